@@ -1,1 +1,11 @@
-
+//! invshop: a stock ledger for sellers on many channels.
+#![doc = ""]
+pub mod clock;
+pub mod config;
+pub mod domain;
+pub mod ledger;
+pub mod orders;
+pub mod secret;
+pub mod store;
+pub mod telemetry;
+pub mod writer;

@@ -1,0 +1,63 @@
+//! Items as far as decisions need them.
+
+use std::fmt;
+
+use super::{ItemId, Sku};
+
+/// Whether an item is still sold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ItemStatus {
+    /// Sold as long as there is stock.
+    Active,
+    /// No longer offered: its ATP for requests is 0; facts still apply.
+    Discontinued,
+}
+
+impl ItemStatus {
+    /// The name used in the database and in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Discontinued => "discontinued",
+        }
+    }
+
+    /// Reads the name; `None` when it is not one.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Active, Self::Discontinued].into_iter().find(|status| status.as_str() == text)
+    }
+}
+
+impl fmt::Display for ItemStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One component of a bundle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BundlePart {
+    /// The component.
+    pub item: ItemId,
+    /// Units of it in one unit of the bundle, at least 1.
+    pub per_unit: i64,
+}
+
+/// An item as decisions see it; the catalogue's other fields live in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Its id.
+    pub id: ItemId,
+    /// Its current SKU.
+    pub sku: Sku,
+    /// Whether it is still sold.
+    pub status: ItemStatus,
+    /// A bundle has no stock of its own.
+    pub bundle: bool,
+    /// At or below this ATP the item is low; `None` watches nothing.
+    pub reorder_point: Option<i64>,
+    /// Whether `stock.low` was raised and not yet re-armed.
+    pub low: bool,
+    /// Grows by one with each change of the catalogue entry.
+    pub version: i64,
+}

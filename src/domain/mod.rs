@@ -1,0 +1,35 @@
+//! The pure vocabulary: no async, no I/O, no clock.
+//!
+//! Every word of the ledger has its type here, and every bound of a field is
+//! checked where the type is made, so the layers above handle only values that
+//! can be stored. Allocation is here too: a pure function of demand, levels
+//! and policy.
+
+pub mod allocation;
+pub mod entry;
+pub mod ids;
+pub mod item;
+pub mod level;
+pub mod location;
+pub mod money;
+pub mod order;
+pub mod quantity;
+pub mod refusal;
+pub mod text;
+
+pub use allocation::{AllocationPolicy, Demand, DemandLine, Placement, allocate};
+pub use entry::{Entry, Kind, LevelMark};
+pub use ids::{AccountId, BatchId, ItemId, LocationId, OrderId, Seq};
+pub use item::{BundlePart, Item, ItemStatus};
+pub use level::{Deltas, Level, LevelBroken, LevelKey, Totals};
+pub use location::{Location, LocationKind};
+pub use money::{Currency, Money, MoneyError};
+pub use order::{
+    Allocation, Counts, Decision, Fact, FactKind, FulfilledBy, Line, Order, OrderRef, OrderStatus,
+    Part, Payment,
+};
+pub use quantity::{Delta, QUANTITY_MAX, Quantity, QuantityError};
+pub use refusal::{Refusal, Shortage};
+pub use text::{
+    AccountName, Barcode, ExternalId, FactId, Key, LocationCode, Reason, Sku, TextError, Title,
+};

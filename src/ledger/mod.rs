@@ -1,0 +1,27 @@
+//! What a movement does: pure decisions over rows read under lock.
+//!
+//! The writer loads a [`Working`] set under lock; the functions here change it
+//! and append journal entries; the writer then writes the differences. Nothing
+//! here waits, reads a clock or sees a database. A decision ends in one of
+//! three ways ([`Stop`]): it is refused, it needs rows that were not loaded, or
+//! it found the books broken.
+
+pub mod catalogue;
+mod expire;
+mod fill;
+mod low;
+mod revert;
+pub mod stock;
+mod stop;
+mod take;
+mod working;
+
+pub use expire::{expire_due, fill_freed};
+pub use fill::{FILL_LINES_MAX, fill, fill_item};
+pub use low::raise_low;
+pub use revert::{RevertRow, revert};
+pub use stop::{Decided, Need, Stop};
+pub use take::take_holds;
+pub use working::{
+    Added, Context, Kept, LevelSlot, Movement, OrderPolicy, OrderSlot, Policy, ShortWindow, Working,
+};

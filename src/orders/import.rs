@@ -1,0 +1,204 @@
+//! Importing an order: a fact, as an upsert of its current state.
+//!
+//! Any permutation of one order's states ends in the newest one: a state with
+//! an older version than the stored one changes nothing.
+
+use std::collections::BTreeMap;
+
+use super::allocate::place_units;
+use super::cancel::cancel_lines;
+use super::lines::{self, Unknown};
+use super::ship::{ShipLine, ship_line};
+use super::{Ended, LineRequest};
+use crate::domain::{
+    Counts, Decision, FulfilledBy, Kind, LocationCode, Order, OrderId, OrderRef, Payment, Quantity,
+    Refusal,
+};
+use crate::ledger::{Added, Decided, Working};
+
+/// The state of an order at its source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Import {
+    /// Its name: the source and the source's id.
+    pub reference: OrderRef,
+    /// The source's version, growing; an older state changes nothing.
+    pub source_version: Option<i64>,
+    /// When it was placed, UTC milliseconds.
+    pub placed_at: i64,
+    /// When what the state says happened, UTC milliseconds; now when left out.
+    pub effective_at: Option<i64>,
+    /// What is known of its payment.
+    pub payment: Payment,
+    /// Its lines.
+    pub lines: Vec<ImportLine>,
+    /// The only location it may use.
+    pub location: Option<LocationCode>,
+    /// Currency of its prices.
+    pub currency: Option<String>,
+    /// Personal data, sealed.
+    pub personal: Option<Vec<u8>>,
+    /// Hash of the state.
+    pub content_hash: [u8; 32],
+}
+
+/// The state of one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportLine {
+    /// Its number within the order, from 1, the same in every state.
+    pub number: i64,
+    /// What, how many that are not cancelled, and the price.
+    pub request: LineRequest,
+    /// Of those, units that have left.
+    pub shipped: Quantity,
+    /// Who ships it.
+    pub fulfilled_by: FulfilledBy,
+}
+
+/// Records the state of an order. Nothing of it is ever refused for want of stock.
+pub fn import(set: &mut Working, state: &Import) -> Decided<(OrderId, Ended)> {
+    check(state)?;
+    let Some(&id) = set.refs.get(&state.reference) else {
+        return create(set, state).map(|id| (id, Ended::Done));
+    };
+    let order = set.order(id)?;
+    let same = order.content_hash == Some(state.content_hash);
+    let older = match (state.source_version, order.source_version) {
+        (Some(new), Some(stored)) => new <= stored,
+        _ => false,
+    };
+    if same || older {
+        return Ok((id, Ended::Replayed));
+    }
+    update(set, id, state)?;
+    Ok((id, Ended::Done))
+}
+
+fn check(state: &Import) -> Decided<()> {
+    let mut numbers: Vec<i64> = state.lines.iter().map(|line| line.number).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let sound = numbers.len() == state.lines.len()
+        && numbers.len() <= lines::LINES_MAX
+        && numbers.first().is_some_and(|&first| first >= 1)
+        && state.lines.iter().all(|line| line.shipped <= line.request.quantity);
+    let units: i64 = state.lines.iter().map(|line| line.request.quantity.get()).sum();
+    if sound && Quantity::new(units).is_ok() {
+        return Ok(());
+    }
+    let message = "an order has lines numbered from 1, each once, and ships no more than it has";
+    Err(Refusal::invalid("lines", message).into())
+}
+
+fn create(set: &mut Working, state: &Import) -> Decided<OrderId> {
+    let Some(&id) = set.order_ids.front() else {
+        return Err(Refusal::invalid("order_id", "no id was set aside for it").into());
+    };
+    let location = match &state.location {
+        Some(code) => Some(set.own_location(Some(code))?),
+        None => None,
+    };
+    let built = |line: &ImportLine| {
+        lines::build(set, line.number, &line.request, line.fulfilled_by, Unknown::Unmapped)
+    };
+    let mut lines = state.lines.iter().map(built).collect::<Decided<Vec<_>>>()?;
+    lines.sort_unstable_by_key(|line| line.number);
+    let order = Order {
+        id,
+        reference: state.reference.clone(),
+        decision: Decision::Accepted,
+        payment: state.payment,
+        accepted: false,
+        location,
+        expires_at: None,
+        cancel_reason: None,
+        placed_at: state.placed_at.min(set.now),
+        currency: state.currency.clone(),
+        content_hash: Some(state.content_hash),
+        source_version: state.source_version,
+        age: i64::MAX,
+        version: 0,
+        lines,
+        facts: BTreeMap::new(),
+    };
+    set.order_ids.pop_front();
+    set.add_order(order);
+    let mut entry = set.entry(Kind::OrderImported);
+    entry.order = Some(id);
+    entry.quantity = Some(state.lines.iter().map(|line| line.request.quantity.get()).sum());
+    entry.effective_at = state.effective_at.unwrap_or(set.now).min(set.now);
+    set.append(entry);
+    if let Some(sealed) = &state.personal {
+        set.added.push(Added::Personal(id, sealed.clone()));
+    }
+    apply(set, id, state)?;
+    Ok(id)
+}
+
+fn update(set: &mut Working, id: OrderId, state: &Import) -> Decided<()> {
+    let mut entry = set.entry(Kind::OrderUpdated);
+    entry.order = Some(id);
+    entry.effective_at = state.effective_at.unwrap_or(set.now).min(set.now);
+    set.append(entry);
+    let order = set.order(id)?;
+    let mut added = Vec::new();
+    for line in &state.lines {
+        if !order.lines.iter().any(|known| known.number == line.number) {
+            let by = line.fulfilled_by;
+            added.push(lines::build(set, line.number, &line.request, by, Unknown::Unmapped)?);
+        }
+    }
+    let order = set.order_mut(id)?;
+    order.lines.extend(added);
+    order.lines.sort_unstable_by_key(|line| line.number);
+    order.content_hash = Some(state.content_hash);
+    order.source_version = state.source_version.or(order.source_version);
+    if state.payment != Payment::None && order.payment != Payment::Paid {
+        order.payment = state.payment;
+    }
+    apply(set, id, state)
+}
+
+/// Moves an order's lines to the state: what left leaves, what is less is
+/// cancelled, what is more is held or owed. `ordered` never shrinks.
+fn apply(set: &mut Working, id: OrderId, state: &Import) -> Decided<()> {
+    let own = set.order(id)?.location;
+    for line in &state.lines {
+        let left = line.shipped.get() - counts_of(set, id, line.number)?.shipped;
+        if let Ok(quantity) = Quantity::positive(left) {
+            let ship = ShipLine { line: line.number, part: None, quantity };
+            ship_line(set, id, ship, own, state.effective_at)?;
+        }
+    }
+    let mut less = Vec::new();
+    let mut more = BTreeMap::new();
+    for line in &state.lines {
+        let counts = counts_of(set, id, line.number)?;
+        let wanted = line.request.quantity.get().max(counts.shipped);
+        let standing = counts.open() + counts.shipped;
+        if wanted < standing {
+            less.push((line.number, standing - wanted));
+        } else if wanted > standing {
+            more.insert(line.number, wanted - standing);
+        }
+    }
+    let gone: Vec<i64> = set
+        .order(id)?
+        .lines
+        .iter()
+        .filter(|known| !state.lines.iter().any(|line| line.number == known.number))
+        .map(|known| known.number)
+        .collect();
+    for number in gone {
+        less.push((number, counts_of(set, id, number)?.open()));
+    }
+    less.retain(|&(_, units)| units > 0);
+    if !less.is_empty() {
+        cancel_lines(set, id, &less, Some("changed at the source"))?;
+    }
+    if more.is_empty() { Ok(()) } else { place_units(set, id, &more, own) }
+}
+
+fn counts_of(set: &Working, id: OrderId, number: i64) -> Decided<Counts> {
+    let line = set.order(id)?.lines.iter().find(|line| line.number == number);
+    Ok(line.map(crate::domain::Line::counts).unwrap_or_default())
+}

@@ -1,0 +1,127 @@
+//! Payments: facts, on time or late.
+
+use super::hold::{Bound, Want, hold, plan};
+use super::{Ended, fact_is_replay, record_fact};
+use crate::domain::{
+    self, AllocationPolicy, Fact, FactId, FactKind, Kind, OrderId, OrderRef,
+};
+use crate::ledger::{Decided, Working};
+
+/// Money that came for an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payment {
+    /// The order.
+    pub reference: OrderRef,
+    /// The caller's id of the payment.
+    pub payment_id: FactId,
+    /// How much, minor units, where it is known.
+    pub amount: Option<i64>,
+    /// Hash of its content.
+    pub content_hash: [u8; 32],
+}
+
+/// What a payment led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PayOutcome {
+    /// The order is paid.
+    Confirmed,
+    /// The order is paid, and what had run out is held again.
+    Reopened,
+    /// What it was for is gone: the money goes back.
+    RefundDue,
+}
+
+impl PayOutcome {
+    /// The name in answers and in the journal.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Confirmed => "confirmed",
+            Self::Reopened => "reopened",
+            Self::RefundDue => "refund_due",
+        }
+    }
+
+    fn parse(data: &str) -> Self {
+        let says = |outcome: Self| data.contains(&format!("\"{}\"", outcome.as_str()));
+        if says(Self::RefundDue) {
+            Self::RefundDue
+        } else if says(Self::Reopened) {
+            Self::Reopened
+        } else {
+            Self::Confirmed
+        }
+    }
+}
+
+/// Records a payment. It never fails for want of stock: what cannot be served is
+/// to be refunded.
+pub fn pay(set: &mut Working, payment: &Payment) -> Decided<(OrderId, Ended, PayOutcome)> {
+    let id = set.order_by_ref(&payment.reference)?;
+    let Payment { payment_id, content_hash, .. } = payment;
+    if fact_is_replay(set, id, FactKind::Payment, payment_id, content_hash)? {
+        let fact = set.order(id)?.facts.get(&(FactKind::Payment, payment_id.clone()));
+        let outcome = fact.map_or(PayOutcome::Confirmed, |fact| PayOutcome::parse(&fact.data));
+        return Ok((id, Ended::Replayed, outcome));
+    }
+    let counts = set.order(id)?.counts();
+    let all_cancelled = counts.cancelled == counts.ordered;
+    let holds = if all_cancelled { late_holds(set, id)? } else { None };
+    let outcome = match (all_cancelled, &holds) {
+        (false, _) => PayOutcome::Confirmed,
+        (true, Some(_)) => PayOutcome::Reopened,
+        (true, None) => PayOutcome::RefundDue,
+    };
+    let data = serde_json::json!({
+        "payment_id": payment_id.as_str(),
+        "amount": payment.amount,
+        "outcome": outcome.as_str(),
+    });
+    let refund = outcome == PayOutcome::RefundDue;
+    let mut entry = set.entry(if refund { Kind::PaymentUnmatched } else { Kind::OrderPaid });
+    entry.order = Some(id);
+    entry.data = Some(data.to_string());
+    set.append(entry);
+    let fact = Fact { content_hash: *content_hash, data: data.to_string() };
+    record_fact(set, id, FactKind::Payment, payment_id, fact)?;
+    if !refund {
+        let order = set.order_mut(id)?;
+        order.payment = domain::Payment::Paid;
+        order.expires_at = None;
+    }
+    if let Some((wants, plan)) = holds {
+        reopen(set, id)?;
+        hold(set, id, &wants, &plan)?;
+    }
+    Ok((id, Ended::Done, outcome))
+}
+
+/// The holds that would bring an expired order back, if every line of it can be
+/// held again at this moment: never half of it.
+fn late_holds(set: &Working, id: OrderId) -> Decided<Option<(Vec<Want>, super::hold::Plan)>> {
+    let order = set.order(id)?;
+    let mut wants = Vec::new();
+    for line in &order.lines {
+        for part in line.parts.iter().filter(|part| part.expired > 0) {
+            let Some(item) = part.item else { return Ok(None) };
+            let (line, part, units) = (line.number, part.number, part.expired);
+            wants.push(Want { line, part, item, units });
+        }
+    }
+    if wants.is_empty() {
+        return Ok(None);
+    }
+    let plan = plan(set, &wants, order.location, Bound::Fact, AllocationPolicy::Split)?;
+    let whole = plan.missing.iter().all(|&missing| missing == 0);
+    Ok(whole.then_some((wants, plan)))
+}
+
+/// Takes the expired units out of the cancelled ones, before they are held again.
+fn reopen(set: &mut Working, id: OrderId) -> Decided<()> {
+    let order = set.order_mut(id)?;
+    order.cancel_reason = None;
+    for part in order.lines.iter_mut().flat_map(|line| &mut line.parts) {
+        part.cancelled -= part.expired;
+        part.expired = 0;
+    }
+    Ok(())
+}

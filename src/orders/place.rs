@@ -1,0 +1,157 @@
+//! Placing an order: a request, held whole or refused whole.
+
+use std::collections::BTreeMap;
+
+use super::hold::{Bound, Plan, Want, hold, plan, raise_short, wants_of};
+use super::lines::{self, Unknown};
+use super::{Ended, LineRequest};
+use crate::domain::{
+    AllocationPolicy, Decision, FulfilledBy, Kind, LocationCode, Order, OrderId, OrderRef, Payment,
+    Refusal, Shortage, Sku,
+};
+use crate::ledger::{Added, Decided, Working};
+
+/// The longest a hold may be asked for: 30 days.
+const HOLD_MS_MAX: i64 = 30 * 24 * 3600 * 1000;
+
+/// A request for an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its name: the caller's account and the caller's id.
+    pub reference: OrderRef,
+    /// What is wanted.
+    pub lines: Vec<LineRequest>,
+    /// The only location it may use; any that serves orders when left out.
+    pub location: Option<LocationCode>,
+    /// Whether its holds run out unless it is paid.
+    pub payment_required: bool,
+    /// Whether it is accepted beyond ATP.
+    pub allow_backorder: bool,
+    /// How long its holds live; by payment when left out.
+    pub hold_ms: Option<i64>,
+    /// Currency of its prices.
+    pub currency: Option<String>,
+    /// When it was placed; now when left out.
+    pub placed_at: Option<i64>,
+    /// Hash of what was asked for.
+    pub content_hash: [u8; 32],
+    /// Personal data, sealed.
+    pub personal: Option<Vec<u8>>,
+}
+
+/// Decides a request for an order.
+pub fn place(set: &mut Working, request: &Place) -> Decided<(OrderId, Ended)> {
+    if let Some(&id) = set.refs.get(&request.reference) {
+        return replay(set, id, request).map(|id| (id, Ended::Replayed));
+    }
+    lines::check(&request.lines)?;
+    let mut order = build(set, request)?;
+    let units: BTreeMap<i64, i64> =
+        (1..).zip(request.lines.iter().map(|line| line.quantity.get())).collect();
+    let wants = wants_of(&mut order, &units);
+    let policy = if set.policy.orders.split {
+        AllocationPolicy::Split
+    } else {
+        AllocationPolicy::OneLocation
+    };
+    let plan = plan(set, &wants, order.location, Bound::Request, policy)?;
+    if plan.missing.iter().any(|&units| units > 0) && !request.allow_backorder {
+        let shortages = shortages(request, &order, &wants, &plan);
+        return Err(Refusal::InsufficientStock { shortages }.into());
+    }
+    let id = order.id;
+    set.order_ids.pop_front();
+    set.add_order(order);
+    let mut entry = set.entry(Kind::OrderPlaced);
+    entry.order = Some(id);
+    entry.quantity = Some(units.values().sum());
+    set.append(entry);
+    if let Some(sealed) = &request.personal {
+        set.added.push(Added::Personal(id, sealed.clone()));
+    }
+    let owed = hold(set, id, &wants, &plan)?;
+    raise_short(set, id, owed);
+    Ok((id, Ended::Done))
+}
+
+fn replay(set: &Working, id: OrderId, request: &Place) -> Decided<OrderId> {
+    if set.order(id)?.content_hash == Some(request.content_hash) {
+        Ok(id)
+    } else {
+        Err(Refusal::IdempotencyMismatch { key: request.reference.to_string() }.into())
+    }
+}
+
+fn build(set: &Working, request: &Place) -> Decided<Order> {
+    let Some(&id) = set.order_ids.front() else {
+        return Err(Refusal::invalid("order_id", "no id was set aside for it").into());
+    };
+    let location = match &request.location {
+        Some(code) => Some(set.own_location(Some(code))?),
+        None => None,
+    };
+    let numbered = (1_i64..).zip(&request.lines);
+    let lines = numbered
+        .map(|(number, line)| {
+            lines::build(set, number, line, FulfilledBy::Ledger, Unknown::Refused)
+        })
+        .collect::<Decided<Vec<_>>>()?;
+    Ok(Order {
+        id,
+        reference: request.reference.clone(),
+        decision: Decision::Accepted,
+        payment: if request.payment_required { Payment::Required } else { Payment::None },
+        accepted: false,
+        location,
+        expires_at: expiry(set, request)?,
+        cancel_reason: None,
+        placed_at: request.placed_at.unwrap_or(set.now).min(set.now),
+        currency: request.currency.clone(),
+        content_hash: Some(request.content_hash),
+        source_version: None,
+        age: i64::MAX,
+        version: 0,
+        lines,
+        facts: BTreeMap::new(),
+    })
+}
+
+/// Unpaid orders hold for the configured time, others until they are done with,
+/// unless the request names a time.
+fn expiry(set: &Working, request: &Place) -> Decided<Option<i64>> {
+    let hold_ms = match (request.hold_ms, request.payment_required) {
+        (Some(given), _) if !(1..=HOLD_MS_MAX).contains(&given) => {
+            let message = "a hold lives between 1 millisecond and 30 days";
+            return Err(Refusal::invalid("reserve_for_seconds", message).into());
+        }
+        (Some(given), _) => Some(given),
+        (None, true) => Some(set.policy.orders.hold_ms),
+        (None, false) => None,
+    };
+    Ok(hold_ms.map(|hold_ms| set.now.saturating_add(hold_ms)))
+}
+
+/// What is short, by SKU as it was asked for; available is what could be placed.
+fn shortages(request: &Place, order: &Order, wants: &[Want], plan: &Plan) -> Vec<Shortage> {
+    let mut by_sku: BTreeMap<&Sku, (i64, i64)> = BTreeMap::new();
+    for (line, asked) in order.lines.iter().zip(&request.lines) {
+        let placed = wants
+            .iter()
+            .zip(&plan.missing)
+            .filter(|(want, _)| want.line == line.number)
+            .map(|(want, missing)| {
+                let per_unit = line.parts.iter().find(|part| part.number == want.part);
+                (want.units - missing) / per_unit.map_or(1, |part| part.per_unit)
+            })
+            .min()
+            .unwrap_or(0);
+        let sums = by_sku.entry(&asked.sku).or_default();
+        sums.0 += asked.quantity.get();
+        sums.1 += placed;
+    }
+    by_sku
+        .into_iter()
+        .filter(|(_, (requested, available))| available < requested)
+        .map(|(sku, (requested, available))| Shortage { sku: sku.clone(), requested, available })
+        .collect()
+}

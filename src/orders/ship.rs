@@ -1,0 +1,326 @@
+//! Shipments: goods that left, whatever the books say.
+
+use super::hold::{add_units, owed_at};
+use super::{Ended, fact_is_replay, record_fact};
+use crate::domain::{
+    Deltas, Fact, FactId, FactKind, FulfilledBy, Kind, Line, LevelKey, LocationCode, LocationId,
+    OrderId, OrderRef, Part, Quantity, Refusal,
+};
+use crate::ledger::stock::{discrepancy, make_room};
+use crate::ledger::{Decided, Movement, Working, fill_freed};
+
+/// Goods of an order that left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ship {
+    /// The order.
+    pub reference: OrderRef,
+    /// The caller's id of the shipment.
+    pub shipment_id: FactId,
+    /// What left; everything that is held when left out.
+    pub lines: Option<Vec<ShipLine>>,
+    /// Where it left from; where it was held when left out.
+    pub location: Option<LocationCode>,
+    /// When it left, UTC milliseconds; now when left out.
+    pub effective_at: Option<i64>,
+    /// Carrier and tracking number, where known.
+    pub tracking: Option<String>,
+    /// Hash of its content.
+    pub content_hash: [u8; 32],
+}
+
+/// One line of a shipment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShipLine {
+    /// The order line.
+    pub line: i64,
+    /// One part of a bundle; all of them when left out.
+    pub part: Option<i64>,
+    /// Units of the line, or of the part.
+    pub quantity: Quantity,
+}
+
+/// How units leave.
+#[derive(Clone, Copy, Debug)]
+struct Terms {
+    /// When, UTC milliseconds, if that was given.
+    effective_at: Option<i64>,
+    /// Whether units beyond what was ordered are worth a look. They are not
+    /// where an order comes in that left before: its line starts empty.
+    review: bool,
+}
+
+/// Units of one part leaving one location.
+#[derive(Clone, Copy, Debug)]
+struct Leaving {
+    line: i64,
+    part: i64,
+    from: LocationId,
+    units: i64,
+}
+
+/// Records a shipment.
+pub fn ship(set: &mut Working, shipment: &Ship) -> Decided<(OrderId, Ended)> {
+    let id = set.order_by_ref(&shipment.reference)?;
+    let Ship { shipment_id, content_hash, .. } = shipment;
+    if fact_is_replay(set, id, FactKind::Shipment, shipment_id, content_hash)? {
+        return Ok((id, Ended::Replayed));
+    }
+    let from = match &shipment.location {
+        Some(code) => Some(set.own_location(Some(code))?),
+        None => None,
+    };
+    let leaving = match &shipment.lines {
+        Some(lines) => named(set, id, lines, from)?,
+        None => all_held(set, id, from)?,
+    };
+    if leaving.is_empty() {
+        let message = "nothing of the order is held; name the lines that left";
+        return Err(Refusal::invalid("lines", message).into());
+    }
+    let data = serde_json::json!({
+        "shipment_id": shipment_id.as_str(),
+        "tracking": shipment.tracking,
+    });
+    let mut entry = set.entry(Kind::OrderShipped);
+    entry.order = Some(id);
+    entry.quantity = Some(leaving.iter().map(|one| one.units).sum());
+    entry.effective_at = shipment.effective_at.unwrap_or(set.now).min(set.now);
+    entry.data = Some(data.to_string());
+    set.append(entry);
+    let fact = Fact { content_hash: *content_hash, data: data.to_string() };
+    record_fact(set, id, FactKind::Shipment, shipment_id, fact)?;
+    for one in leaving {
+        let terms = Terms { effective_at: shipment.effective_at, review: true };
+        ship_part(set, id, one, terms)?;
+    }
+    Ok((id, Ended::Done))
+}
+
+fn all_held(set: &Working, id: OrderId, from: Option<LocationId>) -> Decided<Vec<Leaving>> {
+    let mut leaving = Vec::new();
+    for line in &set.order(id)?.lines {
+        for part in &line.parts {
+            for held in part.allocations.iter().filter(|one| one.held > 0) {
+                let from = from.unwrap_or(held.location);
+                let (line, part) = (line.number, part.number);
+                leaving.push(Leaving { line, part, from, units: held.held });
+            }
+            if part.loose.held > 0 {
+                let (line, part_number) = (line.number, part.number);
+                let (from, units) = (Part::NOWHERE, part.loose.held);
+                leaving.push(Leaving { line, part: part_number, from, units });
+            }
+        }
+    }
+    Ok(leaving)
+}
+
+fn named(
+    set: &Working,
+    id: OrderId,
+    lines: &[ShipLine],
+    from: Option<LocationId>,
+) -> Decided<Vec<Leaving>> {
+    let mut leaving = Vec::new();
+    for one in lines.iter().filter(|one| one.quantity > Quantity::ZERO) {
+        let (line, parts) = line_parts(set, id, one.line, one.part)?;
+        for part in parts {
+            let per_unit = if one.part.is_some() { 1 } else { part.per_unit };
+            let units = one.quantity.get().checked_mul(per_unit);
+            let units = units.filter(|&units| Quantity::new(units).is_ok()).ok_or_else(|| {
+                Refusal::invalid("quantity", "more units than a line can hold")
+            })?;
+            leaving.extend(sources(set, id, line, part, (units, from))?);
+        }
+    }
+    Ok(leaving)
+}
+
+/// A line and the parts of it that are meant.
+pub(super) fn line_parts<'s>(
+    set: &'s Working,
+    id: OrderId,
+    line: i64,
+    part: Option<i64>,
+) -> Decided<(&'s Line, Vec<&'s Part>)> {
+    let found = set.order(id)?.lines.iter().find(|one| one.number == line);
+    let Some(found) = found else {
+        return Err(Refusal::UnknownLine { line: format!("line {line}") }.into());
+    };
+    let meant = |one: &&Part| part.is_none_or(|number| one.number == number);
+    let parts: Vec<&Part> = found.parts.iter().filter(meant).collect();
+    if parts.is_empty() {
+        let line = format!("part {} on line {line}", part.unwrap_or(0));
+        return Err(Refusal::UnknownLine { line }.into());
+    }
+    Ok((found, parts))
+}
+
+/// Where units of a part leave from: the place named, else where they are held,
+/// the rest where they are owed, else the first place the order may use.
+fn sources(
+    set: &Working,
+    id: OrderId,
+    line: &Line,
+    part: &Part,
+    (units, from): (i64, Option<LocationId>),
+) -> Decided<Vec<Leaving>> {
+    let leaving = |from, units| Leaving { line: line.number, part: part.number, from, units };
+    if line.fulfilled_by == FulfilledBy::Channel || part.item.is_none() {
+        return Ok(vec![leaving(Part::NOWHERE, units)]);
+    }
+    if let Some(from) = from {
+        return Ok(vec![leaving(from, units)]);
+    }
+    let mut left = units;
+    let mut out = Vec::new();
+    for held in part.allocations.iter().filter(|one| one.held > 0) {
+        let taken = held.held.min(left);
+        if taken > 0 {
+            out.push(leaving(held.location, taken));
+            left -= taken;
+        }
+    }
+    if left > 0 {
+        let owed = part.allocations.iter().find(|one| one.shortfall > 0);
+        let from = match owed {
+            Some(owed) => owed.location,
+            None => owed_at(set, set.order(id)?)?,
+        };
+        match out.iter_mut().find(|one| one.from == from) {
+            Some(one) => one.units += left,
+            None => out.push(leaving(from, left)),
+        }
+    }
+    Ok(out)
+}
+
+/// Which of a part's units a shipment uses up.
+#[derive(Clone, Debug, Default)]
+struct Used {
+    held_here: i64,
+    short_here: i64,
+    /// (location, held, owed) given up elsewhere.
+    elsewhere: Vec<(LocationId, i64, i64)>,
+    grown: i64,
+}
+
+/// Ships units of one part: its own hold, then its owed, then its cancelled
+/// units; beyond that the line grows.
+fn ship_part(
+    set: &mut Working,
+    id: OrderId,
+    leaving: Leaving,
+    terms: Terms,
+) -> Decided<()> {
+    let Leaving { line, part, from, units } = leaving;
+    let (_, parts) = line_parts(set, id, line, Some(part))?;
+    let item = parts.first().and_then(|part| part.item).filter(|_| from != Part::NOWHERE);
+    if let Some(item) = item {
+        set.level(LevelKey { item, location: from })?;
+    }
+    let mut used = Used::default();
+    add_units(set.order_mut(id)?, line, part, |part| used = use_units(part, from, units));
+    if used.grown > 0 && terms.review {
+        let mut entry = set.entry(Kind::OrderUpdated);
+        entry.order = Some(id);
+        entry.line = Some(line);
+        entry.quantity = Some(used.grown);
+        entry.data = Some(r#"{"review":"shipped_beyond_ordered"}"#.to_owned());
+        set.append(entry);
+    }
+    match item {
+        Some(item) => post_shipment(set, id, (leaving, item), &used, terms.effective_at),
+        None => Ok(()),
+    }
+}
+
+fn use_units(part: &mut Part, from: LocationId, units: i64) -> Used {
+    let mut used = Used::default();
+    let mut left = units;
+    let mut take = |count: &mut i64| {
+        let taken = left.min(*count);
+        *count -= taken;
+        left -= taken;
+        taken
+    };
+    if from == Part::NOWHERE {
+        take(&mut part.loose.held);
+        take(&mut part.loose.shortfall);
+        take(&mut part.cancelled);
+        part.loose.shipped += units;
+    } else {
+        let here = part.at_mut(from);
+        used.held_here = take(&mut here.held);
+        let others = |one: &&mut crate::domain::Allocation| one.location != from;
+        let held: Vec<(LocationId, i64)> = part
+            .allocations
+            .iter_mut()
+            .filter(others)
+            .map(|one| (one.location, take(&mut one.held)))
+            .collect();
+        used.short_here = take(&mut part.at_mut(from).shortfall);
+        for (index, one) in part.allocations.iter_mut().filter(others).enumerate() {
+            let owed = take(&mut one.shortfall);
+            used.elsewhere.push((one.location, held[index].1, owed));
+        }
+        take(&mut part.cancelled);
+        part.at_mut(from).shipped += units;
+    }
+    part.expired = part.expired.min(part.cancelled);
+    used.grown = left;
+    used
+}
+
+fn post_shipment(
+    set: &mut Working,
+    id: OrderId,
+    (leaving, item): (Leaving, crate::domain::ItemId),
+    used: &Used,
+    effective_at: Option<i64>,
+) -> Decided<()> {
+    let Leaving { line, part, from, units } = leaving;
+    let mut freed = Vec::new();
+    for &(location, held, owed) in used.elsewhere.iter().filter(|(_, held, owed)| held + owed > 0) {
+        let key = LevelKey { item, location };
+        let deltas = Deltas::hold(-held, -owed);
+        set.post(Movement::new(key, Kind::Release, deltas).of(id, line, part))?;
+        if held > 0 {
+            freed.push(key);
+        }
+    }
+    let key = LevelKey { item, location: from };
+    let history = set.is_history(key, effective_at)?;
+    let missing = if history { 0 } else { make_room(set, key, units - used.held_here)? };
+    let deltas = Deltas {
+        on_hand: if history { 0 } else { -units },
+        reserved: -used.held_here,
+        shortfall: -used.short_here,
+        safety: 0,
+    };
+    let mut movement = Movement::new(key, Kind::Ship, deltas).of(id, line, part);
+    movement.quantity = Some(units);
+    movement.effective_at = effective_at;
+    set.post(movement)?;
+    if missing > 0 {
+        discrepancy(set, key, missing)?;
+    }
+    if history && used.held_here > 0 {
+        freed.push(key);
+    }
+    fill_freed(set, freed)
+}
+
+/// Ships units of a line as part of importing an order that left before it came.
+pub(super) fn ship_line(
+    set: &mut Working,
+    id: OrderId,
+    line: ShipLine,
+    from: Option<LocationId>,
+    effective_at: Option<i64>,
+) -> Decided<()> {
+    for leaving in named(set, id, &[line], from)? {
+        ship_part(set, id, leaving, Terms { effective_at, review: false })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,310 @@
+//! The tables `item`, `item_sku` and `bundle_part`.
+
+use super::statement::{Row, Rows, Type, args, statement};
+use super::{Conn, Statement, StoreError};
+use crate::domain::{
+    Barcode, BundlePart, Item, ItemId, ItemStatus, Quantity, Sku, Title,
+};
+use crate::ledger::catalogue::{ItemFields, NewItem};
+
+statement!(
+    RESOLVE_SKUS,
+    sqlite "select s.sku, s.item_id from json_each($1) as wanted
+            cross join item_sku as s on s.sku = wanted.value",
+    postgres "select sku, item_id from item_sku where sku = any($1::text[])"
+);
+
+/// The items that names resolve to; unknown names are left out.
+pub(crate) async fn resolve(
+    conn: &mut Conn<'_>,
+    skus: Vec<String>,
+) -> Result<Vec<(Sku, ItemId)>, StoreError> {
+    let rows = conn.all(&RESOLVE_SKUS, args![skus]).await?;
+    rows.iter().map(|row| Ok((row.parsed(0, Sku::new)?, ItemId::new(row.int(1)?)))).collect()
+}
+
+statement!(
+    ITEMS,
+    sqlite "select i.id, i.sku, i.status, i.bundle, i.reorder_point, i.low, i.version
+            from json_each($1) as wanted cross join item as i on i.id = wanted.value",
+    postgres "select id, sku, status, bundle, reorder_point, low, version
+              from item where id = any($1::bigint[])"
+);
+
+/// Items as decisions see them.
+pub(crate) async fn items(
+    conn: &mut Conn<'_>,
+    ids: Vec<i64>,
+) -> Result<Vec<Item>, StoreError> {
+    conn.all(&ITEMS, args![ids]).await?.iter().map(item).collect()
+}
+
+fn item(row: &Row) -> Result<Item, StoreError> {
+    let status = ItemStatus::parse(&row.text(2)?);
+    Ok(Item {
+        id: ItemId::new(row.int(0)?),
+        sku: row.parsed(1, Sku::new)?,
+        status: status.ok_or_else(|| row.decode_error("an unknown item status"))?,
+        bundle: row.flag(3)?,
+        reorder_point: row.int_opt(4)?,
+        low: row.flag(5)?,
+        version: row.int(6)?,
+    })
+}
+
+statement!(
+    RECORDS,
+    sqlite "select i.id, i.title, i.barcode, i.price, i.cost, i.currency, i.reorder_point,
+                   i.attributes
+            from json_each($1) as wanted cross join item as i on i.id = wanted.value",
+    postgres "select id, title, barcode, price, cost, currency, reorder_point, attributes
+              from item where id = any($1::bigint[])"
+);
+
+/// Full catalogue entries.
+pub(crate) async fn records(
+    conn: &mut Conn<'_>,
+    ids: Vec<i64>,
+) -> Result<Vec<(ItemId, ItemFields)>, StoreError> {
+    let rows = conn.all(&RECORDS, args![ids]).await?;
+    rows.iter().map(|row| Ok((ItemId::new(row.int(0)?), fields(row, 1)?))).collect()
+}
+
+/// Reads the catalogue fields from eight columns on.
+pub(crate) fn fields(row: &Row, from: usize) -> Result<ItemFields, StoreError> {
+    let barcode = row.text_opt(from + 1)?.map(Barcode::new).transpose();
+    let reorder_point = row.int_opt(from + 5)?.map(Quantity::new).transpose();
+    Ok(ItemFields {
+        title: row.parsed(from, Title::new)?,
+        barcode: barcode.map_err(|error| row.decode_error(error.to_string()))?,
+        price: row.int_opt(from + 2)?,
+        cost: row.int_opt(from + 3)?,
+        currency: row.text_opt(from + 4)?,
+        reorder_point: reorder_point.map_err(|error| row.decode_error(error.to_string()))?,
+        attributes: row.text_opt(from + 6)?,
+    })
+}
+
+statement!(
+    RECIPES,
+    sqlite "select p.bundle_id, p.part_id, p.per_unit from json_each($1) as wanted
+            cross join bundle_part as p on p.bundle_id = wanted.value
+            order by p.bundle_id, p.part_id",
+    postgres "select bundle_id, part_id, per_unit from bundle_part
+              where bundle_id = any($1::bigint[]) order by bundle_id, part_id"
+);
+
+/// The recipes of bundles; other items have none.
+pub(crate) async fn recipes(
+    conn: &mut Conn<'_>,
+    bundles: Vec<i64>,
+) -> Result<Vec<(ItemId, BundlePart)>, StoreError> {
+    let rows = conn.all(&RECIPES, args![bundles]).await?;
+    rows.iter()
+        .map(|row| {
+            let part = BundlePart { item: ItemId::new(row.int(1)?), per_unit: row.int(2)? };
+            Ok((ItemId::new(row.int(0)?), part))
+        })
+        .collect()
+}
+
+statement!(
+    NEXT_ITEM_IDS,
+    sqlite "select coalesce(max(id), 0) + 1 from item where $1 > 0",
+    postgres "select nextval('item_id_seq') from generate_series(1, $1)"
+);
+
+/// Ids for new items; on SQLite they count up from the first, under its write lock.
+pub(crate) async fn next_item_ids(
+    conn: &mut Conn<'_>,
+    count: i64,
+) -> Result<Vec<i64>, StoreError> {
+    super::next_ids(conn, &NEXT_ITEM_IDS, count).await
+}
+
+statement!(
+    INSERT_ITEMS,
+    sqlite "insert into item (id, sku, title, status, bundle, barcode, price, cost, currency,
+                              reorder_point, attributes, version, created_at, updated_at)
+            select value->>0, value->>1, value->>2, 'active', value->>3, value->>4, value->>5,
+                   value->>6, value->>7, value->>8, value->>9, 1, value->>10, value->>10
+            from json_each($1)",
+    postgres "insert into item (id, sku, title, status, bundle, barcode, price, cost, currency,
+                                reorder_point, attributes, version, created_at, updated_at)
+              select id, sku, title, 'active', bundle, barcode, price, cost, currency,
+                     reorder_point, attributes, 1, at, at
+              from unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::text[],
+                          $6::bigint[], $7::bigint[], $8::text[], $9::bigint[], $10::text[],
+                          $11::bigint[])
+                as d (id, sku, title, bundle, barcode, price, cost, currency, reorder_point,
+                      attributes, at)"
+);
+
+statement!(
+    INSERT_SKUS,
+    sqlite "insert into item_sku (sku, item_id) select value->>0, value->>1 from json_each($1)",
+    postgres "insert into item_sku (sku, item_id)
+              select * from unnest($1::text[], $2::bigint[])"
+);
+
+statement!(
+    INSERT_PARTS,
+    sqlite "insert into bundle_part (bundle_id, part_id, per_unit)
+            select value->>0, value->>1, value->>2 from json_each($1)",
+    postgres "insert into bundle_part (bundle_id, part_id, per_unit)
+              select * from unnest($1::bigint[], $2::bigint[], $3::bigint[])"
+);
+
+/// Adds items with their names and recipes.
+pub(crate) async fn insert_items(
+    conn: &mut Conn<'_>,
+    items: &[(ItemId, &NewItem)],
+    now: i64,
+) -> Result<(), StoreError> {
+    use Type::{Int, Text};
+    let mut rows =
+        Rows::new(&[Int, Text, Text, Int, Text, Int, Int, Text, Int, Text, Int]);
+    let mut skus = Rows::new(&[Text, Int]);
+    let mut parts = Rows::new(&[Int, Int, Int]);
+    for (id, new) in items {
+        let fields = &new.fields;
+        rows.push(args![
+            id.get(),
+            new.sku.as_str(),
+            fields.title.as_str(),
+            i64::from(!new.recipe.is_empty()),
+            fields.barcode.as_ref().map(ToString::to_string),
+            fields.price,
+            fields.cost,
+            fields.currency.clone(),
+            fields.reorder_point.map(Quantity::get),
+            fields.attributes.clone(),
+            now,
+        ]);
+        skus.push(args![new.sku.as_str(), id.get()]);
+        push_parts(&mut parts, *id, &new.recipe);
+    }
+    conn.write(&INSERT_ITEMS, rows).await?;
+    conn.write(&INSERT_SKUS, skus).await?;
+    conn.write(&INSERT_PARTS, parts).await
+}
+
+fn push_parts(rows: &mut Rows, bundle: ItemId, recipe: &[BundlePart]) {
+    for part in recipe {
+        rows.push(args![bundle.get(), part.item.get(), part.per_unit]);
+    }
+}
+
+statement!(DELETE_RECIPE, "delete from bundle_part where bundle_id = $1");
+
+statement!(MARK_BUNDLE, "update item set bundle = 1 where id = $1");
+
+/// Replaces a recipe. Open orders keep the one they froze.
+pub(crate) async fn replace_recipe(
+    conn: &mut Conn<'_>,
+    bundle: ItemId,
+    recipe: &[BundlePart],
+) -> Result<(), StoreError> {
+    conn.execute(&DELETE_RECIPE, args![bundle.get()]).await?;
+    conn.execute(&MARK_BUNDLE, args![bundle.get()]).await?;
+    let mut rows = Rows::new(&[Type::Int, Type::Int, Type::Int]);
+    push_parts(&mut rows, bundle, recipe);
+    conn.write(&INSERT_PARTS, rows).await
+}
+
+statement!(
+    UPDATE_FIELDS,
+    "update item set title = $3, barcode = $4, price = $5, cost = $6, currency = $7,
+                     reorder_point = $8, attributes = $9, version = version + 1, updated_at = $10
+     where id = $1 and version = $2"
+);
+statement!(
+    UPDATE_STATUS,
+    "update item set status = $3, version = version + 1, updated_at = $4
+     where id = $1 and version = $2"
+);
+statement!(
+    UPDATE_SKU,
+    "update item set sku = $3, version = version + 1, updated_at = $4
+     where id = $1 and version = $2"
+);
+statement!(UPDATE_LOW, "update item set low = $2 where id = $1");
+statement!(
+    INSERT_ALIAS,
+    "insert into item_sku (sku, item_id) values ($1, $2)
+     on conflict (sku) do update set item_id = item_sku.item_id
+     where item_sku.item_id = excluded.item_id"
+);
+
+/// Writes catalogue fields; `version` is the new one.
+pub(crate) async fn update_fields(
+    conn: &mut Conn<'_>,
+    id: ItemId,
+    fields: &ItemFields,
+    version: i64,
+    now: i64,
+) -> Result<(), StoreError> {
+    let args = args![
+        id.get(),
+        version - 1,
+        fields.title.as_str(),
+        fields.barcode.as_ref().map(ToString::to_string),
+        fields.price,
+        fields.cost,
+        fields.currency.clone(),
+        fields.reorder_point.map(Quantity::get),
+        fields.attributes.clone(),
+        now,
+    ];
+    conn.execute_one(&UPDATE_FIELDS, args).await
+}
+
+/// Writes an item's status; `version` is the new one.
+pub(crate) async fn update_status(
+    conn: &mut Conn<'_>,
+    id: ItemId,
+    status: ItemStatus,
+    version: i64,
+    now: i64,
+) -> Result<(), StoreError> {
+    conn.execute_one(&UPDATE_STATUS, args![id.get(), version - 1, status.as_str(), now]).await
+}
+
+/// Gives an item another SKU; the old one keeps resolving.
+pub(crate) async fn rename(
+    conn: &mut Conn<'_>,
+    id: ItemId,
+    sku: &Sku,
+    version: i64,
+    now: i64,
+) -> Result<(), StoreError> {
+    conn.execute_one(&INSERT_ALIAS, args![sku.as_str(), id.get()]).await?;
+    conn.execute_one(&UPDATE_SKU, args![id.get(), version - 1, sku.as_str(), now]).await
+}
+
+/// Remembers whether an item is low.
+pub(crate) async fn set_low(
+    conn: &mut Conn<'_>,
+    id: ItemId,
+    low: bool,
+) -> Result<(), StoreError> {
+    conn.execute_one(&UPDATE_LOW, args![id.get(), i64::from(low)]).await
+}
+
+pub(super) const STATEMENTS: &[&Statement] = &[
+    &RESOLVE_SKUS,
+    &ITEMS,
+    &RECORDS,
+    &RECIPES,
+    &NEXT_ITEM_IDS,
+    &INSERT_ITEMS,
+    &INSERT_SKUS,
+    &INSERT_PARTS,
+    &DELETE_RECIPE,
+    &MARK_BUNDLE,
+    &UPDATE_FIELDS,
+    &UPDATE_STATUS,
+    &UPDATE_SKU,
+    &UPDATE_LOW,
+    &INSERT_ALIAS,
+];

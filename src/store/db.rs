@@ -1,0 +1,277 @@
+//! A database: SQLite or PostgreSQL, and the only way to begin a transaction.
+//!
+//! sqlx 0.9 leaves a pooled PostgreSQL connection inside a transaction when the
+//! future of its `begin` is dropped half-way; later acknowledged writes on that
+//! connection are lost. So [`Db::begin`] runs in a task of its own that nobody
+//! can cancel, and clippy forbids every other `begin`. The task is the reason
+//! why this module may use `tokio::spawn`.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+
+use sqlx::pool::PoolConnection;
+use sqlx::{Postgres, Sqlite, Transaction};
+
+use super::postgres::PostgresDb;
+use super::sqlite::{SqliteDb, WriterGuard};
+use super::{Conn, SchemaState, StoreError, migrate};
+
+/// Where a database is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A SQLite file.
+    Sqlite(PathBuf),
+    /// A `postgres://` URL; it may hold a password and is never shown.
+    Postgres(String),
+}
+
+/// An open database.
+#[derive(Clone, Debug)]
+pub enum Db {
+    /// SQLite.
+    Sqlite(SqliteDb),
+    /// PostgreSQL.
+    Postgres(PostgresDb),
+}
+
+/// Work done inside one transaction.
+pub type Work<'t, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 't>>;
+
+impl Db {
+    /// Opens a database whose schema is the one this program knows, and asserts
+    /// that what it acknowledges survives a crash.
+    pub async fn open(place: &Place) -> Result<Self, StoreError> {
+        let db = Self::connect(place, false).await?;
+        let state = db.schema_state().await?;
+        migrate::check(state, &db.place())?;
+        Ok(db)
+    }
+
+    /// Creates the schema in a new SQLite file or an empty PostgreSQL database.
+    pub async fn create(place: &Place) -> Result<Self, StoreError> {
+        let db = Self::connect(place, true).await?;
+        match db.schema_state().await? {
+            SchemaState::Empty => {}
+            SchemaState::Foreign => return Err(StoreError::Foreign(db.place())),
+            SchemaState::Version(_) => return Err(StoreError::Exists(db.place())),
+        }
+        migrate::run(&db).await?;
+        Ok(db)
+    }
+
+    /// Opens a database of this or an older schema version and migrates it.
+    /// The versions before and after.
+    pub async fn migrate(place: &Place) -> Result<(Self, i64, i64), StoreError> {
+        let db = Self::connect(place, false).await?;
+        let state = db.schema_state().await?;
+        let before = match state {
+            SchemaState::Version(version) => version,
+            SchemaState::Empty | SchemaState::Foreign => 0,
+        };
+        match migrate::check(state, &db.place()) {
+            Ok(()) | Err(StoreError::Older { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        migrate::run(&db).await?;
+        Ok((db, before, migrate::SCHEMA_VERSION))
+    }
+
+    async fn connect(place: &Place, create: bool) -> Result<Self, StoreError> {
+        let db = match place {
+            Place::Sqlite(path) => Self::Sqlite(SqliteDb::open(path, create).await?),
+            Place::Postgres(url) => Self::Postgres(PostgresDb::open(url).await?),
+        };
+        match &db {
+            Self::Sqlite(sqlite) => sqlite.assert_durable().await?,
+            Self::Postgres(postgres) => postgres.assert_durable().await?,
+        }
+        Ok(db)
+    }
+
+    /// What the schema of the database is.
+    pub async fn schema_state(&self) -> Result<SchemaState, StoreError> {
+        let mut reader = self.read().await?;
+        migrate::state(&mut reader.conn()).await
+    }
+
+    /// The file, or the server without credentials.
+    pub fn place(&self) -> String {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.path().display().to_string(),
+            Self::Postgres(postgres) => postgres.place().to_owned(),
+        }
+    }
+
+    /// The SQLite file, where it is one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Sqlite(sqlite) => Some(sqlite.path()),
+            Self::Postgres(_) => None,
+        }
+    }
+
+    /// A connection for reads, each statement on its own.
+    pub async fn read(&self) -> Result<Reader, StoreError> {
+        Ok(match self {
+            Self::Sqlite(sqlite) => Reader::Sqlite(sqlite.readers().acquire().await?),
+            Self::Postgres(postgres) => Reader::Postgres(postgres.pool().acquire().await?),
+        })
+    }
+
+    /// A read-only transaction: all reads see one moment. Keep it short, it pins the WAL.
+    pub async fn snapshot(&self) -> Result<Reader, StoreError> {
+        let db = self.clone();
+        in_own_task(async move { db.begin_snapshot().await }).await
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "runs in a task of its own, see the module")]
+    async fn begin_snapshot(self) -> Result<Reader, StoreError> {
+        Ok(match self {
+            Self::Sqlite(sqlite) => {
+                Reader::SqliteSnapshot(sqlite.readers().begin_with("begin deferred").await?)
+            }
+            Self::Postgres(postgres) => {
+                const BEGIN: &str = "begin isolation level repeatable read read only";
+                Reader::PostgresSnapshot(postgres.pool().begin_with(BEGIN).await?)
+            }
+        })
+    }
+
+    /// Begins a transaction that writes. On SQLite it waits for its turn first.
+    pub async fn begin(&self) -> Result<WriteTx, StoreError> {
+        let db = self.clone();
+        in_own_task(async move { db.begin_write().await }).await
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "runs in a task of its own, see the module")]
+    async fn begin_write(self) -> Result<WriteTx, StoreError> {
+        let inner = match self {
+            Self::Sqlite(sqlite) => {
+                let mut guard = sqlite.lock_writer().await?;
+                guard.begin().await?;
+                Inner::Sqlite(guard)
+            }
+            Self::Postgres(postgres) => Inner::Postgres(postgres.pool().begin().await?),
+        };
+        Ok(WriteTx { inner: Some(inner) })
+    }
+
+    /// Runs work in one transaction and commits it. It runs to its end whether
+    /// or not the caller waits for it.
+    pub async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'t> FnOnce(Conn<'t>) -> Work<'t, T> + Send + 'static,
+    {
+        let db = self.clone();
+        in_own_task(async move {
+            let mut tx = db.begin_write().await?;
+            match work(tx.conn()?).await {
+                Ok(value) => tx.commit().await.map(|()| value),
+                Err(error) => {
+                    tx.rollback().await;
+                    Err(error)
+                }
+            }
+        })
+        .await
+    }
+
+    /// Closes all connections.
+    pub async fn close(&self) {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.close().await,
+            Self::Postgres(postgres) => postgres.pool().close().await,
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a begin must not be cancelled, see the module")]
+async fn in_own_task<T: Send + 'static>(
+    work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::spawn(work).await.map_err(|_| StoreError::Closed)?
+}
+
+/// A connection for reads.
+#[derive(Debug)]
+pub enum Reader {
+    /// SQLite, each statement on its own.
+    Sqlite(PoolConnection<Sqlite>),
+    /// SQLite, one moment.
+    SqliteSnapshot(Transaction<'static, Sqlite>),
+    /// PostgreSQL, each statement on its own.
+    Postgres(PoolConnection<Postgres>),
+    /// PostgreSQL, one moment.
+    PostgresSnapshot(Transaction<'static, Postgres>),
+}
+
+impl Reader {
+    /// The connection for a statement.
+    pub fn conn(&mut self) -> Conn<'_> {
+        match self {
+            Self::Sqlite(conn) => Conn::Sqlite(conn),
+            Self::SqliteSnapshot(tx) => Conn::Sqlite(tx),
+            Self::Postgres(conn) => Conn::Postgres(conn),
+            Self::PostgresSnapshot(tx) => Conn::Postgres(tx),
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Inner {
+    Sqlite(WriterGuard),
+    Postgres(Transaction<'static, Postgres>),
+}
+
+/// A transaction that writes. Dropped without a commit it rolls back.
+#[derive(Debug)]
+pub struct WriteTx {
+    inner: Option<Inner>,
+}
+
+impl WriteTx {
+    /// The connection for a statement.
+    pub fn conn(&mut self) -> Result<Conn<'_>, StoreError> {
+        match self.inner.as_mut() {
+            Some(Inner::Sqlite(guard)) => Ok(Conn::Sqlite(guard.connection()?)),
+            Some(Inner::Postgres(tx)) => Ok(Conn::Postgres(tx)),
+            None => Err(StoreError::Closed),
+        }
+    }
+
+    /// Commits. An error of kind `Connection` leaves the outcome unknown.
+    pub async fn commit(mut self) -> Result<(), StoreError> {
+        match self.inner.take() {
+            Some(Inner::Sqlite(mut guard)) => guard.commit().await,
+            Some(Inner::Postgres(tx)) => Ok(tx.commit().await?),
+            None => Err(StoreError::Closed),
+        }
+    }
+
+    /// Rolls back; a connection that cannot is given up.
+    pub async fn rollback(mut self) {
+        match self.inner.take() {
+            Some(Inner::Sqlite(mut guard)) => guard.rollback().await,
+            Some(Inner::Postgres(tx)) => {
+                if let Err(error) = tx.rollback().await {
+                    tracing::debug!(error = %error, "a transaction was lost with its connection");
+                }
+            }
+            None => {}
+        }
+    }
+}
+
+impl Drop for WriteTx {
+    #[expect(clippy::disallowed_methods, reason = "a rollback must outlive the task that gave up")]
+    fn drop(&mut self) {
+        // sqlx rolls PostgreSQL back by itself before the connection is used again.
+        if let Some(Inner::Sqlite(mut guard)) = self.inner.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let _detached = runtime.spawn(async move { guard.rollback().await });
+        }
+    }
+}

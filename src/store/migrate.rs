@@ -1,0 +1,115 @@
+//! The schema: which version a database has, and how it gets to ours.
+//!
+//! Migrations are twins (same number, name and tables in both folders), forward
+//! only, and frozen once released: an edited one is found by its checksum.
+
+use sqlx::SqlSafeStr as _;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+
+use super::statement::{args, statement};
+use super::{Conn, Db, Statement, StoreError};
+
+struct Twin {
+    version: i64,
+    name: &'static str,
+    sqlite: &'static str,
+    postgres: &'static str,
+}
+
+const TWINS: &[Twin] = &[Twin {
+    version: 1,
+    name: "ledger",
+    sqlite: include_str!("../../migrations/sqlite/0001_ledger.sql"),
+    postgres: include_str!("../../migrations/postgres/0001_ledger.sql"),
+}];
+
+/// The newest schema version this program knows.
+pub const SCHEMA_VERSION: i64 = TWINS[TWINS.len() - 1].version;
+
+/// What is in a database, before anything is done to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SchemaState {
+    /// No tables at all.
+    Empty,
+    /// Tables, but not ours.
+    Foreign,
+    /// Our schema at a version.
+    Version(i64),
+}
+
+statement!(
+    COUNT_TABLES,
+    sqlite "select count(*) from sqlite_master where type = 'table' and name not like 'sqlite_%'",
+    postgres "select count(*) from information_schema.tables where table_schema = current_schema()"
+);
+statement!(
+    FIND_OURS,
+    sqlite "select count(*) from sqlite_master where type = 'table' and name in ('_sqlx_migrations', 'journal', 'shop')",
+    postgres "select count(*) from information_schema.tables
+              where table_schema = current_schema()
+                and table_name in ('_sqlx_migrations', 'journal', 'shop')"
+);
+
+// Prepared only where the table exists, so it is not in the list of statements.
+statement!(
+    APPLIED_VERSION,
+    "select coalesce(max(version), 0) from _sqlx_migrations where success"
+);
+
+pub(super) const STATEMENTS: &[&Statement] = &[&COUNT_TABLES, &FIND_OURS, &APPLIED_VERSION];
+
+/// Looks without touching.
+pub(crate) async fn state(conn: &mut Conn<'_>) -> Result<SchemaState, StoreError> {
+    if conn.one(&COUNT_TABLES, args![]).await?.int(0)? == 0 {
+        return Ok(SchemaState::Empty);
+    }
+    if conn.one(&FIND_OURS, args![]).await?.int(0)? < 3 {
+        return Ok(SchemaState::Foreign);
+    }
+    let version = conn.one(&APPLIED_VERSION, args![]).await?.int(0)?;
+    Ok(SchemaState::Version(version))
+}
+
+/// Refuses a schema that this program must not write to.
+pub(crate) fn check(state: SchemaState, place: &str) -> Result<(), StoreError> {
+    match state {
+        SchemaState::Empty => Err(StoreError::Missing(place.to_owned())),
+        SchemaState::Foreign => Err(StoreError::Foreign(place.to_owned())),
+        SchemaState::Version(found) if found > SCHEMA_VERSION => {
+            Err(StoreError::Newer { found, known: SCHEMA_VERSION })
+        }
+        SchemaState::Version(found) if found < SCHEMA_VERSION => {
+            Err(StoreError::Older { found, known: SCHEMA_VERSION })
+        }
+        SchemaState::Version(_) => Ok(()),
+    }
+}
+
+/// Brings the schema to [`SCHEMA_VERSION`]; each migration is one transaction.
+pub(crate) async fn run(db: &Db) -> Result<(), StoreError> {
+    match db {
+        Db::Sqlite(sqlite) => {
+            let mut writer = sqlite.lock_writer().await?;
+            let result = migrator(|twin| twin.sqlite).run(writer.connection()?).await;
+            result.map_err(|error| StoreError::Migration(error.to_string()))
+        }
+        Db::Postgres(postgres) => {
+            let mut conn = postgres.pool().acquire().await?;
+            let result = migrator(|twin| twin.postgres).run(&mut *conn).await;
+            result.map_err(|error| StoreError::Migration(error.to_string()))
+        }
+    }
+}
+
+fn migrator(text: fn(&Twin) -> &'static str) -> Migrator {
+    let migration = |twin: &Twin| {
+        Migration::new(
+            twin.version,
+            twin.name.into(),
+            MigrationType::Simple,
+            text(twin).into_sql_str(),
+            false,
+        )
+    };
+    Migrator::with_migrations(TWINS.iter().map(migration).collect())
+}

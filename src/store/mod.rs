@@ -1,0 +1,37 @@
+//! Every SQL statement of the program, one file a table.
+//!
+//! Portable statements are one constant for both databases; `sqlite.rs` and
+//! `postgres.rs` hold what only one of them may have. Transactions begin only
+//! through [`Db`]. Nothing here decides: it reads rows into domain values and
+//! writes domain values into rows.
+
+pub(crate) mod accounts;
+pub(crate) mod batches;
+pub(crate) mod catalogue;
+mod db;
+mod error;
+mod ids;
+pub(crate) mod journal;
+pub(crate) mod levels;
+pub(crate) mod locations;
+mod migrate;
+pub(crate) mod order_rows;
+pub(crate) mod orders;
+mod postgres;
+mod registry;
+pub(crate) mod shop;
+mod sqlite;
+pub(crate) mod statement;
+mod turn;
+
+pub use db::{Db, Place, Reader, WriteTx};
+pub use error::StoreError;
+use ids::next_ids;
+pub(crate) use ids::next_other_ids;
+pub use migrate::{SCHEMA_VERSION, SchemaState};
+pub use postgres::PostgresDb;
+pub(crate) use postgres::lock_journal;
+pub use registry::prepare_all;
+pub use sqlite::SqliteDb;
+pub(crate) use statement::Conn;
+pub use statement::Statement;

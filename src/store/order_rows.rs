@@ -1,0 +1,325 @@
+//! Writing orders: new ones, and what changed of those that were loaded.
+
+use super::statement::{Rows, Type, args, statement};
+use super::{Conn, Statement, StoreError};
+use crate::domain::{Line, Order, OrderId};
+use crate::ledger::OrderSlot;
+
+statement!(
+    INSERT_ORDERS,
+    sqlite "insert into orders
+              (id, source, external_id, decision, payment, accepted, location_id, expires_at,
+               cancel_reason, placed_at, updated_at, currency, total, content_hash,
+               source_version, version, ordered, held, shipped, shortfall, cancelled, returned)
+            select value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6,
+                   value->>7, value->>8, value->>9, value->>10, value->>11, value->>12,
+                   unhex(value->>13), value->>14, value->>15, value->>16, value->>17, value->>18,
+                   value->>19, value->>20, value->>21
+            from json_each($1)",
+    postgres "insert into orders
+                (id, source, external_id, decision, payment, accepted, location_id, expires_at,
+                 cancel_reason, placed_at, updated_at, currency, total, content_hash,
+                 source_version, version, ordered, held, shipped, shortfall, cancelled, returned)
+              select * from unnest(
+                $1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[],
+                $7::bigint[], $8::bigint[], $9::text[], $10::bigint[], $11::bigint[], $12::text[],
+                $13::bigint[], $14::bytea[], $15::bigint[], $16::bigint[], $17::bigint[],
+                $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[])"
+);
+statement!(
+    UPDATE_ORDERS,
+    sqlite "update orders set
+              decision = d.decision, payment = d.payment, accepted = d.accepted,
+              expires_at = d.expires_at, cancel_reason = d.cancel_reason,
+              updated_at = d.updated_at, total = d.total, content_hash = d.content_hash,
+              source_version = d.source_version, version = d.version, ordered = d.ordered,
+              held = d.held, shipped = d.shipped, shortfall = d.shortfall,
+              cancelled = d.cancelled, returned = d.returned
+            from (select value->>0 as id, value->>3 as decision, value->>4 as payment,
+                         value->>5 as accepted, value->>7 as expires_at,
+                         value->>8 as cancel_reason, value->>10 as updated_at,
+                         value->>12 as total, unhex(value->>13) as content_hash,
+                         value->>14 as source_version, value->>15 as version,
+                         value->>16 as ordered, value->>17 as held, value->>18 as shipped,
+                         value->>19 as shortfall, value->>20 as cancelled, value->>21 as returned
+                  from json_each($1)) as d
+            where orders.id = d.id and orders.version = d.version - 1",
+    postgres "update orders set
+                decision = d.decision, payment = d.payment, accepted = d.accepted,
+                expires_at = d.expires_at, cancel_reason = d.cancel_reason,
+                updated_at = d.updated_at, total = d.total, content_hash = d.content_hash,
+                source_version = d.source_version, version = d.version, ordered = d.ordered,
+                held = d.held, shipped = d.shipped, shortfall = d.shortfall,
+                cancelled = d.cancelled, returned = d.returned
+              from unnest(
+                $1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[],
+                $7::bigint[], $8::bigint[], $9::text[], $10::bigint[], $11::bigint[], $12::text[],
+                $13::bigint[], $14::bytea[], $15::bigint[], $16::bigint[], $17::bigint[],
+                $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[])
+                as d (id, source, external_id, decision, payment, accepted, location_id,
+                      expires_at, cancel_reason, placed_at, updated_at, currency, total,
+                      content_hash, source_version, version, ordered, held, shipped, shortfall,
+                      cancelled, returned)
+              where orders.id = d.id and orders.version = d.version - 1"
+);
+
+fn order_rows() -> Rows {
+    use Type::{Bytes, Int, Text};
+    Rows::new(&[
+        Int, Text, Text, Text, Text, Int, Int, Int, Text, Int, Int, Text, Int, Bytes, Int, Int, Int,
+        Int, Int, Int, Int, Int,
+    ])
+}
+
+fn push_order(rows: &mut Rows, order: &Order, now: i64) {
+    let counts = order.counts();
+    rows.push(args![
+        order.id.get(),
+        order.reference.source.as_str(),
+        order.reference.external_id.as_str(),
+        order.decision.as_str(),
+        order.payment.as_str(),
+        i64::from(order.accepted),
+        order.location.map(|location| location.get()),
+        order.expires_at,
+        order.cancel_reason.clone(),
+        order.placed_at,
+        now,
+        order.currency.clone(),
+        order.total(),
+        order.content_hash,
+        order.source_version,
+        order.version + 1,
+        counts.ordered,
+        counts.held,
+        counts.shipped,
+        counts.shortfall,
+        counts.cancelled,
+        counts.returned,
+    ]);
+}
+
+statement!(
+    UPSERT_LINES,
+    sqlite "insert into order_line
+              (order_id, line, item_id, sku, bundle, unit_price, fulfilled_by, ordered, held,
+               shipped, shortfall, cancelled, returned, expired)
+            select value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6,
+                   value->>7, value->>8, value->>9, value->>10, value->>11, value->>12, value->>13
+            from json_each($1) where true
+            on conflict (order_id, line) do update set
+              item_id = excluded.item_id, bundle = excluded.bundle, ordered = excluded.ordered,
+              held = excluded.held, shipped = excluded.shipped, shortfall = excluded.shortfall,
+              cancelled = excluded.cancelled, returned = excluded.returned,
+              expired = excluded.expired",
+    postgres "insert into order_line
+                (order_id, line, item_id, sku, bundle, unit_price, fulfilled_by, ordered, held,
+                 shipped, shortfall, cancelled, returned, expired)
+              select * from unnest(
+                $1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[],
+                $7::text[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[],
+                $12::bigint[], $13::bigint[], $14::bigint[])
+              on conflict (order_id, line) do update set
+                item_id = excluded.item_id, bundle = excluded.bundle, ordered = excluded.ordered,
+                held = excluded.held, shipped = excluded.shipped, shortfall = excluded.shortfall,
+                cancelled = excluded.cancelled, returned = excluded.returned,
+                expired = excluded.expired"
+);
+statement!(
+    UPSERT_PARTS,
+    sqlite "insert into order_part
+              (order_id, line, part, item_id, per_unit, ordered, held, shipped, shortfall,
+               cancelled, returned, expired)
+            select value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6,
+                   value->>7, value->>8, value->>9, value->>10, value->>11
+            from json_each($1) where true
+            on conflict (order_id, line, part) do update set
+              ordered = excluded.ordered, held = excluded.held, shipped = excluded.shipped,
+              shortfall = excluded.shortfall, cancelled = excluded.cancelled,
+              returned = excluded.returned, expired = excluded.expired",
+    postgres "insert into order_part
+                (order_id, line, part, item_id, per_unit, ordered, held, shipped, shortfall,
+                 cancelled, returned, expired)
+              select * from unnest(
+                $1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
+                $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[],
+                $12::bigint[])
+              on conflict (order_id, line, part) do update set
+                ordered = excluded.ordered, held = excluded.held, shipped = excluded.shipped,
+                shortfall = excluded.shortfall, cancelled = excluded.cancelled,
+                returned = excluded.returned, expired = excluded.expired"
+);
+statement!(
+    UPSERT_ALLOCATIONS,
+    sqlite "insert into allocation
+              (order_id, line, part, location_id, item_id, held, shipped, shortfall)
+            select value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6,
+                   value->>7
+            from json_each($1) where true
+            on conflict (order_id, line, part, location_id) do update set
+              held = excluded.held, shipped = excluded.shipped, shortfall = excluded.shortfall",
+    postgres "insert into allocation
+                (order_id, line, part, location_id, item_id, held, shipped, shortfall)
+              select * from unnest(
+                $1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
+                $7::bigint[], $8::bigint[])
+              on conflict (order_id, line, part, location_id) do update set
+                held = excluded.held, shipped = excluded.shipped, shortfall = excluded.shortfall"
+);
+statement!(
+    INSERT_FACTS,
+    sqlite "insert into order_fact (order_id, kind, fact_id, content_hash, data, recorded_at)
+            select value->>0, value->>1, value->>2, unhex(value->>3), value->>4, value->>5
+            from json_each($1)",
+    postgres "insert into order_fact (order_id, kind, fact_id, content_hash, data, recorded_at)
+              select * from unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[], $5::text[],
+                                   $6::bigint[])"
+);
+statement!(
+    INSERT_PERSONAL,
+    "insert into personal (order_id, sealed) values ($1, $2)
+     on conflict (order_id) do update set sealed = excluded.sealed"
+);
+
+struct Tables {
+    new: Rows,
+    changed: Rows,
+    lines: Rows,
+    parts: Rows,
+    allocations: Rows,
+    facts: Rows,
+}
+
+impl Tables {
+    fn new() -> Self {
+        use Type::{Bytes, Int, Text};
+        let mut line = [Int; 14];
+        line[3] = Text;
+        line[6] = Text;
+        Self {
+            new: order_rows(),
+            changed: order_rows(),
+            lines: Rows::new(&line),
+            parts: Rows::new(&[Int; 12]),
+            allocations: Rows::new(&[Int; 8]),
+            facts: Rows::new(&[Int, Text, Text, Bytes, Text, Int]),
+        }
+    }
+
+    fn push(&mut self, slot: &OrderSlot, now: i64) {
+        let order = &slot.now;
+        let before = slot.read.as_ref();
+        push_order(if before.is_some() { &mut self.changed } else { &mut self.new }, order, now);
+        for (index, line) in order.lines.iter().enumerate() {
+            let was = before.and_then(|before| {
+                let same = |known: &&Line| known.number == line.number;
+                before.lines.get(index).filter(same).or_else(|| before.lines.iter().find(same))
+            });
+            if was != Some(line) {
+                self.push_line(order.id, line, was);
+            }
+        }
+        for ((kind, id), fact) in &order.facts {
+            let known = before.is_some_and(|was| was.facts.contains_key(&(*kind, id.clone())));
+            if !known {
+                let (hash, data) = (fact.content_hash, fact.data.as_str());
+                let id = id.as_str();
+                self.facts.push(args![order.id.get(), kind.as_str(), id, hash, data, now]);
+            }
+        }
+    }
+
+    fn push_line(&mut self, id: OrderId, line: &Line, was: Option<&Line>) {
+        let counts = line.counts();
+        let expired = if line.bundle { 0 } else { line.parts.first().map_or(0, |p| p.expired) };
+        self.lines.push(args![
+            id.get(),
+            line.number,
+            line.item.map(|item| item.get()),
+            line.sku.as_str(),
+            i64::from(line.bundle),
+            line.unit_price,
+            line.fulfilled_by.as_str(),
+            counts.ordered,
+            counts.held,
+            counts.shipped,
+            counts.shortfall,
+            counts.cancelled,
+            counts.returned,
+            expired,
+        ]);
+        for (index, part) in line.parts.iter().enumerate() {
+            let Some(item) = part.item else { continue };
+            let known = was.and_then(|was| was.parts.get(index));
+            if line.bundle && known != Some(part) {
+                let counts = part.counts();
+                self.parts.push(args![
+                    id.get(),
+                    line.number,
+                    part.number,
+                    item.get(),
+                    part.per_unit,
+                    counts.ordered,
+                    counts.held,
+                    counts.shipped,
+                    counts.shortfall,
+                    counts.cancelled,
+                    counts.returned,
+                    part.expired,
+                ]);
+            }
+            for one in &part.allocations {
+                if known.and_then(|known| known.at(one.location)) != Some(one) {
+                    self.allocations.push(args![
+                        id.get(),
+                        line.number,
+                        part.number,
+                        one.location.get(),
+                        item.get(),
+                        one.held,
+                        one.shipped,
+                        one.shortfall,
+                    ]);
+                }
+            }
+        }
+    }
+}
+
+/// Writes new orders and what changed of others. An order whose version is no
+/// longer the one read fails the whole: the batch is redone.
+pub(crate) async fn write(
+    conn: &mut Conn<'_>,
+    slots: impl Iterator<Item = &OrderSlot>,
+    now: i64,
+) -> Result<(), StoreError> {
+    let mut tables = Tables::new();
+    for slot in slots {
+        tables.push(slot, now);
+    }
+    conn.write(&INSERT_ORDERS, tables.new).await?;
+    conn.write(&UPDATE_ORDERS, tables.changed).await?;
+    conn.write(&UPSERT_LINES, tables.lines).await?;
+    conn.write(&UPSERT_PARTS, tables.parts).await?;
+    conn.write(&UPSERT_ALLOCATIONS, tables.allocations).await?;
+    conn.write(&INSERT_FACTS, tables.facts).await
+}
+
+/// Keeps personal data of an order, sealed.
+pub(crate) async fn insert_personal(
+    conn: &mut Conn<'_>,
+    id: OrderId,
+    sealed: &[u8],
+) -> Result<(), StoreError> {
+    conn.execute_one(&INSERT_PERSONAL, args![id.get(), sealed.to_vec()]).await
+}
+
+pub(super) const STATEMENTS: &[&Statement] = &[
+    &INSERT_ORDERS,
+    &UPDATE_ORDERS,
+    &UPSERT_LINES,
+    &UPSERT_PARTS,
+    &UPSERT_ALLOCATIONS,
+    &INSERT_FACTS,
+    &INSERT_PERSONAL,
+];

@@ -1,0 +1,117 @@
+//! What only PostgreSQL has: the pool, its session settings, the journal lock.
+
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use sqlx::ConnectOptions as _;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+
+use super::statement::{args, statement};
+use super::{Conn, Statement, StoreError};
+
+/// Connections a process keeps; the writer needs one, the rest read.
+const CONNECTIONS_MAX: u32 = 16;
+/// How long a caller waits for a connection before the database counts as down.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The oldest server whose behaviour is tested (major version × 10 000).
+const SERVER_VERSION_MIN: i64 = 130_000;
+
+statement!(
+    SETTINGS,
+    sqlite "select 'on', 'UTF8', 150000",
+    postgres "select current_setting('synchronous_commit'), current_setting('server_encoding'),
+                     current_setting('server_version_num')::bigint"
+);
+
+// Handing out journal numbers is the last lock of a transaction. The number
+// is arbitrary and only has to be ours: it is 'invshop' in ASCII.
+statement!(
+    LOCK_JOURNAL,
+    sqlite "select 1",
+    postgres "select pg_advisory_xact_lock(29675938226959216)"
+);
+
+pub(super) const STATEMENTS: &[&Statement] = &[&SETTINGS, &LOCK_JOURNAL];
+
+/// A PostgreSQL database.
+#[derive(Clone, Debug)]
+pub struct PostgresDb {
+    pool: PgPool,
+    place: String,
+}
+
+impl PostgresDb {
+    /// Connects; the URL's password never reaches an error or a log.
+    pub(crate) async fn open(url: &str) -> Result<Self, StoreError> {
+        let options = PgConnectOptions::from_str(url)?
+            .application_name("invshop")
+            .options([
+                // A transaction that waits for nobody must not hold its locks for ever.
+                ("idle_in_transaction_session_timeout", "60000"),
+                ("lock_timeout", "30000"),
+                // Plans of the writer's set statements do not depend on their arrays.
+                ("plan_cache_mode", "force_generic_plan"),
+            ])
+            .disable_statement_logging();
+        let place = format!(
+            "postgres://{}:{}/{}",
+            options.get_host(),
+            options.get_port(),
+            options.get_database().unwrap_or_default()
+        );
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS_MAX)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_with(options)
+            .await
+            .map_err(|error| StoreError::from(error).at(&place))?;
+        Ok(Self { pool, place })
+    }
+
+    /// Host, port and database, without credentials.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    pub(crate) const fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// An acknowledged order must survive a crash of the server.
+    pub(crate) async fn assert_durable(&self) -> Result<(), StoreError> {
+        let mut conn = self.pool.acquire().await?;
+        let row = Conn::Postgres(&mut conn).one(&SETTINGS, args![]).await?;
+        let (commit, encoding, version) = (row.text(0)?, row.text(1)?, row.int(2)?);
+        if commit == "off" {
+            return Err(StoreError::NotDurable {
+                setting: "synchronous_commit",
+                found: commit,
+                wanted: "on, local, remote_write or remote_apply",
+            });
+        }
+        if encoding != "UTF8" {
+            return Err(StoreError::NotDurable {
+                setting: "server_encoding",
+                found: encoding,
+                wanted: "UTF8",
+            });
+        }
+        if version < SERVER_VERSION_MIN {
+            let found = version.to_string();
+            return Err(StoreError::NotDurable {
+                setting: "server_version_num",
+                found,
+                wanted: "130000 or newer",
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Takes the journal lock until the transaction ends. Nothing may be locked after it.
+pub(crate) async fn lock_journal(conn: &mut Conn<'_>) -> Result<(), StoreError> {
+    match conn {
+        Conn::Postgres(_) => conn.execute(&LOCK_JOURNAL, args![]).await.map(drop),
+        Conn::Sqlite(_) => Ok(()), // The write lock was taken at `begin immediate`.
+    }
+}

@@ -1,0 +1,31 @@
+//! All statements of the program, so that each can be prepared on both databases.
+
+use super::{Db, Statement, StoreError};
+
+const ALL: &[&[&Statement]] = &[
+    super::accounts::STATEMENTS,
+    super::batches::STATEMENTS,
+    super::catalogue::STATEMENTS,
+    super::ids::STATEMENTS,
+    super::journal::STATEMENTS,
+    super::levels::STATEMENTS,
+    super::locations::STATEMENTS,
+    super::migrate::STATEMENTS,
+    super::order_rows::STATEMENTS,
+    super::orders::STATEMENTS,
+    super::postgres::STATEMENTS,
+    super::shop::STATEMENTS,
+    super::sqlite::STATEMENTS,
+];
+
+/// Prepares every statement of the program and says how many there are. What
+/// the compiler would check if SQL were Rust, this checks at test time.
+pub async fn prepare_all(db: &Db) -> Result<usize, StoreError> {
+    let mut reader = db.read().await?;
+    let mut count = 0;
+    for statement in ALL.iter().copied().flatten() {
+        reader.conn().prepare(statement).await?;
+        count += 1;
+    }
+    Ok(count)
+}
