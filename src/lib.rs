@@ -1,1 +1,3 @@
+//! invshop: a stock ledger for sellers on many channels.
 
+pub mod clock;
