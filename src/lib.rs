@@ -1,5 +1,5 @@
 //! invshop: a stock ledger for sellers on many channels.
-#![doc = ""]
+
 pub mod clock;
 pub mod config;
 pub mod domain;

@@ -1,0 +1,221 @@
+//! The names a configuration may use: the one list the parser goes by.
+
+use std::fmt;
+
+/// One setting, by its section and its name in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Key {
+    pub(super) section: &'static str,
+    pub(super) name: &'static str,
+}
+
+const fn key(section: &'static str, name: &'static str) -> Key {
+    Key { section, name }
+}
+
+pub(super) const DATABASE_URL: Key = key("database", "url");
+pub(super) const DATABASE_KEY: Key = key("database", "key");
+pub(super) const ORDERS_SPLIT: Key = key("orders", "split");
+pub(super) const ORDERS_HOLD_SECONDS: Key = key("orders", "hold_seconds");
+pub(super) const SERVER_LISTEN: Key = key("server", "listen");
+pub(super) const SERVER_PUBLIC_URL: Key = key("server", "public_url");
+pub(super) const LOCATION_CODE: Key = key("location", "code");
+pub(super) const LOCATION_NAME: Key = key("location", "name");
+pub(super) const LOCATION_KIND: Key = key("location", "kind");
+
+/// Every setting there is; what is not here is an unknown key.
+pub(super) const KEYS: [Key; 9] = [
+    DATABASE_URL,
+    DATABASE_KEY,
+    ORDERS_SPLIT,
+    ORDERS_HOLD_SECONDS,
+    SERVER_LISTEN,
+    SERVER_PUBLIC_URL,
+    LOCATION_CODE,
+    LOCATION_NAME,
+    LOCATION_KIND,
+];
+
+/// The section that is written `[[location]]`, once per location.
+pub(super) const LOCATION: &str = "location";
+
+/// Sections that are planned: named as such, so that no one believes they work.
+const LATER_SECTIONS: [&str; 7] = [
+    "auth",
+    "rate_limit",
+    "channel",
+    "schedule",
+    "alerts",
+    "events",
+    "telemetry",
+];
+/// Likewise the settings of `[server]` that begin so.
+const LATER_SERVER_PREFIX: &str = "tls_";
+
+/// Further apart than this, two names are not one name with a slip.
+const SLIPS_MAX: usize = 2;
+/// A longer name gets no suggestion, in bytes.
+const NAME_BYTES_MAX: usize = 40;
+
+/// Where a setting stands in one configuration: `orders.split`, `location[0].code`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Path(String);
+
+impl Key {
+    /// The place of a setting that exists once.
+    pub(super) fn path(self) -> Path {
+        Path(format!("{}.{}", self.section, self.name))
+    }
+
+    /// The same for a section of which there are several, by its index from 0.
+    pub(super) fn path_at(self, index: Option<usize>) -> Path {
+        match index {
+            Some(index) => Path(format!("{}[{index}].{}", self.section, self.name)),
+            None => self.path(),
+        }
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The setting of this name, or what to say when there is none.
+pub(super) fn find(section: &str, name: &str) -> Result<Key, String> {
+    let known = KEYS
+        .into_iter()
+        .find(|key| key.section == section && key.name == name);
+    known.ok_or_else(|| {
+        if section == SERVER_LISTEN.section && name.starts_with(LATER_SERVER_PREFIX) {
+            return "is not supported yet".to_owned();
+        }
+        let names = KEYS
+            .into_iter()
+            .filter(|key| key.section == section)
+            .map(|key| key.name);
+        format!("unknown key{}", did_you_mean(name, names))
+    })
+}
+
+/// Whether there is a section of this name, or what to say when there is none.
+pub(super) fn find_section(section: &str) -> Result<(), String> {
+    if KEYS.iter().any(|key| key.section == section) {
+        return Ok(());
+    }
+    if LATER_SECTIONS.contains(&section) {
+        return Err(format!("the section [{section}] is not supported yet"));
+    }
+    // A setting written outside its section is as common a mistake as a slip.
+    if let Some(key) = KEYS
+        .iter()
+        .find(|key| key.name == section && key.section != LOCATION)
+    {
+        return Err(format!(
+            "unknown section or key; did you mean \"{}\"?",
+            key.path()
+        ));
+    }
+    let sections = KEYS.iter().map(|key| key.section);
+    Err(format!(
+        "unknown section{}",
+        did_you_mean(section, sections)
+    ))
+}
+
+fn did_you_mean(name: &str, candidates: impl Iterator<Item = &'static str>) -> String {
+    if name.len() > NAME_BYTES_MAX {
+        return String::new();
+    }
+    let nearest = candidates
+        .map(|candidate| (slips(name, candidate), candidate))
+        .min();
+    match nearest {
+        // In a short name two slips change everything: fewer than half of its letters.
+        Some((slips, candidate)) if slips <= SLIPS_MAX && slips * 2 < candidate.len() => {
+            format!("; did you mean \"{candidate}\"?")
+        }
+        _ => String::new(),
+    }
+}
+
+/// How many letters must be put in, left out or replaced (Levenshtein).
+fn slips(from: &str, to: &str) -> usize {
+    let mut row: Vec<usize> = (0..=to.chars().count()).collect();
+    for (index, letter) in from.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = index + 1;
+        for (column, other) in to.chars().enumerate() {
+            let replaced = diagonal + usize::from(letter != other);
+            diagonal = row[column + 1];
+            row[column + 1] = replaced.min(row[column] + 1).min(diagonal + 1);
+        }
+    }
+    row[row.len() - 1]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slips_are_counted_like_levenshtein() {
+        for (from, to, count) in [
+            ("", "", 0),
+            ("", "abc", 3),
+            ("split", "split", 0),
+            ("kitten", "sitting", 3),
+        ] {
+            assert_eq!(slips(from, to), count, "{from} {to}");
+            assert_eq!(slips(to, from), count, "{to} {from}");
+        }
+    }
+
+    #[test]
+    fn a_near_name_is_suggested_and_a_far_one_is_not() {
+        let said = |section, name| find(section, name).unwrap_err();
+        assert_eq!(
+            said("orders", "hold_second"),
+            "unknown key; did you mean \"hold_seconds\"?"
+        );
+        assert_eq!(
+            said("database", "uri"),
+            "unknown key; did you mean \"url\"?"
+        );
+        assert_eq!(
+            said("orders", "spilt"),
+            "unknown key; did you mean \"split\"?"
+        );
+        assert_eq!(said("orders", "colour"), "unknown key");
+        assert_eq!(said("database", "kex2"), "unknown key");
+        assert_eq!(said("orders", &"x".repeat(1_000_000)), "unknown key");
+    }
+
+    #[test]
+    fn a_setting_outside_its_section_is_told_where_it_belongs() {
+        assert_eq!(
+            find_section("hold_seconds").unwrap_err(),
+            "unknown section or key; did you mean \"orders.hold_seconds\"?"
+        );
+        assert_eq!(
+            find_section("locations").unwrap_err(),
+            "unknown section; did you mean \"location\"?"
+        );
+    }
+
+    #[test]
+    fn what_is_planned_is_called_not_supported_yet() {
+        for section in LATER_SECTIONS {
+            assert!(
+                find_section(section)
+                    .unwrap_err()
+                    .ends_with("is not supported yet")
+            );
+        }
+        assert_eq!(
+            find("server", "tls_cert").unwrap_err(),
+            "is not supported yet"
+        );
+    }
+}
