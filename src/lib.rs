@@ -6,6 +6,7 @@ pub mod domain;
 pub mod ledger;
 pub mod orders;
 pub mod secret;
+pub mod shop;
 pub mod store;
 pub mod telemetry;
 pub mod writer;

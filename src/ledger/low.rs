@@ -44,7 +44,7 @@ pub fn raise_low(set: &mut Working) -> Decided<()> {
 }
 
 /// An item's ATP: the sum over the locations that are sold from.
-pub fn available(set: &Working, item: ItemId) -> i64 {
+fn available(set: &Working, item: ItemId) -> i64 {
     set.levels_of(item)
         .filter(|(key, _)| {
             set.location(key.location)

@@ -9,12 +9,13 @@ use super::allocate::place_units;
 use super::cancel::cancel_lines;
 use super::lines::{self, Unknown};
 use super::ship::{ShipLine, ship_line};
-use super::{Ended, LineRequest};
+use super::place::keep_personal;
+use super::{Ended, LineRequest, Personal};
 use crate::domain::{
     Counts, Decision, FulfilledBy, Kind, LocationCode, Order, OrderId, OrderRef, Payment, Quantity,
     Refusal,
 };
-use crate::ledger::{Added, Decided, Working};
+use crate::ledger::{Decided, Working};
 
 /// The state of an order at its source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,10 +36,8 @@ pub struct Import {
     pub location: Option<LocationCode>,
     /// Currency of its prices.
     pub currency: Option<String>,
-    /// Personal data, sealed.
-    pub personal: Option<Vec<u8>>,
-    /// Hash of the state.
-    pub content_hash: [u8; 32],
+    /// Personal data.
+    pub personal: Option<Personal>,
 }
 
 /// The state of one line.
@@ -55,13 +54,19 @@ pub struct ImportLine {
 }
 
 /// Records the state of an order. Nothing of it is ever refused for want of stock.
-pub fn import(set: &mut Working, state: &Import) -> Decided<(OrderId, Ended)> {
+///
+/// `content` is the hash of the state: the same state again changes nothing.
+pub fn import(
+    set: &mut Working,
+    state: &Import,
+    content: &[u8; 32],
+) -> Decided<(OrderId, Ended)> {
     check(state)?;
     let Some(&id) = set.refs.get(&state.reference) else {
-        return create(set, state).map(|id| (id, Ended::Done));
+        return create(set, state, content).map(|id| (id, Ended::Done));
     };
     let order = set.order(id)?;
-    let same = order.content_hash == Some(state.content_hash);
+    let same = order.content_hash == Some(*content);
     let older = match (state.source_version, order.source_version) {
         (Some(new), Some(stored)) => new <= stored,
         _ => false,
@@ -69,7 +74,7 @@ pub fn import(set: &mut Working, state: &Import) -> Decided<(OrderId, Ended)> {
     if same || older {
         return Ok((id, Ended::Replayed));
     }
-    update(set, id, state)?;
+    update(set, id, state, content)?;
     Ok((id, Ended::Done))
 }
 
@@ -89,7 +94,7 @@ fn check(state: &Import) -> Decided<()> {
     Err(Refusal::invalid("lines", message).into())
 }
 
-fn create(set: &mut Working, state: &Import) -> Decided<OrderId> {
+fn create(set: &mut Working, state: &Import, content: &[u8; 32]) -> Decided<OrderId> {
     let Some(&id) = set.order_ids.front() else {
         return Err(Refusal::invalid("order_id", "no id was set aside for it").into());
     };
@@ -113,7 +118,7 @@ fn create(set: &mut Working, state: &Import) -> Decided<OrderId> {
         cancel_reason: None,
         placed_at: state.placed_at.min(set.now),
         currency: state.currency.clone(),
-        content_hash: Some(state.content_hash),
+        content_hash: Some(*content),
         source_version: state.source_version,
         age: i64::MAX,
         version: 0,
@@ -127,14 +132,17 @@ fn create(set: &mut Working, state: &Import) -> Decided<OrderId> {
     entry.quantity = Some(state.lines.iter().map(|line| line.request.quantity.get()).sum());
     entry.effective_at = state.effective_at.unwrap_or(set.now).min(set.now);
     set.append(entry);
-    if let Some(sealed) = &state.personal {
-        set.added.push(Added::Personal(id, sealed.clone()));
-    }
+    keep_personal(set, id, state.personal.as_ref());
     apply(set, id, state)?;
     Ok(id)
 }
 
-fn update(set: &mut Working, id: OrderId, state: &Import) -> Decided<()> {
+fn update(
+    set: &mut Working,
+    id: OrderId,
+    state: &Import,
+    content: &[u8; 32],
+) -> Decided<()> {
     let mut entry = set.entry(Kind::OrderUpdated);
     entry.order = Some(id);
     entry.effective_at = state.effective_at.unwrap_or(set.now).min(set.now);
@@ -150,7 +158,7 @@ fn update(set: &mut Working, id: OrderId, state: &Import) -> Decided<()> {
     let order = set.order_mut(id)?;
     order.lines.extend(added);
     order.lines.sort_unstable_by_key(|line| line.number);
-    order.content_hash = Some(state.content_hash);
+    order.content_hash = Some(*content);
     order.source_version = state.source_version.or(order.source_version);
     if state.payment != Payment::None && order.payment != Payment::Paid {
         order.payment = state.payment;

@@ -4,7 +4,7 @@ use crate::domain::{FulfilledBy, Line, Part, Quantity, Refusal, Sku};
 use crate::ledger::{Decided, Working};
 
 /// The most lines an order may have.
-pub const LINES_MAX: usize = 500;
+pub(super) const LINES_MAX: usize = 500;
 
 /// One line as it is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,8 +16,6 @@ pub struct Payment {
     pub payment_id: FactId,
     /// How much, minor units, where it is known.
     pub amount: Option<i64>,
-    /// Hash of its content.
-    pub content_hash: [u8; 32],
 }
 
 /// What a payment led to.
@@ -55,10 +53,14 @@ impl PayOutcome {
 
 /// Records a payment. It never fails for want of stock: what cannot be served is
 /// to be refunded.
-pub fn pay(set: &mut Working, payment: &Payment) -> Decided<(OrderId, Ended, PayOutcome)> {
+pub fn pay(
+    set: &mut Working,
+    payment: &Payment,
+    content: &[u8; 32],
+) -> Decided<(OrderId, Ended, PayOutcome)> {
     let id = set.order_by_ref(&payment.reference)?;
-    let Payment { payment_id, content_hash, .. } = payment;
-    if fact_is_replay(set, id, FactKind::Payment, payment_id, content_hash)? {
+    let payment_id = &payment.payment_id;
+    if fact_is_replay(set, id, FactKind::Payment, payment_id, content)? {
         let fact = set.order(id)?.facts.get(&(FactKind::Payment, payment_id.clone()));
         let outcome = fact.map_or(PayOutcome::Confirmed, |fact| PayOutcome::parse(&fact.data));
         return Ok((id, Ended::Replayed, outcome));
@@ -81,7 +83,7 @@ pub fn pay(set: &mut Working, payment: &Payment) -> Decided<(OrderId, Ended, Pay
     entry.order = Some(id);
     entry.data = Some(data.to_string());
     set.append(entry);
-    let fact = Fact { content_hash: *content_hash, data: data.to_string() };
+    let fact = Fact { content_hash: *content, data: data.to_string() };
     record_fact(set, id, FactKind::Payment, payment_id, fact)?;
     if !refund {
         let order = set.order_mut(id)?;

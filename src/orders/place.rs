@@ -14,6 +14,22 @@ use crate::ledger::{Added, Decided, Working};
 /// The longest a hold may be asked for: 30 days.
 const HOLD_MS_MAX: i64 = 30 * 24 * 3600 * 1000;
 
+/// Personal data of an order: sealed, with a keyed hash that tells replays
+/// without opening it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Personal {
+    /// Sealed with the instance key.
+    pub sealed: Vec<u8>,
+    /// Keyed hash of the plain data.
+    pub digest: [u8; 32],
+}
+
+pub(super) fn keep_personal(set: &mut Working, id: OrderId, personal: Option<&Personal>) {
+    if let Some(personal) = personal {
+        set.added.push(Added::Personal(id, personal.sealed.clone()));
+    }
+}
+
 /// A request for an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -33,19 +49,23 @@ pub struct Place {
     pub currency: Option<String>,
     /// When it was placed; now when left out.
     pub placed_at: Option<i64>,
-    /// Hash of what was asked for.
-    pub content_hash: [u8; 32],
-    /// Personal data, sealed.
-    pub personal: Option<Vec<u8>>,
+    /// Personal data.
+    pub personal: Option<Personal>,
 }
 
 /// Decides a request for an order.
-pub fn place(set: &mut Working, request: &Place) -> Decided<(OrderId, Ended)> {
+///
+/// `content` is the hash of what was asked for: it tells a replay from a clash.
+pub fn place(
+    set: &mut Working,
+    request: &Place,
+    content: &[u8; 32],
+) -> Decided<(OrderId, Ended)> {
     if let Some(&id) = set.refs.get(&request.reference) {
-        return replay(set, id, request).map(|id| (id, Ended::Replayed));
+        return replay(set, id, request, content).map(|id| (id, Ended::Replayed));
     }
     lines::check(&request.lines)?;
-    let mut order = build(set, request)?;
+    let mut order = build(set, request, content)?;
     let units: BTreeMap<i64, i64> =
         (1..).zip(request.lines.iter().map(|line| line.quantity.get())).collect();
     let wants = wants_of(&mut order, &units);
@@ -66,23 +86,26 @@ pub fn place(set: &mut Working, request: &Place) -> Decided<(OrderId, Ended)> {
     entry.order = Some(id);
     entry.quantity = Some(units.values().sum());
     set.append(entry);
-    if let Some(sealed) = &request.personal {
-        set.added.push(Added::Personal(id, sealed.clone()));
-    }
+    keep_personal(set, id, request.personal.as_ref());
     let owed = hold(set, id, &wants, &plan)?;
     raise_short(set, id, owed);
     Ok((id, Ended::Done))
 }
 
-fn replay(set: &Working, id: OrderId, request: &Place) -> Decided<OrderId> {
-    if set.order(id)?.content_hash == Some(request.content_hash) {
+fn replay(
+    set: &Working,
+    id: OrderId,
+    request: &Place,
+    content: &[u8; 32],
+) -> Decided<OrderId> {
+    if set.order(id)?.content_hash == Some(*content) {
         Ok(id)
     } else {
         Err(Refusal::IdempotencyMismatch { key: request.reference.to_string() }.into())
     }
 }
 
-fn build(set: &Working, request: &Place) -> Decided<Order> {
+fn build(set: &Working, request: &Place, content: &[u8; 32]) -> Decided<Order> {
     let Some(&id) = set.order_ids.front() else {
         return Err(Refusal::invalid("order_id", "no id was set aside for it").into());
     };
@@ -107,7 +130,7 @@ fn build(set: &Working, request: &Place) -> Decided<Order> {
         cancel_reason: None,
         placed_at: request.placed_at.unwrap_or(set.now).min(set.now),
         currency: request.currency.clone(),
-        content_hash: Some(request.content_hash),
+        content_hash: Some(*content),
         source_version: None,
         age: i64::MAX,
         version: 0,

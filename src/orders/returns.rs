@@ -48,8 +48,6 @@ pub struct Return {
     pub location: Option<LocationCode>,
     /// When it came, UTC milliseconds; now when left out.
     pub effective_at: Option<i64>,
-    /// Hash of its content.
-    pub content_hash: [u8; 32],
 }
 
 /// One line of a return.
@@ -76,8 +74,6 @@ pub struct Refund {
     pub lines: Vec<RefundLine>,
     /// How much, minor units, where it is known.
     pub amount: Option<i64>,
-    /// Hash of its content.
-    pub content_hash: [u8; 32],
 }
 
 /// One line of a refund.
@@ -92,10 +88,14 @@ pub struct RefundLine {
 }
 
 /// Records goods that came back.
-pub fn take_back(set: &mut Working, request: &Return) -> Decided<(OrderId, Ended)> {
+pub fn take_back(
+    set: &mut Working,
+    request: &Return,
+    content: &[u8; 32],
+) -> Decided<(OrderId, Ended)> {
     let id = set.order_by_ref(&request.reference)?;
-    let Return { return_id, content_hash, .. } = request;
-    if fact_is_replay(set, id, FactKind::Return, return_id, content_hash)? {
+    let return_id = &request.return_id;
+    if fact_is_replay(set, id, FactKind::Return, return_id, content)? {
         return Ok((id, Ended::Replayed));
     }
     if request.lines.iter().all(|line| line.quantity == Quantity::ZERO) {
@@ -107,7 +107,7 @@ pub fn take_back(set: &mut Working, request: &Return) -> Decided<(OrderId, Ended
     entry.quantity = Some(request.lines.iter().map(|line| line.quantity.get()).sum());
     entry.data = Some(data.to_string());
     set.append(entry);
-    let fact = Fact { content_hash: *content_hash, data: data.to_string() };
+    let fact = Fact { content_hash: *content, data: data.to_string() };
     record_fact(set, id, FactKind::Return, return_id, fact)?;
     for line in &request.lines {
         return_line(set, id, *line, request.location.as_ref(), request.effective_at)?;
@@ -215,10 +215,14 @@ impl Back {
 /// Records a refund. Units it puts back on sale are cancelled as far as they
 /// were not shipped, else returned; units that already went either way do not
 /// go twice (R49).
-pub fn refund(set: &mut Working, request: &Refund) -> Decided<(OrderId, Ended)> {
+pub fn refund(
+    set: &mut Working,
+    request: &Refund,
+    content: &[u8; 32],
+) -> Decided<(OrderId, Ended)> {
     let id = set.order_by_ref(&request.reference)?;
-    let Refund { refund_id, content_hash, .. } = request;
-    if fact_is_replay(set, id, FactKind::Refund, refund_id, content_hash)? {
+    let refund_id = &request.refund_id;
+    if fact_is_replay(set, id, FactKind::Refund, refund_id, content)? {
         return Ok((id, Ended::Replayed));
     }
     let data =
@@ -227,7 +231,7 @@ pub fn refund(set: &mut Working, request: &Refund) -> Decided<(OrderId, Ended)> 
     entry.order = Some(id);
     entry.data = Some(data.to_string());
     set.append(entry);
-    let fact = Fact { content_hash: *content_hash, data: data.to_string() };
+    let fact = Fact { content_hash: *content, data: data.to_string() };
     record_fact(set, id, FactKind::Refund, refund_id, fact)?;
     for line in request.lines.iter().filter(|line| line.restock) {
         restock_refund(set, id, *line)?;

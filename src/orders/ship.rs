@@ -24,8 +24,6 @@ pub struct Ship {
     pub effective_at: Option<i64>,
     /// Carrier and tracking number, where known.
     pub tracking: Option<String>,
-    /// Hash of its content.
-    pub content_hash: [u8; 32],
 }
 
 /// One line of a shipment.
@@ -59,10 +57,14 @@ struct Leaving {
 }
 
 /// Records a shipment.
-pub fn ship(set: &mut Working, shipment: &Ship) -> Decided<(OrderId, Ended)> {
+pub fn ship(
+    set: &mut Working,
+    shipment: &Ship,
+    content: &[u8; 32],
+) -> Decided<(OrderId, Ended)> {
     let id = set.order_by_ref(&shipment.reference)?;
-    let Ship { shipment_id, content_hash, .. } = shipment;
-    if fact_is_replay(set, id, FactKind::Shipment, shipment_id, content_hash)? {
+    let shipment_id = &shipment.shipment_id;
+    if fact_is_replay(set, id, FactKind::Shipment, shipment_id, content)? {
         return Ok((id, Ended::Replayed));
     }
     let from = match &shipment.location {
@@ -87,7 +89,7 @@ pub fn ship(set: &mut Working, shipment: &Ship) -> Decided<(OrderId, Ended)> {
     entry.effective_at = shipment.effective_at.unwrap_or(set.now).min(set.now);
     entry.data = Some(data.to_string());
     set.append(entry);
-    let fact = Fact { content_hash: *content_hash, data: data.to_string() };
+    let fact = Fact { content_hash: *content, data: data.to_string() };
     record_fact(set, id, FactKind::Shipment, shipment_id, fact)?;
     for one in leaving {
         let terms = Terms { effective_at: shipment.effective_at, review: true };

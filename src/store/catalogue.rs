@@ -72,7 +72,7 @@ pub(crate) async fn records(
 
 /// Reads the catalogue fields from eight columns on.
 pub(crate) fn fields(row: &Row, from: usize) -> Result<ItemFields, StoreError> {
-    let barcode = row.text_opt(from + 1)?.map(Barcode::new).transpose();
+    let barcode = row.text_opt(from + 1)?.map(|text| Barcode::new(&text)).transpose();
     let reorder_point = row.int_opt(from + 5)?.map(Quantity::new).transpose();
     Ok(ItemFields {
         title: row.parsed(from, Title::new)?,
@@ -111,7 +111,7 @@ pub(crate) async fn recipes(
 statement!(
     NEXT_ITEM_IDS,
     sqlite "select coalesce(max(id), 0) + 1 from item where $1 > 0",
-    postgres "select nextval('item_id_seq') from generate_series(1, $1)"
+    postgres "select nextval('item_id_seq') from generate_series(1, $1::bigint)"
 );
 
 /// Ids for new items; on SQLite they count up from the first, under its write lock.

@@ -36,7 +36,7 @@ pub enum Db {
 }
 
 /// Work done inside one transaction.
-pub type Work<'t, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 't>>;
+pub(crate) type Work<'t, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 't>>;
 
 impl Db {
     /// Opens a database whose schema is the one this program knows, and asserts
@@ -159,7 +159,7 @@ impl Db {
 
     /// Runs work in one transaction and commits it. It runs to its end whether
     /// or not the caller waits for it.
-    pub async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: for<'t> FnOnce(Conn<'t>) -> Work<'t, T> + Send + 'static,
@@ -209,7 +209,7 @@ pub enum Reader {
 
 impl Reader {
     /// The connection for a statement.
-    pub fn conn(&mut self) -> Conn<'_> {
+    pub(crate) fn conn(&mut self) -> Conn<'_> {
         match self {
             Self::Sqlite(conn) => Conn::Sqlite(conn),
             Self::SqliteSnapshot(tx) => Conn::Sqlite(tx),
@@ -233,7 +233,7 @@ pub struct WriteTx {
 
 impl WriteTx {
     /// The connection for a statement.
-    pub fn conn(&mut self) -> Result<Conn<'_>, StoreError> {
+    pub(crate) fn conn(&mut self) -> Result<Conn<'_>, StoreError> {
         match self.inner.as_mut() {
             Some(Inner::Sqlite(guard)) => Ok(Conn::Sqlite(guard.connection()?)),
             Some(Inner::Postgres(tx)) => Ok(Conn::Postgres(tx)),

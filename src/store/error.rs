@@ -11,6 +11,14 @@ pub enum StoreError {
     /// flight is unknown.
     #[error("the database cannot be reached: {0}")]
     Connection(#[source] sqlx::Error),
+    /// The server could not be reached when the database was opened.
+    #[error("the database at {place} cannot be reached: {source}")]
+    Unreachable {
+        /// Host, port and database, without credentials.
+        place: String,
+        /// Why.
+        source: Box<StoreError>,
+    },
     /// A concurrent transaction was in the way; the whole of it may be repeated.
     #[error("a concurrent transaction was in the way: {0}")]
     Conflict(#[source] sqlx::Error),
@@ -120,6 +128,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Says which server it was, where that is not known from the error.
+    pub(crate) fn at(self, place: String) -> Self {
+        Self::Unreachable { place, source: Box::new(self) }
+    }
+
     /// Whether the same work may be done again as a whole.
     pub const fn is_transient(&self) -> bool {
         matches!(self, Self::Connection(_) | Self::Conflict(_) | Self::Unique(_))

@@ -9,7 +9,7 @@ statement!(
                        coalesce((select max(id) from account), 0),
                        coalesce((select max(id) from batch), 0)) + 1 where $1 > 0",
     postgres "select greatest(nextval('location_id_seq'), nextval('account_id_seq'),
-                              nextval('batch_id_seq')) from generate_series(1, $1)"
+                              nextval('batch_id_seq')) from generate_series(1, $1::bigint)"
 );
 
 /// Ids for locations, accounts and imports, which are few: one number serves any of them.

@@ -210,7 +210,7 @@ pub(crate) async fn holders(
 statement!(
     NEXT_ORDER_IDS,
     sqlite "select coalesce(max(id), 0) + 1 from orders where $1 > 0",
-    postgres "select nextval('orders_id_seq') from generate_series(1, $1)"
+    postgres "select nextval('orders_id_seq') from generate_series(1, $1::bigint)"
 );
 
 /// Ids for new orders.

@@ -64,7 +64,7 @@ impl PostgresDb {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_with(options)
             .await
-            .map_err(|error| StoreError::from(error).at(&place))?;
+            .map_err(|error| StoreError::from(error).at(place.clone()))?;
         Ok(Self { pool, place })
     }
 

@@ -285,7 +285,6 @@ impl Row {
     read!(int_opt, Option<i64>);
     read!(text, String);
     read!(text_opt, Option<String>);
-    read!(bytes, Vec<u8>);
     read!(bytes_opt, Option<Vec<u8>>);
 
     /// A number that is 0 or 1.

@@ -115,7 +115,12 @@ mod tests {
         let guard = one.take().await.unwrap();
         let waiting = two.take();
         tokio::pin!(waiting);
-        assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+        // The second writer's thread stands at the lock; it cannot be past it.
+        tokio::select! {
+            biased;
+            _ = &mut waiting => panic!("two writers at once"),
+            () = tokio::task::yield_now() => {}
+        }
         drop(guard);
         drop(waiting.await.unwrap());
         drop(one.take().await.unwrap());

@@ -1,1 +1,4 @@
+//! The integration tests: one binary, every test on both databases.
 
+mod harness;
+mod smoke;

@@ -1,0 +1,171 @@
+//! An opened shop: its database, its writer, its key.
+//!
+//! The daemon and the CLI are peers over this: both open a shop, ask its writer
+//! and read its database.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+use tokio::task::JoinHandle;
+
+use crate::clock::Clock;
+use crate::domain::{AccountId, AccountName, Key, LocationCode, LocationKind, TextError, Title};
+use crate::ledger::OrderPolicy;
+use crate::ledger::catalogue::{NewAccount, NewLocation};
+use crate::secret::{ApiKey, InstanceKey, KeyFile, KeyFileError, Random};
+use crate::store::{self, Db, Place, StoreError};
+use crate::telemetry::Counters;
+use crate::writer::{self, Answer, Command, Faults, Request, Tools, WriteError, Writer};
+
+/// The account of the command line, and the source of the orders it places.
+pub const CLI_ACCOUNT: &str = "cli";
+/// The location every shop begins with.
+pub const FIRST_LOCATION: &str = "main";
+
+/// Why a shop cannot be opened or created.
+#[derive(Debug, Error)]
+pub enum ShopError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The instance key's file.
+    #[error(transparent)]
+    KeyFile(#[from] KeyFileError),
+    /// A command of the creation.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// A name of the creation.
+    #[error(transparent)]
+    Name(#[from] TextError),
+    /// The database was created half-way.
+    #[error("the database at {0} was not created to its end\nhint: remove it and run `invshop init` again")]
+    Unfinished(String),
+}
+
+/// What a shop is opened with.
+#[derive(Clone)]
+pub struct Opening {
+    /// The database.
+    pub place: Place,
+    /// The instance key's file.
+    pub key_file: KeyFile,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where randomness comes from.
+    pub random: Arc<dyn Random>,
+    /// How orders are decided.
+    pub orders: OrderPolicy,
+    /// What goes wrong on purpose; `None` outside tests.
+    pub faults: Option<Faults>,
+}
+
+impl std::fmt::Debug for Opening {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opening").finish_non_exhaustive()
+    }
+}
+
+/// An opened shop.
+#[derive(Debug)]
+pub struct Shop {
+    /// Its database.
+    pub db: Db,
+    /// The way to its writer.
+    pub writer: Writer,
+    /// The key personal data is sealed with.
+    pub key: Arc<InstanceKey>,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where randomness comes from.
+    pub random: Arc<dyn Random>,
+    /// What is counted.
+    pub counters: Arc<Counters>,
+    /// The account commands are done for.
+    pub account: AccountId,
+    task: JoinHandle<()>,
+}
+
+impl Shop {
+    /// Creates the database, its key, the account of the command line, the
+    /// location `main` and an admin key, which is returned and kept nowhere.
+    pub async fn create(opening: Opening) -> Result<(Self, ApiKey), ShopError> {
+        let key = InstanceKey::generate(opening.random.as_ref());
+        let db = Db::create(&opening.place).await?;
+        opening.key_file.create(&key)?;
+        let now = opening.clock.now().as_millis();
+        let key_id = key.id().to_string();
+        let cli = NewAccount { name: AccountName::new(CLI_ACCOUNT)?, role: "admin", key: None };
+        let account = AccountId::new(1);
+        db.write(move |mut conn| {
+            Box::pin(async move {
+                store::shop::insert(&mut conn, &key_id, now).await?;
+                store::accounts::insert(&mut conn, account, &cli, now).await
+            })
+        })
+        .await?;
+        let shop = Self::start(opening, db, key, account);
+        let main = NewLocation {
+            code: LocationCode::new(FIRST_LOCATION)?,
+            name: Title::new(FIRST_LOCATION)?,
+            kind: LocationKind::Warehouse,
+            sellable: None,
+            authority: None,
+            priority: Some(10),
+        };
+        shop.submit(Command::CreateLocation(main), None).await?;
+        let api_key = ApiKey::generate(shop.random.as_ref());
+        let admin = NewAccount {
+            name: AccountName::new("admin")?,
+            role: "admin",
+            key: Some((api_key.prefix().to_owned(), api_key.hash())),
+        };
+        shop.submit(Command::CreateAccount(admin), None).await?;
+        Ok((shop, api_key))
+    }
+
+    /// Opens a shop: the schema must be this program's, the key the database's own.
+    pub async fn open(opening: Opening) -> Result<Self, ShopError> {
+        let db = Db::open(&opening.place).await?;
+        let mut reader = db.read().await?;
+        let wanted = store::shop::key_id(&mut reader.conn()).await?;
+        let account = store::accounts::find(&mut reader.conn(), CLI_ACCOUNT).await?;
+        drop(reader);
+        let (Some(wanted), Some(account)) = (wanted, account) else {
+            return Err(ShopError::Unfinished(db.place()));
+        };
+        let key = opening.key_file.read()?;
+        let given = key.id().to_string();
+        if given != wanted {
+            return Err(StoreError::WrongKey { given, wanted }.into());
+        }
+        Ok(Self::start(opening, db, key, account))
+    }
+
+    fn start(opening: Opening, db: Db, key: InstanceKey, account: AccountId) -> Self {
+        let counters = Arc::new(Counters::default());
+        let (writer, task) = writer::start(Tools {
+            db: db.clone(),
+            clock: Arc::clone(&opening.clock),
+            random: Arc::clone(&opening.random),
+            orders: opening.orders,
+            counters: Arc::clone(&counters),
+            faults: opening.faults,
+        });
+        let Opening { clock, random, .. } = opening;
+        Self { db, writer, key: Arc::new(key), clock, random, counters, account, task }
+    }
+
+    /// Has a command done for the shop's own account.
+    pub async fn submit(&self, command: Command, key: Option<Key>) -> Result<Answer, WriteError> {
+        self.writer.submit(Request::new(self.account, command).with_key(key)).await
+    }
+
+    /// Lets the queue run empty and closes the database.
+    pub async fn close(self) {
+        drop(self.writer);
+        if let Err(error) = self.task.await {
+            tracing::error!(error = %error, "the writer did not end well");
+        }
+        self.db.close().await;
+    }
+}

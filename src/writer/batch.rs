@@ -1,0 +1,298 @@
+//! One batch: load under lock, decide, write, commit, answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::command::{Answer, Detail, WriteError};
+use super::decide::{Decision, Verdict, decide_all, seq_of};
+use super::load::{LoadSet, load, missing_levels};
+use super::{Injected, Job, Step, Tools};
+use crate::domain::{ItemId, LevelKey};
+use crate::ledger::{Added, Need, Policy, Working};
+use crate::orders::Ended;
+use crate::store::{self, Conn, StoreError, WriteTx};
+
+/// How often a batch is done again for rows it turned out to need or for
+/// transactions in its way, before it is given up.
+const REDO_MAX: u32 = 64;
+/// How often a lost connection is made again for one batch.
+const RECONNECT_MAX: u32 = 4;
+/// The pause before the n-th repetition is n times this.
+const PAUSE: Duration = Duration::from_millis(5);
+/// The pause before a lost connection is made again.
+const RECONNECT_PAUSE: Duration = Duration::from_millis(250);
+
+/// Why a batch has no answers.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// The database failed; nothing was written.
+    Store(StoreError),
+    /// A test made the writer die here.
+    Crashed,
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// What one try at a batch led to.
+enum Tried {
+    Committed(Committed),
+    Again(Box<Need>),
+}
+
+/// A committed batch: answers for its first commands, and levels left to fill.
+pub(super) struct Committed {
+    pub(super) answers: Vec<Result<Answer, WriteError>>,
+    pub(super) fill_later: Vec<LevelKey>,
+}
+
+/// Runs a batch until it is committed or has to be given up. Fewer answers than
+/// jobs mean that the rest must be decided in a batch of their own.
+pub(super) async fn run(tools: &Tools, jobs: &mut [Job]) -> Result<Committed, Failed> {
+    let mut set = LoadSet::of(jobs);
+    let mut lost = 0;
+    for round in 1..=REDO_MAX {
+        let error = match attempt(tools, jobs, &set).await {
+            Ok(Tried::Committed(committed)) => return Ok(committed),
+            Ok(Tried::Again(need)) => {
+                tools.counters.batch_redos.add(1);
+                make_levels(tools, &need).await?;
+                set.need.merge(*need);
+                continue;
+            }
+            Err(Failed::Store(error)) if error.is_transient() => error,
+            Err(failed) => return Err(failed),
+        };
+        if matches!(error, StoreError::Connection(_)) {
+            lost += 1;
+            if lost > RECONNECT_MAX {
+                return Err(error.into());
+            }
+            tokio::time::sleep(RECONNECT_PAUSE).await;
+        } else {
+            if matches!(error, StoreError::Conflict(_)) {
+                tools.counters.deadlock_retries.add(1);
+            }
+            if round == REDO_MAX {
+                return Err(error.into());
+            }
+            tokio::time::sleep(PAUSE * round.min(20)).await;
+        }
+        tools.counters.batch_redos.add(1);
+        tracing::debug!(error = %error, round, "a batch is done again");
+    }
+    let message = format!("a batch of {} commands did not settle", jobs.len());
+    Err(StoreError::Decode { statement: "batch", message }.into())
+}
+
+/// Makes levels that have no row, in a transaction of their own: rows that
+/// appear inside a batch could not be locked in order.
+async fn make_levels(tools: &Tools, need: &Need) -> Result<(), StoreError> {
+    if need.levels.is_empty() {
+        return Ok(());
+    }
+    let keys: Vec<LevelKey> = need.levels.iter().copied().collect();
+    tools
+        .db
+        .write(move |mut conn| {
+            Box::pin(async move { store::levels::insert_zeros(&mut conn, &keys).await })
+        })
+        .await
+}
+
+async fn attempt(tools: &Tools, jobs: &mut [Job], set: &LoadSet) -> Result<Tried, Failed> {
+    let mut tx = tools.db.begin().await?;
+    let tried = attempt_in(tools, &mut tx, jobs, set).await;
+    match tried {
+        Ok(Written::Again(need)) => {
+            tx.rollback().await;
+            Ok(Tried::Again(need))
+        }
+        Ok(Written::Nothing(working, verdicts)) => {
+            tx.rollback().await;
+            Ok(Tried::Committed(answers(tools, jobs, working, verdicts, 0)))
+        }
+        Ok(Written::Rows(working, verdicts, first)) => {
+            commit(tools, tx, jobs).await?;
+            Ok(Tried::Committed(answers(tools, jobs, working, verdicts, first)))
+        }
+        Err(Failed::Crashed) => Err(Failed::Crashed), // Dropping the transaction rolls back.
+        Err(failed) => {
+            tx.rollback().await;
+            Err(failed)
+        }
+    }
+}
+
+enum Written {
+    Again(Box<Need>),
+    Nothing(Box<Working>, Vec<Verdict>),
+    Rows(Box<Working>, Vec<Verdict>, i64),
+}
+
+async fn attempt_in(
+    tools: &Tools,
+    tx: &mut WriteTx,
+    jobs: &[Job],
+    set: &LoadSet,
+) -> Result<Written, Failed> {
+    let mut conn = tx.conn()?;
+    tools.step(Step::Begun)?;
+    let policy = Policy { orders: tools.orders, first: true };
+    let now = tools.clock.now().as_millis();
+    let mut working = Box::new(load(&mut conn, set, now, policy).await?);
+    tools.step(Step::Loaded)?;
+    let missing = missing_levels(&working, jobs);
+    if !missing.levels.is_empty() {
+        return Ok(Written::Again(Box::new(missing)));
+    }
+    let verdicts = match decide_all(&mut working, jobs) {
+        Decision::Verdicts(verdicts) => verdicts,
+        Decision::Need(need) => return Ok(Written::Again(need)),
+    };
+    if working.entries.is_empty() && working.added.is_empty() {
+        return Ok(Written::Nothing(working, verdicts));
+    }
+    let first = write(tools, &mut conn, &working, jobs).await?;
+    Ok(Written::Rows(working, verdicts, first))
+}
+
+/// Writes what changed; the journal last, because its numbers are the last lock.
+async fn write(
+    tools: &Tools,
+    conn: &mut Conn<'_>,
+    working: &Working,
+    jobs: &[Job],
+) -> Result<i64, Failed> {
+    let now = working.now;
+    write_added(conn, working, jobs, now).await?;
+    tools.step(Step::CatalogueWritten)?;
+    let moved = working.levels.iter().filter(|(_, slot)| slot.now != slot.read || !slot.stored);
+    store::levels::write(conn, moved.map(|(key, slot)| (*key, *slot))).await?;
+    tools.step(Step::LevelsWritten)?;
+    let mut changed: Vec<_> = working
+        .orders
+        .values()
+        .filter(|slot| slot.read.as_ref() != Some(&slot.now))
+        .collect();
+    changed.sort_unstable_by_key(|slot| slot.now.id);
+    store::order_rows::write(conn, changed.into_iter(), now).await?;
+    for added in &working.added {
+        if let Added::Personal(id, sealed) = added {
+            store::order_rows::insert_personal(conn, *id, sealed).await?;
+        }
+    }
+    tools.step(Step::OrdersWritten)?;
+    let first = if working.entries.is_empty() {
+        0
+    } else {
+        store::journal::append(conn, &working.entries, now).await?
+    };
+    tools.step(Step::JournalWritten)?;
+    Ok(first)
+}
+
+async fn write_added(
+    conn: &mut Conn<'_>,
+    working: &Working,
+    jobs: &[Job],
+    now: i64,
+) -> Result<(), StoreError> {
+    let mut items: Vec<(ItemId, &crate::ledger::catalogue::NewItem)> = Vec::new();
+    for added in &working.added {
+        if let Added::Item(new, id) = added {
+            items.push((*id, new));
+        }
+    }
+    store::catalogue::insert_items(conn, &items, now).await?;
+    for added in &working.added {
+        match added {
+            Added::Item(..) | Added::Personal(..) => {}
+            Added::Fields(fields, id, version) => {
+                store::catalogue::update_fields(conn, *id, fields, *version, now).await?;
+            }
+            Added::Status(id, status, version) => {
+                store::catalogue::update_status(conn, *id, *status, *version, now).await?;
+            }
+            Added::Low(id, low) => store::catalogue::set_low(conn, *id, *low).await?,
+            Added::Sku(id, sku, version) => {
+                store::catalogue::rename(conn, *id, sku, *version, now).await?;
+            }
+            Added::Recipe(id, parts) => {
+                store::catalogue::replace_recipe(conn, *id, parts).await?;
+            }
+            Added::Location(new, id) => store::locations::insert(conn, *id, new, now).await?,
+            Added::Key(new, id) => store::accounts::insert(conn, *id, new, now).await?,
+            Added::Batch(new, id) => {
+                if let Some(job) = jobs.first() {
+                    store::batches::insert(conn, *id, new, job.account, now).await?;
+                }
+            }
+            Added::BatchProgress(id, before, after) => {
+                store::batches::advance(conn, *id, *before, *after).await?;
+            }
+            Added::BatchStatus(id, from, to) => {
+                store::batches::set_status(conn, *id, from, to, now).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Commits. When the reply is lost the outcome is unknown: the batch is run
+/// again, and its keys turn what was committed into replays.
+async fn commit(tools: &Tools, tx: WriteTx, jobs: &mut [Job]) -> Result<(), Failed> {
+    jobs.iter_mut().for_each(|job| job.maybe_done = true);
+    let injected = tools.step(Step::Committing)?;
+    tx.commit().await?;
+    tools.counters.batches.add(1);
+    tools.step(Step::Committed)?;
+    if injected == Injected::LoseReply {
+        let lost = std::io::Error::other("the reply to the commit was lost");
+        return Err(StoreError::Connection(sqlx::Error::Io(lost)).into());
+    }
+    Ok(())
+}
+
+fn answers(
+    tools: &Tools,
+    jobs: &[Job],
+    working: Box<Working>,
+    verdicts: Vec<Verdict>,
+    first: i64,
+) -> Committed {
+    let answers = jobs.iter().zip(verdicts).map(|(job, verdict)| match verdict {
+        Verdict::Done(entries, detail, ended) => {
+            let count = entries.len();
+            Ok(Answer {
+                seq: (count > 0).then(|| seq_of(first, entries.start)),
+                entries: u64::try_from(count).unwrap_or(0),
+                replayed: ended == Ended::Replayed && !job.maybe_done,
+                detail,
+            })
+        }
+        Verdict::Replay(kept) => Ok(Answer {
+            seq: kept.seq.or_else(|| kept.index.map(|index| seq_of(first, index))),
+            entries: 0,
+            // A batch run again after an unknown commit meets its own keys.
+            replayed: !job.maybe_done,
+            detail: kept.order.map_or(Detail::None, Detail::Order),
+        }),
+        Verdict::Refused(refusal) => Err(WriteError::Refused(refusal)),
+        Verdict::Broken(what) => {
+            tools.counters.invariant_violations.add(1);
+            tracing::error!(command = job.command.name(), what, "broken invariant");
+            Err(WriteError::Broken(what))
+        }
+    });
+    let answers = answers.collect();
+    Committed { answers, fill_later: working.fill_later.iter().copied().collect() }
+}
+
+/// The error every command of a failed batch gets.
+pub(super) fn shared(error: StoreError) -> WriteError {
+    WriteError::Store(Arc::new(error))
+}

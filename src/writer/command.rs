@@ -1,0 +1,437 @@
+//! What can be asked of the ledger, and what it answers.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use thiserror::Error;
+use tokio::time::Instant;
+
+use crate::domain::{AccountId, BatchId, Key, LevelKey, OrderId, OrderRef, Refusal, Seq, Sku};
+use crate::ledger::RevertRow;
+use crate::ledger::catalogue::{ItemRow, NewAccount, NewBatch, NewLocation, RowOutcome, Upsert};
+use crate::ledger::stock::{Change, ImportMode, StockCommand, StockRow};
+use crate::orders::{
+    Cancel, Import, MapLine, PayOutcome, Payment, Place, Reassign, Refund, Return, Ship,
+};
+use crate::store::StoreError;
+
+/// The most rows of an import in one transaction.
+pub const CHUNK_ROWS_MAX: usize = 500;
+
+/// One command: a request that may be refused, or a fact that is recorded.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// A movement of one level.
+    Stock(StockCommand),
+    /// Create or update one item.
+    Item {
+        /// Its SKU.
+        sku: Sku,
+        /// Its fields.
+        row: Box<ItemRow>,
+        /// What may be done.
+        mode: Upsert,
+    },
+    /// Take an item out of sale.
+    Discontinue(Sku),
+    /// Give an item another SKU.
+    Rename {
+        /// The present SKU, or an old one.
+        from: Sku,
+        /// The new one.
+        to: Sku,
+    },
+    /// Add a location.
+    CreateLocation(NewLocation),
+    /// Add a key holder, with or without a key.
+    CreateAccount(NewAccount),
+    /// Place an order (a request).
+    Place(Place),
+    /// Record the state of an order (a fact).
+    Import(Import),
+    /// Cancel what was not shipped.
+    Cancel(Cancel),
+    /// Record a payment.
+    Pay(Payment),
+    /// Fulfilment has begun.
+    Accept(OrderRef),
+    /// Record a shipment.
+    Ship(Ship),
+    /// Record goods that came back.
+    Return(Return),
+    /// Record money that went back.
+    Refund(Refund),
+    /// Fill an order's shortfall on purpose.
+    Allocate(OrderRef),
+    /// Fill an item's shortfall on purpose, whoever is owed.
+    FillItem(Sku),
+    /// Fill shortfall at a level: what one transaction left over.
+    Fill(LevelKey),
+    /// Move an order's holds.
+    Reassign(Reassign),
+    /// Say which item an unmapped line is.
+    MapLine(MapLine),
+    /// Expire the orders that are due longest, wherever they hold.
+    ExpireDue,
+    /// Begin an import.
+    BatchOpen(NewBatch),
+    /// Rows of an items import.
+    ItemRows {
+        /// Where they belong.
+        chunk: Chunk,
+        /// The rows.
+        rows: Vec<(Sku, ItemRow)>,
+    },
+    /// Rows of a stock import.
+    StockRows {
+        /// Where they belong.
+        chunk: Chunk,
+        /// The rows.
+        rows: Vec<StockRow>,
+        /// How they are meant.
+        mode: ImportMode,
+        /// When they were observed, UTC milliseconds.
+        observed_at: Option<i64>,
+    },
+    /// Orders of an orders import.
+    OrderRows {
+        /// Where they belong.
+        chunk: Chunk,
+        /// The orders.
+        orders: Vec<Import>,
+    },
+    /// All rows of an import are written.
+    BatchApplied(BatchId),
+    /// Taking an import back begins.
+    RevertOpen(BatchId),
+    /// Take movements of an import back.
+    Revert {
+        /// The import.
+        batch: BatchId,
+        /// The movements.
+        rows: Vec<RevertRow>,
+        /// Whether blocked ones are left out rather than refused.
+        skip_blocked: bool,
+    },
+    /// All of an import that could be taken back was.
+    BatchReverted(BatchId),
+}
+
+/// Which rows of an import a chunk holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// The import.
+    pub batch: BatchId,
+    /// Rows written before it.
+    pub done_before: i64,
+    /// Rows written with it.
+    pub done_after: i64,
+}
+
+impl Command {
+    /// Whether it is a chunk of a long job, which yields to everything else.
+    pub const fn is_bulk(&self) -> bool {
+        matches!(
+            self,
+            Self::ItemRows { .. }
+                | Self::StockRows { .. }
+                | Self::OrderRows { .. }
+                | Self::Revert { .. }
+        )
+    }
+
+    /// The import it writes rows of.
+    pub(crate) const fn batch(&self) -> Option<BatchId> {
+        match self {
+            Self::ItemRows { chunk, .. }
+            | Self::StockRows { chunk, .. }
+            | Self::OrderRows { chunk, .. } => Some(chunk.batch),
+            // The compensating entries of a revert are not part of the import.
+            _ => None,
+        }
+    }
+
+    /// A short name for logs and metrics.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Stock(command) => match command.change {
+                Change::Receive(_) => "receive",
+                Change::Adjust(_) => "adjust",
+                Change::Count { .. } => "count",
+                Change::Transfer { .. } => "transfer",
+                Change::WriteOff(_) => "write_off",
+                Change::Safety(_) => "safety",
+            },
+            Self::Item { .. } => "item",
+            Self::Discontinue(_) => "discontinue",
+            Self::Rename { .. } => "rename",
+            Self::CreateLocation(_) => "create_location",
+            Self::CreateAccount(_) => "create_account",
+            Self::Place(_) => "place",
+            Self::Import(_) => "import",
+            Self::Cancel(_) => "cancel",
+            Self::Pay(_) => "pay",
+            Self::Accept(_) => "accept",
+            Self::Ship(_) => "ship",
+            Self::Return(_) => "return",
+            Self::Refund(_) => "refund",
+            Self::Allocate(_) => "allocate",
+            Self::FillItem(_) | Self::Fill(_) => "fill",
+            Self::Reassign(_) => "reassign",
+            Self::MapLine(_) => "map_line",
+            Self::ExpireDue => "expire_due",
+            Self::BatchOpen(_) => "batch_open",
+            Self::ItemRows { .. } => "item_rows",
+            Self::StockRows { .. } => "stock_rows",
+            Self::OrderRows { .. } => "order_rows",
+            Self::BatchApplied(_) => "batch_applied",
+            Self::RevertOpen(_) => "revert_open",
+            Self::Revert { .. } => "revert",
+            Self::BatchReverted(_) => "batch_reverted",
+        }
+    }
+
+    /// The hash of what is asked for: the same key with another hash is refused.
+    /// The form below it is fixed for ever; new fields may only be added where
+    /// they were absent before.
+    pub fn content_hash(&self) -> [u8; 32] {
+        let content = json!([self.name(), self.content()]).to_string();
+        Sha256::digest(content.as_bytes()).into()
+    }
+
+    fn content(&self) -> Value {
+        match self {
+            Self::Stock(command) => stock_content(command),
+            Self::Item { sku, row, .. } => json!([sku.as_str(), format!("{row:?}")]),
+            Self::Discontinue(sku) | Self::FillItem(sku) => json!(sku.as_str()),
+            Self::Rename { from, to } => json!([from.as_str(), to.as_str()]),
+            Self::CreateLocation(new) => json!(new.code.as_str()),
+            Self::CreateAccount(new) => json!(new.name.as_str()),
+            Self::Place(place) => place_content(place),
+            Self::Import(import) => import_content(import),
+            Self::Cancel(cancel) => json!({
+                "order": cancel.reference.to_string(),
+                "lines": cancel.lines.as_ref().map(|lines| {
+                    lines.iter().map(|(line, units)| json!([line, units.get()])).collect::<Vec<_>>()
+                }),
+            }),
+            Self::Pay(payment) => json!({
+                "order": payment.reference.to_string(),
+                "payment_id": payment.payment_id.as_str(),
+                "amount": payment.amount,
+            }),
+            Self::Accept(reference) | Self::Allocate(reference) => json!(reference.to_string()),
+            Self::Ship(ship) => ship_content(ship),
+            Self::Return(back) => return_content(back),
+            Self::Refund(refund) => refund_content(refund),
+            Self::Reassign(one) => json!({
+                "order": one.reference.to_string(),
+                "line": one.line,
+                "from": one.from.as_str(),
+                "to": one.to.as_str(),
+            }),
+            Self::MapLine(one) => {
+                json!([one.reference.to_string(), one.line, one.sku.as_str()])
+            }
+            Self::Fill(key) => json!([key.item.get(), key.location.get()]),
+            Self::ExpireDue => Value::Null,
+            Self::BatchOpen(new) => json!([new.kind, new.file_name, new.content_hash]),
+            Self::ItemRows { chunk, .. }
+            | Self::StockRows { chunk, .. }
+            | Self::OrderRows { chunk, .. } => {
+                json!([chunk.batch.get(), chunk.done_before, chunk.done_after])
+            }
+            Self::BatchApplied(batch) | Self::RevertOpen(batch) | Self::BatchReverted(batch) => {
+                json!(batch.get())
+            }
+            Self::Revert { batch, rows, .. } => {
+                let seqs: Vec<i64> = rows.iter().map(|row| row.seq.get()).collect();
+                json!([batch.get(), seqs])
+            }
+        }
+    }
+}
+
+fn stock_content(command: &StockCommand) -> Value {
+    let change = match &command.change {
+        Change::Receive(units) | Change::WriteOff(units) | Change::Safety(units) => {
+            json!(units.get())
+        }
+        Change::Adjust(delta) => json!(delta.get()),
+        Change::Count { quantity, basis, observer } => {
+            json!([quantity.get(), format!("{basis:?}").to_lowercase(), observer])
+        }
+        Change::Transfer { quantity, to } => json!([quantity.get(), to.as_str()]),
+    };
+    json!({
+        "sku": command.place.sku.as_str(),
+        "location": command.place.location.as_ref().map(|code| code.as_str()),
+        "change": change,
+        "reason": command.reason.as_ref().map(|reason| reason.as_str()),
+        "effective_at": command.effective_at,
+        "if_version": command.if_version,
+    })
+}
+
+fn place_content(place: &Place) -> Value {
+    let lines = place.lines.iter();
+    let lines: Vec<Value> = lines
+        .map(|line| json!([line.sku.as_str(), line.quantity.get(), line.unit_price]))
+        .collect();
+    json!({
+        "order": place.reference.to_string(),
+        "lines": lines,
+        "location": place.location.as_ref().map(|code| code.as_str()),
+        "payment_required": place.payment_required,
+        "allow_backorder": place.allow_backorder,
+        "hold_ms": place.hold_ms,
+        "currency": place.currency,
+        "placed_at": place.placed_at,
+        "personal": place.personal.as_ref().map(|personal| personal.digest),
+    })
+}
+
+fn import_content(import: &Import) -> Value {
+    let line = |line: &crate::orders::ImportLine| {
+        json!([
+            line.number,
+            line.request.sku.as_str(),
+            line.request.quantity.get(),
+            line.request.unit_price,
+            line.shipped.get(),
+            line.fulfilled_by.as_str(),
+        ])
+    };
+    json!({
+        "order": import.reference.to_string(),
+        "lines": import.lines.iter().map(line).collect::<Vec<_>>(),
+        "payment": import.payment.as_str(),
+        "placed_at": import.placed_at,
+        "location": import.location.as_ref().map(|code| code.as_str()),
+        "currency": import.currency,
+        "personal": import.personal.as_ref().map(|personal| personal.digest),
+    })
+}
+
+fn ship_content(ship: &Ship) -> Value {
+    let lines = ship.lines.as_ref().map(|lines| {
+        let line = |one: &crate::orders::ShipLine| json!([one.line, one.part, one.quantity.get()]);
+        lines.iter().map(line).collect::<Vec<_>>()
+    });
+    json!({
+        "order": ship.reference.to_string(),
+        "shipment_id": ship.shipment_id.as_str(),
+        "lines": lines,
+        "location": ship.location.as_ref().map(|code| code.as_str()),
+        "effective_at": ship.effective_at,
+        "tracking": ship.tracking,
+    })
+}
+
+fn return_content(back: &Return) -> Value {
+    let line = |one: &crate::orders::ReturnLine| {
+        json!([one.line, one.part, one.quantity.get(), one.disposition.as_str()])
+    };
+    json!({
+        "order": back.reference.to_string(),
+        "return_id": back.return_id.as_str(),
+        "lines": back.lines.iter().map(line).collect::<Vec<_>>(),
+        "location": back.location.as_ref().map(|code| code.as_str()),
+        "effective_at": back.effective_at,
+    })
+}
+
+fn refund_content(refund: &Refund) -> Value {
+    let line = |one: &crate::orders::RefundLine| {
+        json!([one.line, one.quantity.get(), one.restock])
+    };
+    json!({
+        "order": refund.reference.to_string(),
+        "refund_id": refund.refund_id.as_str(),
+        "lines": refund.lines.iter().map(line).collect::<Vec<_>>(),
+        "amount": refund.amount,
+    })
+}
+
+/// A command with whom it is done for.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// What is asked for.
+    pub command: Command,
+    /// The key holder.
+    pub account: AccountId,
+    /// The caller's idempotency key. Without one the command gets its own when
+    /// it is queued, so that an unknown outcome can be resolved.
+    pub key: Option<Key>,
+    /// When the caller gives up: a command still in the queue then is not begun.
+    pub deadline: Option<Instant>,
+}
+
+impl Request {
+    /// A command without a key or a deadline.
+    pub const fn new(account: AccountId, command: Command) -> Self {
+        Self { command, account, key: None, deadline: None }
+    }
+
+    /// With the caller's key.
+    #[must_use]
+    pub fn with_key(mut self, key: Option<Key>) -> Self {
+        self.key = key;
+        self
+    }
+}
+
+/// What a command led to, once it is committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Its first entry in the journal; `None` when there was nothing to write.
+    pub seq: Option<Seq>,
+    /// How many entries it wrote; 0 for a replay.
+    pub entries: u64,
+    /// Whether it had been done before under the same key or id.
+    pub replayed: bool,
+    /// What else there is to say.
+    pub detail: Detail,
+}
+
+/// The part of an answer that depends on the command.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// Nothing more.
+    #[default]
+    None,
+    /// The order it was about.
+    Order(OrderId),
+    /// A payment and what it led to.
+    Payment(OrderId, PayOutcome),
+    /// The id of what was created: a location, an account, an import.
+    Id(i64),
+    /// What became of each item row.
+    Rows(Vec<RowOutcome>),
+    /// Lines of an import that were left as they are.
+    Blocked(Vec<String>),
+}
+
+/// Why a command has no answer.
+#[derive(Clone, Debug, Error)]
+pub enum WriteError {
+    /// It was refused; nothing of it was written.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The queue is full; nothing was begun. Try again in a moment.
+    #[error("too many commands are waiting; try again in a moment")]
+    Busy,
+    /// The caller's deadline passed before it was begun; nothing was written.
+    #[error("the deadline passed before the command was begun")]
+    Expired,
+    /// The database failed; nothing of it was written.
+    #[error("{0}")]
+    Store(Arc<StoreError>),
+    /// An invariant would have been broken: a bug. Nothing was written.
+    #[error("internal error, nothing was written: {0}")]
+    Broken(String),
+    /// The writer ended before it answered: repeat with the same key to learn the outcome.
+    #[error("the writer ended before it answered; repeat with the same key to learn the outcome")]
+    Unknown,
+}

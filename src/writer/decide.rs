@@ -1,0 +1,205 @@
+//! One command after the other, in arrival order, over the working set.
+
+use super::Job;
+use super::command::{Chunk, Command, Detail};
+use crate::domain::{AccountId, BatchId, Kind, Refusal, Seq};
+use crate::ledger::catalogue::{self, NewAccount, NewBatch};
+use crate::ledger::{self, Added, Context, Decided, Kept, Stop, Working, stock};
+use crate::orders::{self, Ended};
+
+/// What was decided of a command, before it is committed.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// It was done: its entries in the batch, and what to answer.
+    Done(std::ops::Range<usize>, Detail, Ended),
+    /// It was done before under this key.
+    Replay(Kept),
+    /// It was refused.
+    Refused(Refusal),
+    /// It would have broken an invariant.
+    Broken(String),
+}
+
+/// How deciding a batch ended.
+#[derive(Debug)]
+pub(super) enum Decision {
+    /// So many verdicts; commands after them must wait for the next batch.
+    Verdicts(Vec<Verdict>),
+    /// More rows are needed: do it again.
+    Need(Box<ledger::Need>),
+}
+
+/// Decides a batch. Due holds on its levels expire first, low stock is raised last.
+pub(super) fn decide_all(set: &mut Working, jobs: &[Job]) -> Decision {
+    set.begin(Context::default());
+    if let Err(stop) = ledger::expire_due(set) {
+        match stop {
+            Stop::Need(need) => return Decision::Need(need),
+            // Expiring is never refused; a broken level is left as it is and told.
+            other => tracing::error!(error = %other, "a due order could not be expired"),
+        }
+        set.undo();
+    }
+    let mut verdicts = Vec::with_capacity(jobs.len());
+    set.policy.first = true;
+    for job in jobs {
+        match decide_one(set, job) {
+            Ok(verdict) => {
+                set.policy.first &= !matches!(verdict, Verdict::Done(..));
+                verdicts.push(verdict);
+            }
+            Err(Stop::Refused(refusal)) => {
+                set.undo();
+                verdicts.push(Verdict::Refused(refusal));
+            }
+            Err(Stop::Need(need)) => return Decision::Need(need),
+            Err(Stop::MustBeFirst) => {
+                set.undo();
+                break;
+            }
+            Err(Stop::Broken(broken)) => {
+                set.undo();
+                verdicts.push(Verdict::Broken(format!("{}: {broken}", job.command.name())));
+            }
+        }
+    }
+    set.begin(Context::default());
+    match ledger::raise_low(set) {
+        Err(Stop::Need(need)) => Decision::Need(need),
+        _ => Decision::Verdicts(verdicts),
+    }
+}
+
+fn decide_one(set: &mut Working, job: &Job) -> Decided<Verdict> {
+    if let Some(kept) = set.keys.get(&(job.account, job.key.clone())) {
+        if kept.content_hash == job.content_hash {
+            return Ok(Verdict::Replay(*kept));
+        }
+        return Err(Refusal::IdempotencyMismatch { key: job.key.to_string() }.into());
+    }
+    set.begin(Context {
+        account: Some(job.account),
+        batch: job.command.batch(),
+        key: Some((job.key.clone(), job.content_hash)),
+    });
+    let (detail, ended) = dispatch(set, job)?;
+    Ok(Verdict::Done(set.own_entries(), detail, ended))
+}
+
+fn dispatch(set: &mut Working, job: &Job) -> Decided<(Detail, Ended)> {
+    let content = &job.content_hash;
+    let order = |(id, ended)| (Detail::Order(id), ended);
+    let done = |()| (Detail::None, Ended::Done);
+    match &job.command {
+        Command::Stock(command) => stock::decide(set, command).map(done),
+        Command::Item { sku, row, mode } => catalogue::decide_item(set, sku, row, *mode)
+            .map(|outcome| (Detail::Rows(vec![outcome]), Ended::Done)),
+        Command::Discontinue(sku) => catalogue::discontinue(set, sku).map(done),
+        Command::Rename { from, to } => catalogue::rename(set, from, to).map(done),
+        Command::CreateLocation(new) => catalogue::create_location(set, new)
+            .map(|id| (Detail::Id(id.get()), Ended::Done)),
+        Command::CreateAccount(new) => create_account(set, new),
+        Command::Place(place) => orders::place(set, place, content).map(order),
+        Command::Import(import) => orders::import(set, import, content).map(order),
+        Command::Cancel(cancel) => orders::cancel(set, cancel).map(order),
+        Command::Pay(payment) => orders::pay(set, payment, content)
+            .map(|(id, ended, outcome)| (Detail::Payment(id, outcome), ended)),
+        Command::Accept(reference) => orders::accept(set, reference).map(order),
+        Command::Ship(ship) => orders::ship(set, ship, content).map(order),
+        Command::Return(back) => orders::take_back(set, back, content).map(order),
+        Command::Refund(refund) => orders::refund(set, refund, content).map(order),
+        Command::Allocate(reference) => orders::allocate(set, reference).map(order),
+        Command::Reassign(request) => orders::reassign(set, request).map(order),
+        Command::MapLine(request) => orders::map_line(set, request).map(order),
+        Command::FillItem(sku) => {
+            let item = set.stocked_item(sku)?;
+            ledger::fill_item(set, item).map(done)
+        }
+        Command::Fill(key) => ledger::fill(set, *key).map(done),
+        Command::ExpireDue => Ok((Detail::None, Ended::Done)),
+        Command::BatchOpen(new) => open_batch(set, new),
+        Command::ItemRows { chunk, rows } => item_rows(set, *chunk, rows),
+        Command::StockRows { chunk, rows, mode, observed_at } => {
+            for row in rows {
+                stock::decide_row(set, row, *mode, *observed_at)?;
+            }
+            advance(set, *chunk).map(done)
+        }
+        Command::OrderRows { chunk, orders } => {
+            for order in orders {
+                let hash = Command::Import(order.clone()).content_hash();
+                orders::import(set, order, &hash)?;
+            }
+            advance(set, *chunk).map(done)
+        }
+        Command::BatchApplied(batch) => {
+            finish_batch(set, *batch, ("open", "applied"), Kind::BatchApplied).map(done)
+        }
+        Command::RevertOpen(batch) => {
+            set.added.push(Added::BatchStatus(*batch, "applied", "reverting"));
+            Ok((Detail::None, Ended::Done))
+        }
+        Command::Revert { rows, skip_blocked, .. } => ledger::revert(set, rows, *skip_blocked)
+            .map(|blocked| (Detail::Blocked(blocked), Ended::Done)),
+        Command::BatchReverted(batch) => {
+            finish_batch(set, *batch, ("reverting", "reverted"), Kind::BatchReverted).map(done)
+        }
+    }
+}
+
+fn item_rows(
+    set: &mut Working,
+    chunk: Chunk,
+    rows: &[(crate::domain::Sku, catalogue::ItemRow)],
+) -> Decided<(Detail, Ended)> {
+    let mut outcomes = Vec::with_capacity(rows.len());
+    for (sku, row) in rows {
+        outcomes.push(catalogue::decide_item(set, sku, row, catalogue::Upsert::Either)?);
+    }
+    advance(set, chunk)?;
+    Ok((Detail::Rows(outcomes), Ended::Done))
+}
+
+fn advance(set: &mut Working, chunk: Chunk) -> Decided<()> {
+    let Chunk { batch, done_before, done_after } = chunk;
+    set.added.push(Added::BatchProgress(batch, done_before, done_after));
+    Ok(())
+}
+
+fn open_batch(set: &mut Working, new: &NewBatch) -> Decided<(Detail, Ended)> {
+    let Some(id) = set.other_ids.pop_front() else {
+        return Err(Refusal::invalid("batch", "no id was set aside for it").into());
+    };
+    set.added.push(Added::Batch(new.clone(), BatchId::new(id)));
+    Ok((Detail::Id(id), Ended::Done))
+}
+
+fn finish_batch(
+    set: &mut Working,
+    batch: BatchId,
+    (from, to): (&'static str, &'static str),
+    kind: Kind,
+) -> Decided<()> {
+    set.added.push(Added::BatchStatus(batch, from, to));
+    let mut entry = set.entry(kind);
+    entry.batch = Some(batch);
+    set.append(entry);
+    Ok(())
+}
+
+fn create_account(set: &mut Working, new: &NewAccount) -> Decided<(Detail, Ended)> {
+    let Some(id) = set.other_ids.pop_front() else {
+        return Err(Refusal::invalid("account", "no id was set aside for it").into());
+    };
+    set.added.push(Added::Key(new.clone(), AccountId::new(id)));
+    let mut entry = set.entry(Kind::KeyCreated);
+    let data = serde_json::json!({ "account": new.name.as_str(), "role": new.role });
+    entry.data = Some(data.to_string());
+    set.append(entry);
+    Ok((Detail::Id(id), Ended::Done))
+}
+
+/// The seq an entry of the batch got.
+pub(super) fn seq_of(first: i64, index: usize) -> Seq {
+    Seq::new(first + i64::try_from(index).unwrap_or(0))
+}

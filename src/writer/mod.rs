@@ -1,0 +1,327 @@
+//! Group commit: concurrent commands are decided one by one and committed
+//! together.
+//!
+//! One task a process drains a bounded queue. The database decides, not memory:
+//! every batch reads the rows it touches under lock, so the CLI and other nodes
+//! may write at the same time. A command is answered after its commit, never
+//! before. Outside the writer no code writes levels.
+
+mod batch;
+mod command;
+mod decide;
+mod load;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+pub use command::{
+    Answer, CHUNK_ROWS_MAX, Chunk, Command, Detail, Request, WriteError,
+};
+
+use crate::clock::Clock;
+use crate::domain::{AccountId, Key};
+use crate::ledger::OrderPolicy;
+use crate::secret::Random;
+use crate::store::{Db, StoreError};
+use crate::telemetry::Counters;
+
+use batch::{Failed, shared};
+
+/// Commands of one batch at most: a larger one was no faster where it was measured.
+pub const BATCH_MAX: usize = 256;
+/// Commands that may wait: eight batches are a few tenths of a second of work.
+pub const QUEUE_MAX: usize = 2048;
+/// Chunks of long jobs that may wait: one is worked on while the next is read.
+const BULK_QUEUE_MAX: usize = 2;
+/// While commands keep coming, a long job gets a turn after so many batches.
+const BULK_EVERY: u32 = 4;
+
+/// A point inside a batch where a test may intervene.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// The transaction has begun.
+    Begun,
+    /// Everything is read and locked.
+    Loaded,
+    /// Items, accounts and imports are written.
+    CatalogueWritten,
+    /// Levels are written.
+    LevelsWritten,
+    /// Orders are written.
+    OrdersWritten,
+    /// The journal is written.
+    JournalWritten,
+    /// The commit is about to be sent.
+    Committing,
+    /// The commit has succeeded; nobody has been answered.
+    Committed,
+}
+
+impl Step {
+    /// Every step, in order.
+    pub const ALL: [Self; 8] = [
+        Self::Begun,
+        Self::Loaded,
+        Self::CatalogueWritten,
+        Self::LevelsWritten,
+        Self::OrdersWritten,
+        Self::JournalWritten,
+        Self::Committing,
+        Self::Committed,
+    ];
+}
+
+/// What a test does at a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Injected {
+    /// Nothing.
+    Nothing,
+    /// The writer dies: what is not committed is lost, nobody is answered.
+    Crash,
+    /// The commit succeeds, but its reply does not arrive. Only at [`Step::Committing`].
+    LoseReply,
+}
+
+/// Decides at each step what goes wrong there.
+pub type Faults = Arc<dyn Fn(Step) -> Injected + Send + Sync>;
+
+/// What a writer works with.
+#[derive(Clone)]
+pub struct Tools {
+    /// The database.
+    pub db: Db,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where keys of commands without one come from.
+    pub random: Arc<dyn Random>,
+    /// How orders are decided.
+    pub orders: OrderPolicy,
+    /// What is counted.
+    pub counters: Arc<Counters>,
+    /// What goes wrong on purpose; `None` outside tests.
+    pub faults: Option<Faults>,
+}
+
+impl fmt::Debug for Tools {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tools").field("db", &self.db.place()).finish_non_exhaustive()
+    }
+}
+
+impl Tools {
+    fn step(&self, step: Step) -> Result<Injected, Failed> {
+        match self.faults.as_ref().map_or(Injected::Nothing, |faults| faults(step)) {
+            Injected::Crash => Err(Failed::Crashed),
+            other => Ok(other),
+        }
+    }
+}
+
+/// A command in the queue.
+#[derive(Debug)]
+struct Job {
+    command: Command,
+    account: AccountId,
+    key: Key,
+    content_hash: [u8; 32],
+    deadline: Option<Instant>,
+    /// Its batch may have been committed before: the reply was lost.
+    maybe_done: bool,
+    /// `None` for what the writer asks of itself.
+    reply: Option<oneshot::Sender<Result<Answer, WriteError>>>,
+}
+
+impl Job {
+    fn answer(&mut self, answer: Result<Answer, WriteError>) {
+        if let Some(reply) = self.reply.take() {
+            // A caller that left does not want it; the command is done all the same.
+            drop(reply.send(answer));
+        }
+    }
+}
+
+/// The way to the writer: cheap to clone, one queue behind it.
+#[derive(Clone, Debug)]
+pub struct Writer {
+    commands: mpsc::Sender<Job>,
+    bulk: mpsc::Sender<Job>,
+    random: Arc<dyn Random>,
+}
+
+/// Starts the writer of a process. The task ends when the last [`Writer`] is
+/// dropped and the queue is empty; whoever owns the handle must notice when it
+/// ends before that.
+#[expect(clippy::disallowed_methods, reason = "the owner of the handle supervises this one task")]
+pub fn start(tools: Tools) -> (Writer, JoinHandle<()>) {
+    let (commands, queue) = mpsc::channel(QUEUE_MAX);
+    let (bulk, bulk_queue) = mpsc::channel(BULK_QUEUE_MAX);
+    let writer = Writer { commands, bulk, random: Arc::clone(&tools.random) };
+    let task = WriterTask { tools, queue, bulk_queue, carried: VecDeque::new(), batches: 0 };
+    (writer, tokio::spawn(task.run()))
+}
+
+impl Writer {
+    /// Queues a command and waits for its answer. A full queue is an answer too.
+    /// Whoever stops waiting does not stop the command.
+    pub async fn submit(&self, request: Request) -> Result<Answer, WriteError> {
+        let (reply, answer) = oneshot::channel();
+        let job = self.job(request, reply)?;
+        if job.command.is_bulk() {
+            self.bulk.send(job).await.map_err(|_| WriteError::Unknown)?;
+        } else {
+            self.commands.try_send(job).map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => WriteError::Busy,
+                mpsc::error::TrySendError::Closed(_) => WriteError::Unknown,
+            })?;
+        }
+        answer.await.unwrap_or(Err(WriteError::Unknown))
+    }
+
+    fn job(
+        &self,
+        request: Request,
+        reply: oneshot::Sender<Result<Answer, WriteError>>,
+    ) -> Result<Job, WriteError> {
+        let Request { command, account, key, deadline } = request;
+        let content_hash = command.content_hash();
+        let key = match key {
+            Some(key) => key,
+            None => own_key(self.random.as_ref())?,
+        };
+        Ok(Job { command, account, key, content_hash, deadline, maybe_done: false, reply: Some(reply) })
+    }
+}
+
+/// A key for a command that came without one.
+fn own_key(random: &dyn Random) -> Result<Key, WriteError> {
+    let mut bytes = [0; 16];
+    random.fill(&mut bytes);
+    let key = format!("auto:{}", uuid::Uuid::from_bytes(bytes).simple());
+    Key::new(&key).map_err(|error| WriteError::Broken(error.to_string()))
+}
+
+struct WriterTask {
+    tools: Tools,
+    queue: mpsc::Receiver<Job>,
+    bulk_queue: mpsc::Receiver<Job>,
+    /// What comes before the queue: cut off batches, and what was left to fill.
+    carried: VecDeque<Job>,
+    batches: u32,
+}
+
+impl WriterTask {
+    async fn run(mut self) {
+        loop {
+            let mut jobs = self.next().await;
+            if jobs.is_empty() {
+                return;
+            }
+            let now = Instant::now();
+            jobs.retain_mut(|job| {
+                let expired = job.deadline.is_some_and(|deadline| deadline <= now);
+                if expired {
+                    job.answer(Err(WriteError::Expired));
+                }
+                !expired
+            });
+            if let Err(Crashed) = self.commit(jobs).await {
+                return;
+            }
+        }
+    }
+
+    /// The next batch: what was carried over, then what is queued; a chunk of a
+    /// long job when nothing else waits or it has waited long enough.
+    async fn next(&mut self) -> Vec<Job> {
+        if !self.carried.is_empty() {
+            return self.carried.drain(..self.carried.len().min(BATCH_MAX)).collect();
+        }
+        self.batches = self.batches.wrapping_add(1);
+        if self.batches.is_multiple_of(BULK_EVERY)
+            && let Ok(job) = self.bulk_queue.try_recv()
+        {
+            return vec![job];
+        }
+        let mut jobs = Vec::new();
+        tokio::select! {
+            biased;
+            count = self.queue.recv_many(&mut jobs, BATCH_MAX) => {
+                if count == 0 && let Some(job) = self.bulk_queue.recv().await {
+                    jobs.push(job);
+                }
+            }
+            Some(job) = self.bulk_queue.recv() => jobs.push(job),
+        }
+        jobs
+    }
+
+    /// Commits jobs; a batch that fails for a reason of its own is split until
+    /// only the bad command fails.
+    async fn commit(&mut self, jobs: Vec<Job>) -> Result<(), Crashed> {
+        let mut groups = VecDeque::from([jobs]);
+        while let Some(mut jobs) = groups.pop_front() {
+            if jobs.is_empty() {
+                continue;
+            }
+            self.tools.counters.commands.add(jobs.len() as u64);
+            match batch::run(&self.tools, &mut jobs).await {
+                Ok(committed) => {
+                    let rest = jobs.split_off(committed.answers.len().min(jobs.len()));
+                    for (job, answer) in jobs.iter_mut().zip(committed.answers) {
+                        job.answer(answer);
+                    }
+                    self.fill_later(&committed.fill_later, &jobs);
+                    groups.push_front(rest);
+                }
+                Err(Failed::Crashed) => return Err(Crashed),
+                Err(Failed::Store(error)) => self.split(&mut groups, jobs, error),
+            }
+        }
+        Ok(())
+    }
+
+    fn split(&self, groups: &mut VecDeque<Vec<Job>>, mut jobs: Vec<Job>, error: StoreError) {
+        if matches!(error, StoreError::Constraint(_)) {
+            self.tools.counters.invariant_violations.add(1);
+            let names: Vec<&str> = jobs.iter().map(|job| job.command.name()).collect();
+            tracing::error!(error = %error, commands = ?names, "a constraint refused a batch");
+        }
+        let helps = matches!(error, StoreError::Constraint(_) | StoreError::Statement(_));
+        if jobs.len() > 1 && helps {
+            let second = jobs.split_off(jobs.len() / 2);
+            groups.push_front(second);
+            groups.push_front(jobs);
+            return;
+        }
+        let error = shared(error);
+        jobs.iter_mut().for_each(|job| job.answer(Err(error.clone())));
+    }
+
+    /// What one transaction left to fill becomes the next commands.
+    fn fill_later(&mut self, levels: &[crate::domain::LevelKey], jobs: &[Job]) {
+        let Some(account) = jobs.first().map(|job| job.account) else { return };
+        for &key in levels {
+            let command = Command::Fill(key);
+            let content_hash = command.content_hash();
+            if let Ok(own) = own_key(self.tools.random.as_ref()) {
+                let job = Job {
+                    command,
+                    account,
+                    key: own,
+                    content_hash,
+                    deadline: None,
+                    maybe_done: false,
+                    reply: None,
+                };
+                self.carried.push_back(job);
+            }
+        }
+    }
+}
+
+struct Crashed;

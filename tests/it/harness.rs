@@ -1,0 +1,236 @@
+//! A shop for a test: on either database, with a clock and a seed of its own.
+//!
+//! PostgreSQL comes from `INVSHOP_TEST_POSTGRES` (set by `scripts/test`); each
+//! test gets a database of its own. Without the variable the PostgreSQL half
+//! says SKIPPED, and fails in CI.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use invshop::clock::{ManualClock, Timestamp};
+use invshop::domain::{LocationCode, LocationKind, Quantity, Sku, Title};
+use invshop::ledger::OrderPolicy;
+use invshop::ledger::catalogue::{ItemRow, NewLocation, Upsert};
+use invshop::ledger::stock::{Change, Place as At, StockCommand};
+use invshop::secret::{KeyFile, SeededRandom};
+use invshop::shop::{Opening, Shop};
+use invshop::store::Place;
+use invshop::writer::{Answer, Command, Faults, WriteError};
+use sqlx::{Connection as _, Executor as _};
+
+/// Where every test's clock starts: 2026-03-02 09:00 UTC.
+pub(crate) const START: &str = "2026-03-02T09:00:00Z";
+
+/// Which database a test runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Backend {
+    Sqlite,
+    Postgres,
+}
+
+/// Runs a test on both databases, one after the other.
+#[macro_export]
+macro_rules! both {
+    ($(#[$meta:meta])* $name:ident, |$shop:ident| $body:expr) => {
+        mod $name {
+            use super::*;
+            $(#[$meta])*
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                let $shop = $crate::harness::TestShop::new($crate::harness::Backend::Sqlite).await;
+                $body;
+                $shop.end().await;
+            }
+            $(#[$meta])*
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                if !$crate::harness::has_postgres() { return; }
+                let $shop = $crate::harness::TestShop::new($crate::harness::Backend::Postgres).await;
+                $body;
+                $shop.end().await;
+            }
+        }
+    };
+}
+
+/// Whether the PostgreSQL half can run; in CI it must.
+pub(crate) fn has_postgres() -> bool {
+    if std::env::var_os("INVSHOP_TEST_POSTGRES").is_some() {
+        return true;
+    }
+    assert!(
+        std::env::var_os("INVSHOP_CI").is_none(),
+        "INVSHOP_TEST_POSTGRES is not set: run scripts/test"
+    );
+    println!("SKIPPED: no PostgreSQL (run scripts/test)");
+    false
+}
+
+/// A shop with what it needs to be opened again.
+pub(crate) struct TestShop {
+    pub(crate) shop: Shop,
+    pub(crate) clock: ManualClock,
+    pub(crate) opening: Opening,
+    dir: tempfile::TempDir,
+    database: Option<String>,
+}
+
+static DATABASES: AtomicU32 = AtomicU32::new(0);
+
+impl TestShop {
+    /// A new shop with the location `main`.
+    pub(crate) async fn new(backend: Backend) -> Self {
+        Self::with_policy(backend, OrderPolicy { split: true, hold_ms: 900_000 }).await
+    }
+
+    /// A new shop that decides orders by a policy.
+    pub(crate) async fn with_policy(backend: Backend, orders: OrderPolicy) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (place, database) = match backend {
+            Backend::Sqlite => (Place::Sqlite(dir.path().join("shop.db")), None),
+            Backend::Postgres => {
+                let (url, name) = new_database().await;
+                (Place::Postgres(url), Some(name))
+            }
+        };
+        let clock = ManualClock::new(Timestamp::parse(START).unwrap());
+        let opening = Opening {
+            place,
+            key_file: KeyFile::new(dir.path().join("shop.key")),
+            clock: Arc::new(clock.clone()),
+            random: Arc::new(SeededRandom::new(7)),
+            orders,
+            faults: None,
+        };
+        let (shop, _) = Shop::create(opening.clone()).await.unwrap();
+        Self { shop, clock, opening, dir, database }
+    }
+
+    /// A second process' view of the same database.
+    pub(crate) async fn another(&self) -> Shop {
+        let mut opening = self.opening.clone();
+        let seed = u64::from(DATABASES.fetch_add(1, Ordering::Relaxed)) + 1000;
+        opening.random = Arc::new(SeededRandom::new(seed));
+        Shop::open(opening).await.unwrap()
+    }
+
+    /// Opens the shop again with faults, as after a crash.
+    pub(crate) async fn reopen(&mut self, faults: Option<Faults>) {
+        let mut opening = self.opening.clone();
+        opening.faults = faults;
+        let seed = u64::from(DATABASES.fetch_add(1, Ordering::Relaxed)) + 2000;
+        opening.random = Arc::new(SeededRandom::new(seed));
+        let shop = Shop::open(opening).await.unwrap();
+        std::mem::replace(&mut self.shop, shop).close().await;
+    }
+
+    /// The folder of the test.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The SQLite file, or the PostgreSQL URL, as a configuration names it.
+    pub(crate) fn url(&self) -> String {
+        match &self.opening.place {
+            Place::Sqlite(path) => format!("sqlite:{}", path.display()),
+            Place::Postgres(url) => url.clone(),
+        }
+    }
+
+    /// The instance key's file.
+    pub(crate) fn key_path(&self) -> PathBuf {
+        self.dir.path().join("shop.key")
+    }
+
+    /// Every test ends here: the invariant counter is 0.
+    pub(crate) async fn end(self) {
+        assert_eq!(self.shop.counters.invariant_violations.get(), 0, "broken invariants");
+        self.shop.close().await;
+        if let Some(name) = self.database {
+            drop_database(&name).await;
+        }
+    }
+
+    /// Has a command done.
+    pub(crate) async fn run(&self, command: Command) -> Result<Answer, WriteError> {
+        self.shop.submit(command, None).await
+    }
+
+    /// Adds a location.
+    pub(crate) async fn location(&self, code: &str, kind: LocationKind) {
+        let new = NewLocation {
+            code: LocationCode::new(code).unwrap(),
+            name: Title::new(code).unwrap(),
+            kind,
+            sellable: None,
+            authority: None,
+            priority: None,
+        };
+        self.run(Command::CreateLocation(new)).await.unwrap();
+    }
+
+    /// Adds an item with opening stock at `main`.
+    pub(crate) async fn item(&self, name: &str, on_hand: i64) {
+        let row = ItemRow {
+            location: Some(LocationCode::new("main").unwrap()),
+            on_hand: Some(Quantity::new(on_hand).unwrap()),
+            ..ItemRow::default()
+        };
+        let command = Command::Item { sku: sku(name), row: Box::new(row), mode: Upsert::Create };
+        self.run(command).await.unwrap();
+    }
+
+    /// Has a movement done at a location.
+    pub(crate) async fn stock(
+        &self,
+        name: &str,
+        location: &str,
+        change: Change,
+    ) -> Result<Answer, WriteError> {
+        self.run(Command::Stock(movement(name, location, change))).await
+    }
+}
+
+/// A movement without reason, time or version.
+pub(crate) fn movement(name: &str, location: &str, change: Change) -> StockCommand {
+    StockCommand {
+        place: At { sku: sku(name), location: Some(LocationCode::new(location).unwrap()) },
+        change,
+        reason: None,
+        effective_at: None,
+        if_version: None,
+    }
+}
+
+/// A SKU that must be sound.
+pub(crate) fn sku(name: &str) -> Sku {
+    Sku::new(name).unwrap()
+}
+
+/// A quantity that must be sound.
+pub(crate) fn units(count: i64) -> Quantity {
+    Quantity::new(count).unwrap()
+}
+
+async fn admin() -> sqlx::PgConnection {
+    let url = std::env::var("INVSHOP_TEST_POSTGRES").unwrap();
+    sqlx::PgConnection::connect(&url).await.unwrap()
+}
+
+async fn new_database() -> (String, String) {
+    let number = DATABASES.fetch_add(1, Ordering::Relaxed);
+    let name = format!("t_{}_{number}", std::process::id());
+    let create = format!("create database {name}");
+    admin().await.execute(sqlx::AssertSqlSafe(create)).await.unwrap();
+    let url = std::env::var("INVSHOP_TEST_POSTGRES").unwrap();
+    let (head, tail) = url.split_once('?').map_or((url.as_str(), ""), |(h, t)| (h, t));
+    let (server, _) = head.rsplit_once('/').unwrap();
+    let query = if tail.is_empty() { String::new() } else { format!("?{tail}") };
+    (format!("{server}/{name}{query}"), name)
+}
+
+async fn drop_database(name: &str) {
+    let drop = format!("drop database if exists {name} with (force)");
+    admin().await.execute(sqlx::AssertSqlSafe(drop)).await.unwrap();
+}
