@@ -5,7 +5,10 @@ use super::{Conn, Statement, StoreError, lock_journal};
 use crate::domain::{AccountId, Entry, Key, LevelKey, OrderId, Seq};
 use crate::ledger::Kept;
 
-statement!(NEWEST, "select seq, at from journal order by seq desc limit 1");
+statement!(
+    NEWEST,
+    "select seq, at from journal order by seq desc limit 1"
+);
 
 /// The newest seq and its time; (0, 0) while the journal is empty.
 pub(crate) async fn newest(conn: &mut Conn<'_>) -> Result<(i64, i64), StoreError> {
@@ -129,8 +132,8 @@ fn rows(entries: &[Entry], last: i64, at: i64) -> Rows {
             seq,
             at,
             entry.kind.as_str(),
-            item.map(|id| id.get()),
-            location.map(|id| id.get()),
+            item.map(super::super::domain::ids::ItemId::get),
+            location.map(super::super::domain::ids::LocationId::get),
             mark.map(|mark| mark.version),
             mark.map(|mark| mark.deltas.on_hand),
             mark.map(|mark| mark.deltas.reserved),
@@ -145,7 +148,7 @@ fn rows(entries: &[Entry], last: i64, at: i64) -> Rows {
             entry.order.map(OrderId::get),
             entry.line,
             entry.part,
-            entry.batch.map(|id| id.get()),
+            entry.batch.map(super::super::domain::ids::BatchId::get),
             entry.account.map(AccountId::get),
             entry.key.as_ref().map(ToString::to_string),
             entry.content_hash,
