@@ -176,12 +176,13 @@ impl Post<'_> {
             return set.post(self.movement(Kind::Count, Deltas::default(), counted));
         }
         let totals = set.level(self.key)?.totals;
+        let (moved, promised) = moved_since(set, self.key, self.command.effective_at)?;
         let physical = match basis {
             Basis::Physical => counted,
-            Basis::Available => counted + totals.reserved + totals.shortfall,
+            // What was promised at the moment of counting, not what is promised now.
+            Basis::Available => counted + totals.reserved + totals.shortfall - promised,
         };
-        let moved_since = moved_since(set, self.key, self.command.effective_at)?;
-        let found = physical + moved_since;
+        let found = physical + moved;
         let on_hand = found.max(0);
         check_bound(set, self.key, on_hand - totals.on_hand)?;
         take_holds(set, self.key, totals.reserved - on_hand)?;
@@ -279,29 +280,31 @@ fn check_bound(set: &Working, key: LevelKey, delta: i64) -> Decided<()> {
     Err(Refusal::invalid("quantity", message).into())
 }
 
-/// What moved on the shelf after the moment of counting, as far as it was
-/// recorded: in the database, and earlier in this batch.
-fn moved_since(set: &Working, key: LevelKey, observed_at: Option<i64>) -> Decided<i64> {
+/// What moved and what was promised after the moment of counting, as far as it
+/// was recorded: in the database, and earlier in this batch.
+fn moved_since(set: &Working, key: LevelKey, observed_at: Option<i64>) -> Decided<(i64, i64)> {
     let Some(observed_at) = observed_at.filter(|&at| at < set.now) else {
-        return Ok(0);
+        return Ok((0, 0));
     };
-    let Some(stored) = set.later.get(&(key, observed_at)) else {
+    let Some(&(mut moved, mut promised)) = set.later.get(&(key, observed_at)) else {
         let later = std::iter::once((key, observed_at)).collect();
-        return Err(Stop::from(Need {
+        let need = Need {
             later,
             ..Need::default()
-        }));
+        };
+        return Err(Stop::from(need));
     };
-    let of_batch = set
+    for entry in set
         .entries
         .iter()
-        .filter(|entry| entry.effective_at > observed_at);
-    let of_batch: i64 = of_batch
-        .filter_map(|entry| entry.level)
-        .filter(|mark| mark.key == key)
-        .map(|mark| mark.deltas.on_hand)
-        .sum();
-    Ok(stored + of_batch)
+        .filter(|entry| entry.effective_at > observed_at)
+    {
+        if let Some(mark) = entry.level.filter(|mark| mark.key == key) {
+            moved += mark.deltas.on_hand;
+            promised += mark.deltas.reserved + mark.deltas.shortfall;
+        }
+    }
+    Ok((moved, promised))
 }
 
 /// One row of a stock import.

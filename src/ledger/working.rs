@@ -73,6 +73,8 @@ pub struct Kept {
     pub content_hash: [u8; 32],
     /// The order it was about, if any.
     pub order: Option<OrderId>,
+    /// The import it was about, if any.
+    pub batch: Option<BatchId>,
 }
 
 /// Which of an item's short lines were loaded: the oldest ones, up to an age.
@@ -198,8 +200,8 @@ pub struct Working {
     pub shorts: HashMap<(ItemId, LocationId), ShortWindow>,
     /// Levels whose holders were loaded: units asked for, and whether that was all of them.
     pub victims: HashMap<LevelKey, (i64, bool)>,
-    /// Sums of later movements for counts observed in the past.
-    pub later: HashMap<(LevelKey, i64), i64>,
+    /// Sums of later movements for counts observed in the past: on hand, and promised.
+    pub later: HashMap<(LevelKey, i64), (i64, i64)>,
     /// Ids for orders of this batch.
     pub order_ids: VecDeque<OrderId>,
     /// Ids for items of this batch.
@@ -307,6 +309,7 @@ impl Working {
                     index: Some(self.entries.len()),
                     content_hash: hash,
                     order: entry.order,
+                    batch: entry.batch,
                 };
                 self.keys.insert((account, key.clone()), kept);
                 self.undo.push(Undo::Key((account, key.clone())));

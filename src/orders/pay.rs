@@ -125,6 +125,7 @@ fn late_holds(set: &Working, id: OrderId) -> Decided<Option<(Vec<Want>, super::h
                 part,
                 item,
                 units,
+                closed: false,
             });
         }
     }

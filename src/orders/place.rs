@@ -65,7 +65,7 @@ pub fn place(set: &mut Working, request: &Place, content: &[u8; 32]) -> Decided<
     let units: BTreeMap<i64, i64> = (1..)
         .zip(request.lines.iter().map(|line| line.quantity.get()))
         .collect();
-    let wants = wants_of(&mut order, &units);
+    let wants = wants_of(set, &mut order, &units)?;
     let policy = if set.policy.orders.split {
         AllocationPolicy::Split
     } else {

@@ -251,6 +251,10 @@ fn ship_part(set: &mut Working, id: OrderId, leaving: Leaving, terms: Terms) -> 
     add_units(set.order_mut(id)?, line, part, |part| {
         used = use_units(part, from, units);
     });
+    let order = set.order_mut(id)?;
+    if order.counts().cancelled < order.counts().ordered {
+        order.cancel_reason = None;
+    }
     if used.grown > 0 && terms.review {
         let mut entry = set.entry(Kind::OrderUpdated);
         entry.order = Some(id);

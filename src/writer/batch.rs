@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::command::{Answer, Detail, WriteError};
+use super::command::{Answer, WriteError};
 use super::decide::{Decision, Verdict, decide_all, seq_of};
 use super::load::{LoadSet, load, missing_levels};
 use super::{Injected, Job, Step, Tools};
@@ -192,7 +192,8 @@ async fn write(
         .values()
         .filter(|slot| slot.read.as_ref() != Some(&slot.now))
         .collect();
-    changed.sort_unstable_by_key(|slot| slot.now.id);
+    // Unique keys are inserted in one order everywhere, or two nodes could wait for each other.
+    changed.sort_unstable_by(|one, two| one.now.reference.cmp(&two.now.reference));
     store::order_rows::write(conn, changed.into_iter(), now).await?;
     for added in &working.added {
         if let Added::Personal(id, sealed) = added {
@@ -221,6 +222,7 @@ async fn write_added(
             items.push((*id, new));
         }
     }
+    items.sort_unstable_by(|(_, one), (_, two)| one.sku.cmp(&two.sku));
     store::catalogue::insert_items(conn, &items, now).await?;
     for added in &working.added {
         match added {
@@ -293,14 +295,14 @@ fn answers(
                     detail,
                 })
             }
-            Verdict::Replay(kept) => Ok(Answer {
+            Verdict::Replay(kept, detail) => Ok(Answer {
                 seq: kept
                     .seq
                     .or_else(|| kept.index.map(|index| seq_of(first, index))),
                 entries: 0,
                 // A batch run again after an unknown commit meets its own keys.
                 replayed: !job.maybe_done,
-                detail: kept.order.map_or(Detail::None, Detail::Order),
+                detail,
             }),
             Verdict::Refused(refusal) => Err(WriteError::Refused(refusal)),
             Verdict::Broken(what) => {

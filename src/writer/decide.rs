@@ -13,7 +13,7 @@ pub(super) enum Verdict {
     /// It was done: its entries in the batch, and what to answer.
     Done(std::ops::Range<usize>, Detail, Ended),
     /// It was done before under this key.
-    Replay(Kept),
+    Replay(Kept, Detail),
     /// It was refused.
     Refused(Refusal),
     /// It would have broken an invariant.
@@ -73,7 +73,8 @@ pub(super) fn decide_all(set: &mut Working, jobs: &[Job]) -> Decision {
 fn decide_one(set: &mut Working, job: &Job) -> Decided<Verdict> {
     if let Some(kept) = set.keys.get(&(job.account, job.key.clone())) {
         if kept.content_hash == job.content_hash {
-            return Ok(Verdict::Replay(*kept));
+            let kept = *kept;
+            return Ok(Verdict::Replay(kept, replayed(set, job, kept)?));
         }
         return Err(Refusal::IdempotencyMismatch {
             key: job.key.to_string(),
@@ -87,6 +88,18 @@ fn decide_one(set: &mut Working, job: &Job) -> Decided<Verdict> {
     });
     let (detail, ended) = dispatch(set, job)?;
     Ok(Verdict::Done(set.own_entries(), detail, ended))
+}
+
+/// The first answer of a command that was done before, as far as it is more than its entry.
+fn replayed(set: &mut Working, job: &Job, kept: Kept) -> Decided<Detail> {
+    match (&job.command, kept.order, kept.batch) {
+        // The payment's own id makes this a replay: it changes nothing.
+        (Command::Pay(payment), ..) => orders::pay(set, payment, &job.content_hash)
+            .map(|(id, _, outcome)| Detail::Payment(id, outcome)),
+        (Command::BatchOpen(_), _, Some(batch)) => Ok(Detail::Id(batch.get())),
+        (_, Some(order), _) => Ok(Detail::Order(order)),
+        _ => Ok(Detail::None),
+    }
 }
 
 fn dispatch(set: &mut Working, job: &Job) -> Decided<(Detail, Ended)> {
@@ -152,20 +165,20 @@ fn dispatch_batch(set: &mut Working, command: &Command) -> Decided<(Detail, Ende
             Ok(done(()))
         }
         Command::BatchApplied(batch) => {
-            finish_batch(set, *batch, ("open", "applied"), Kind::BatchApplied);
+            move_batch(set, *batch, ("open", "applied"), Kind::BatchApplied);
             Ok(done(()))
         }
         Command::RevertOpen(batch) => {
-            set.added
-                .push(Added::BatchStatus(*batch, "applied", "reverting"));
-            Ok((Detail::None, Ended::Done))
+            let states = ("applied", "reverting");
+            move_batch(set, *batch, states, Kind::BatchReverting);
+            Ok(done(()))
         }
         Command::Revert {
             rows, skip_blocked, ..
         } => ledger::revert(set, rows, *skip_blocked)
             .map(|blocked| (Detail::Blocked(blocked), Ended::Done)),
         Command::BatchReverted(batch) => {
-            finish_batch(set, *batch, ("reverting", "reverted"), Kind::BatchReverted);
+            move_batch(set, *batch, ("reverting", "reverted"), Kind::BatchReverted);
             Ok(done(()))
         }
         other => {
@@ -201,6 +214,12 @@ fn advance(set: &mut Working, chunk: Chunk) {
     } = chunk;
     set.added
         .push(Added::BatchProgress(batch, done_before, done_after));
+    if set.own_entries().is_empty() {
+        // The key of every command stands in the journal: it tells what came of
+        // the command when the reply to its commit is lost.
+        let entry = set.entry(Kind::BatchAdvanced);
+        set.append(entry);
+    }
 }
 
 fn open_batch(set: &mut Working, new: &NewBatch) -> Decided<(Detail, Ended)> {
@@ -208,10 +227,13 @@ fn open_batch(set: &mut Working, new: &NewBatch) -> Decided<(Detail, Ended)> {
         return Err(Refusal::invalid("batch", "no id was set aside for it").into());
     };
     set.added.push(Added::Batch(new.clone(), BatchId::new(id)));
+    let mut entry = set.entry(Kind::BatchOpened);
+    entry.batch = Some(BatchId::new(id));
+    set.append(entry);
     Ok((Detail::Id(id), Ended::Done))
 }
 
-fn finish_batch(
+fn move_batch(
     set: &mut Working,
     batch: BatchId,
     (from, to): (&'static str, &'static str),
