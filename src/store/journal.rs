@@ -153,7 +153,7 @@ fn rows(entries: &[Entry], last: i64, at: i64) -> Rows {
             entry.order.map(OrderId::get),
             entry.line,
             entry.part,
-            entry.batch.map(super::super::domain::ids::BatchId::get),
+            entry.batch.map(BatchId::get),
             entry.account.map(AccountId::get),
             entry.key.as_ref().map(ToString::to_string),
             entry.content_hash,
