@@ -88,19 +88,22 @@ statement!(
     ANY_DUE,
     "select id from orders where expires_at is not null and expires_at <= $1 limit 1"
 );
+// From the due orders to their items, not the other way: an item in demand has
+// far more holds than there are due orders.
 statement!(
     DUE_ON_ITEMS,
-    sqlite "select distinct o.id from orders as o
-            join allocation as a on a.order_id = o.id
+    sqlite "select o.id from orders as o
             where o.expires_at is not null and o.expires_at <= $1
-              and (a.held > 0 or a.shortfall > 0)
-              and a.item_id in (select value from json_each($2))
-            order by o.id limit $3",
-    postgres "select distinct o.id from orders as o
-              join allocation as a on a.order_id = o.id
+              and exists (select 1 from allocation as a
+                          where a.order_id = o.id and (a.held > 0 or a.shortfall > 0)
+                            and a.item_id in (select value from json_each($2)))
+            order by o.expires_at, o.id limit $3",
+    postgres "select o.id from orders as o
               where o.expires_at is not null and o.expires_at <= $1
-                and (a.held > 0 or a.shortfall > 0) and a.item_id = any($2::bigint[])
-              order by o.id limit $3"
+                and exists (select 1 from allocation as a
+                            where a.order_id = o.id and (a.held > 0 or a.shortfall > 0)
+                              and a.item_id = any($2::bigint[]))
+              order by o.expires_at, o.id limit $3"
 );
 
 /// Due orders with units on any of the items. The first look is one probe of a
