@@ -6,8 +6,8 @@ use super::hold::{Bound, Plan, Want, hold, plan, raise_short, wants_of};
 use super::lines::{self, Unknown};
 use super::{Ended, LineRequest};
 use crate::domain::{
-    AllocationPolicy, Decision, FulfilledBy, Kind, LocationCode, Order, OrderId, OrderRef, Payment,
-    Refusal, Shortage, Sku,
+    AllocationPolicy, Decision, FulfilledBy, Kind, Location, LocationCode, LocationId, Order,
+    OrderId, OrderRef, Payment, Refusal, Shortage, Sku,
 };
 use crate::ledger::{Added, Decided, Working};
 
@@ -105,7 +105,7 @@ fn build(set: &Working, request: &Place, content: &[u8; 32]) -> Decided<Order> {
         return Err(Refusal::invalid("order_id", "no id was set aside for it").into());
     };
     let location = match &request.location {
-        Some(code) => Some(set.own_location(Some(code))?),
+        Some(code) => Some(serving(set, code)?),
         None => None,
     };
     let numbered = (1_i64..).zip(&request.lines);
@@ -136,6 +136,16 @@ fn build(set: &Working, request: &Place, content: &[u8; 32]) -> Decided<Order> {
         lines,
         facts: BTreeMap::new(),
     })
+}
+
+/// The location a request names must be one that orders are served from.
+fn serving(set: &Working, code: &LocationCode) -> Decided<LocationId> {
+    let id = set.own_location(Some(code))?;
+    if set.location(id).is_some_and(Location::serves_orders) {
+        return Ok(id);
+    }
+    let message = format!("{code} is not a location that orders are served from");
+    Err(Refusal::invalid("location", message).into())
 }
 
 /// Unpaid orders hold for the configured time, others until they are done with,
