@@ -56,19 +56,16 @@ pub struct Place {
 /// Decides a request for an order.
 ///
 /// `content` is the hash of what was asked for: it tells a replay from a clash.
-pub fn place(
-    set: &mut Working,
-    request: &Place,
-    content: &[u8; 32],
-) -> Decided<(OrderId, Ended)> {
+pub fn place(set: &mut Working, request: &Place, content: &[u8; 32]) -> Decided<(OrderId, Ended)> {
     if let Some(&id) = set.refs.get(&request.reference) {
         return replay(set, id, request, content).map(|id| (id, Ended::Replayed));
     }
     lines::check(&request.lines)?;
     let mut order = build(set, request, content)?;
-    let units: BTreeMap<i64, i64> =
-        (1..).zip(request.lines.iter().map(|line| line.quantity.get())).collect();
-    let wants = wants_of(&mut order, &units);
+    let units: BTreeMap<i64, i64> = (1..)
+        .zip(request.lines.iter().map(|line| line.quantity.get()))
+        .collect();
+    let wants = wants_of(set, &mut order, &units)?;
     let policy = if set.policy.orders.split {
         AllocationPolicy::Split
     } else {
@@ -92,16 +89,14 @@ pub fn place(
     Ok((id, Ended::Done))
 }
 
-fn replay(
-    set: &Working,
-    id: OrderId,
-    request: &Place,
-    content: &[u8; 32],
-) -> Decided<OrderId> {
+fn replay(set: &Working, id: OrderId, request: &Place, content: &[u8; 32]) -> Decided<OrderId> {
     if set.order(id)?.content_hash == Some(*content) {
         Ok(id)
     } else {
-        Err(Refusal::IdempotencyMismatch { key: request.reference.to_string() }.into())
+        Err(Refusal::IdempotencyMismatch {
+            key: request.reference.to_string(),
+        }
+        .into())
     }
 }
 
@@ -123,7 +118,11 @@ fn build(set: &Working, request: &Place, content: &[u8; 32]) -> Decided<Order> {
         id,
         reference: request.reference.clone(),
         decision: Decision::Accepted,
-        payment: if request.payment_required { Payment::Required } else { Payment::None },
+        payment: if request.payment_required {
+            Payment::Required
+        } else {
+            Payment::None
+        },
         accepted: false,
         location,
         expires_at: expiry(set, request)?,
@@ -175,6 +174,10 @@ fn shortages(request: &Place, order: &Order, wants: &[Want], plan: &Plan) -> Vec
     by_sku
         .into_iter()
         .filter(|(_, (requested, available))| available < requested)
-        .map(|(sku, (requested, available))| Shortage { sku: sku.clone(), requested, available })
+        .map(|(sku, (requested, available))| Shortage {
+            sku: sku.clone(),
+            requested,
+            available,
+        })
         .collect()
 }

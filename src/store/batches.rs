@@ -45,7 +45,8 @@ pub(crate) async fn advance(
     before: i64,
     after: i64,
 ) -> Result<(), StoreError> {
-    conn.execute_one(&ADVANCE_BATCH, args![id.get(), before, after]).await
+    conn.execute_one(&ADVANCE_BATCH, args![id.get(), before, after])
+        .await
 }
 
 statement!(
@@ -61,8 +62,8 @@ pub(crate) async fn set_status(
     to: &str,
     now: i64,
 ) -> Result<(), StoreError> {
-    conn.execute_one(&SET_BATCH_STATUS, args![id.get(), from, to, now]).await
+    conn.execute_one(&SET_BATCH_STATUS, args![id.get(), from, to, now])
+        .await
 }
 
-pub(super) const STATEMENTS: &[&Statement] =
-    &[&INSERT_BATCH, &ADVANCE_BATCH, &SET_BATCH_STATUS];
+pub(super) const STATEMENTS: &[&Statement] = &[&INSERT_BATCH, &ADVANCE_BATCH, &SET_BATCH_STATUS];

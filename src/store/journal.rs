@@ -2,10 +2,13 @@
 
 use super::statement::{Rows, Type, args, statement};
 use super::{Conn, Statement, StoreError, lock_journal};
-use crate::domain::{AccountId, Entry, Key, LevelKey, OrderId, Seq};
+use crate::domain::{AccountId, BatchId, Entry, Key, LevelKey, OrderId, Seq};
 use crate::ledger::Kept;
 
-statement!(NEWEST, "select seq, at from journal order by seq desc limit 1");
+statement!(
+    NEWEST,
+    "select seq, at from journal order by seq desc limit 1"
+);
 
 /// The newest seq and its time; (0, 0) while the journal is empty.
 pub(crate) async fn newest(conn: &mut Conn<'_>) -> Result<(i64, i64), StoreError> {
@@ -17,11 +20,11 @@ pub(crate) async fn newest(conn: &mut Conn<'_>) -> Result<(i64, i64), StoreError
 
 statement!(
     KEYS,
-    sqlite "select j.account_id, j.idem_key, j.seq, j.content_hash, j.order_id
+    sqlite "select j.account_id, j.idem_key, j.seq, j.content_hash, j.order_id, j.batch_id
             from json_each($1) as wanted
             cross join journal as j
               on j.account_id = wanted.value->>0 and j.idem_key = wanted.value->>1",
-    postgres "select j.account_id, j.idem_key, j.seq, j.content_hash, j.order_id
+    postgres "select j.account_id, j.idem_key, j.seq, j.content_hash, j.order_id, j.batch_id
               from unnest($1::bigint[], $2::text[]) as wanted (account_id, idem_key)
               join journal as j
                 on j.account_id = wanted.account_id and j.idem_key = wanted.idem_key"
@@ -49,6 +52,7 @@ pub(crate) async fn keys<'k>(
                 index: None,
                 content_hash: hash.ok_or_else(|| row.decode_error("a key without its hash"))?,
                 order: row.int_opt(4)?.map(OrderId::new),
+                batch: row.int_opt(5)?.map(BatchId::new),
             };
             Ok(((AccountId::new(row.int(0)?), key), kept))
         })
@@ -57,18 +61,22 @@ pub(crate) async fn keys<'k>(
 
 statement!(
     MOVED_SINCE,
-    "select cast(coalesce(sum(d_on_hand), 0) as bigint) from journal
+    "select cast(coalesce(sum(d_on_hand), 0) as bigint),
+            cast(coalesce(sum(d_reserved + d_shortfall), 0) as bigint)
+     from journal
      where item_id = $1 and location_id = $2 and level_version is not null and effective_at > $3"
 );
 
-/// What moved at a level after a moment, as far as it was recorded.
+/// What moved at a level after a moment, as far as it was recorded: on hand,
+/// and promised (reserved and owed).
 pub(crate) async fn moved_since(
     conn: &mut Conn<'_>,
     key: LevelKey,
     observed_at: i64,
-) -> Result<i64, StoreError> {
+) -> Result<(i64, i64), StoreError> {
     let args = args![key.item.get(), key.location.get(), observed_at];
-    conn.one(&MOVED_SINCE, args).await?.int(0)
+    let row = conn.one(&MOVED_SINCE, args).await?;
+    Ok((row.int(0)?, row.int(1)?))
 }
 
 // Bytes stand as hexadecimal text in the JSON document of SQLite.
@@ -129,8 +137,8 @@ fn rows(entries: &[Entry], last: i64, at: i64) -> Rows {
             seq,
             at,
             entry.kind.as_str(),
-            item.map(|id| id.get()),
-            location.map(|id| id.get()),
+            item.map(super::super::domain::ids::ItemId::get),
+            location.map(super::super::domain::ids::LocationId::get),
             mark.map(|mark| mark.version),
             mark.map(|mark| mark.deltas.on_hand),
             mark.map(|mark| mark.deltas.reserved),
@@ -145,7 +153,7 @@ fn rows(entries: &[Entry], last: i64, at: i64) -> Rows {
             entry.order.map(OrderId::get),
             entry.line,
             entry.part,
-            entry.batch.map(|id| id.get()),
+            entry.batch.map(BatchId::get),
             entry.account.map(AccountId::get),
             entry.key.as_ref().map(ToString::to_string),
             entry.content_hash,
