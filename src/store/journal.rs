@@ -2,7 +2,7 @@
 
 use super::statement::{Rows, Type, args, statement};
 use super::{Conn, Statement, StoreError, lock_journal};
-use crate::domain::{AccountId, Entry, Key, LevelKey, OrderId, Seq};
+use crate::domain::{AccountId, Entry, ItemId, Key, LevelKey, LocationId, OrderId, Seq};
 use crate::ledger::Kept;
 
 statement!(NEWEST, "select seq, at from journal order by seq desc limit 1");
@@ -57,18 +57,40 @@ pub(crate) async fn keys<'k>(
 
 statement!(
     MOVED_SINCE,
-    "select cast(coalesce(sum(d_on_hand), 0) as bigint) from journal
-     where item_id = $1 and location_id = $2 and level_version is not null and effective_at > $3"
+    sqlite "select value->>0, value->>1, value->>2,
+                   (select cast(coalesce(sum(d_on_hand), 0) as bigint) from journal
+                    where item_id = value->>0 and location_id = value->>1
+                      and level_version is not null and effective_at > value->>2)
+            from json_each($1)",
+    postgres "select w.item_id, w.location_id, w.observed_at,
+                     (select cast(coalesce(sum(j.d_on_hand), 0) as bigint) from journal as j
+                      where j.item_id = w.item_id and j.location_id = w.location_id
+                        and j.level_version is not null and j.effective_at > w.observed_at)
+              from unnest($1::bigint[], $2::bigint[], $3::bigint[])
+                as w (item_id, location_id, observed_at)"
 );
 
-/// What moved at a level after a moment, as far as it was recorded.
+/// What moved at levels after moments, as far as it was recorded: one statement,
+/// because a file of counts asks this of each of its rows.
 pub(crate) async fn moved_since(
     conn: &mut Conn<'_>,
-    key: LevelKey,
-    observed_at: i64,
-) -> Result<i64, StoreError> {
-    let args = args![key.item.get(), key.location.get(), observed_at];
-    conn.one(&MOVED_SINCE, args).await?.int(0)
+    wanted: impl Iterator<Item = (LevelKey, i64)>,
+) -> Result<Vec<((LevelKey, i64), i64)>, StoreError> {
+    let mut rows = Rows::new(&[Type::Int; 3]);
+    for (key, observed_at) in wanted {
+        rows.push(args![key.item.get(), key.location.get(), observed_at]);
+    }
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = conn.all(&MOVED_SINCE, args![rows]).await?;
+    rows.iter()
+        .map(|row| {
+            let location = LocationId::new(row.int(1)?);
+            let key = LevelKey { item: ItemId::new(row.int(0)?), location };
+            Ok(((key, row.int(2)?), row.int(3)?))
+        })
+        .collect()
 }
 
 // Bytes stand as hexadecimal text in the JSON document of SQLite.

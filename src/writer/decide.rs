@@ -120,23 +120,21 @@ fn dispatch(set: &mut Working, job: &Job) -> Decided<(Detail, Ended)> {
         Command::BatchOpen(new) => open_batch(set, new),
         Command::ItemRows { chunk, rows } => item_rows(set, *chunk, rows),
         Command::StockRows { chunk, rows, mode, observed_at } => {
-            for row in rows {
-                stock::decide_row(set, row, *mode, *observed_at)?;
-            }
+            each(rows, |row| stock::decide_row(set, row, *mode, *observed_at))?;
             advance(set, *chunk).map(done)
         }
         Command::OrderRows { chunk, orders } => {
-            for order in orders {
+            each(orders, |order| {
                 let hash = Command::Import(order.clone()).content_hash();
-                orders::import(set, order, &hash)?;
-            }
+                orders::import(set, order, &hash).map(drop)
+            })?;
             advance(set, *chunk).map(done)
         }
         Command::BatchApplied(batch) => {
             finish_batch(set, *batch, ("open", "applied"), Kind::BatchApplied).map(done)
         }
         Command::RevertOpen(batch) => {
-            set.added.push(Added::BatchStatus(*batch, "applied", "reverting"));
+            set.added.push(Added::BatchReverting(*batch));
             Ok((Detail::None, Ended::Done))
         }
         Command::Revert { rows, skip_blocked, .. } => ledger::revert(set, rows, *skip_blocked)
@@ -153,11 +151,28 @@ fn item_rows(
     rows: &[(crate::domain::Sku, catalogue::ItemRow)],
 ) -> Decided<(Detail, Ended)> {
     let mut outcomes = Vec::with_capacity(rows.len());
-    for (sku, row) in rows {
+    each(rows, |(sku, row)| {
         outcomes.push(catalogue::decide_item(set, sku, row, catalogue::Upsert::Either)?);
-    }
+        Ok(())
+    })?;
     advance(set, chunk)?;
     Ok((Detail::Rows(outcomes), Ended::Done))
+}
+
+/// Decides the rows of a chunk. What they need is gathered over all of them and
+/// asked for at once: one redo a chunk, where one a row would never settle.
+fn each<R>(rows: &[R], mut decide: impl FnMut(&R) -> Decided<()>) -> Decided<()> {
+    let mut need = ledger::Need::default();
+    for row in rows {
+        match decide(row) {
+            Err(Stop::Need(more)) => need.merge(*more),
+            // What follows a need is decided over a half-done set: it only looks
+            // for further needs, and what it ends in does not count.
+            Err(stop) if need == ledger::Need::default() => return Err(stop),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    if need == ledger::Need::default() { Ok(()) } else { Err(need.into()) }
 }
 
 fn advance(set: &mut Working, chunk: Chunk) -> Decided<()> {
