@@ -112,6 +112,8 @@ pub enum Added {
     BatchProgress(BatchId, i64, i64),
     /// A new state of an import: (batch, from, to).
     BatchStatus(BatchId, &'static str, &'static str),
+    /// Taking an import back has begun, whether or not it was written whole.
+    BatchReverting(BatchId),
 }
 
 /// One movement to post.

@@ -150,17 +150,15 @@ fn dispatch_batch(set: &mut Working, command: &Command) -> Decided<(Detail, Ende
             mode,
             observed_at,
         } => {
-            for row in rows {
-                stock::decide_row(set, row, *mode, *observed_at)?;
-            }
+            each(rows, |row| stock::decide_row(set, row, *mode, *observed_at))?;
             advance(set, *chunk);
             Ok(done(()))
         }
         Command::OrderRows { chunk, orders } => {
-            for order in orders {
+            each(orders, |order| {
                 let hash = Command::Import(order.clone()).content_hash();
-                orders::import(set, order, &hash)?;
-            }
+                orders::import(set, order, &hash).map(drop)
+            })?;
             advance(set, *chunk);
             Ok(done(()))
         }
@@ -169,8 +167,10 @@ fn dispatch_batch(set: &mut Working, command: &Command) -> Decided<(Detail, Ende
             Ok(done(()))
         }
         Command::RevertOpen(batch) => {
-            let states = ("applied", "reverting");
-            move_batch(set, *batch, states, Kind::BatchReverting);
+            set.added.push(Added::BatchReverting(*batch));
+            let mut entry = set.entry(Kind::BatchReverting);
+            entry.batch = Some(*batch);
+            set.append(entry);
             Ok(done(()))
         }
         Command::Revert {
@@ -194,16 +194,37 @@ fn item_rows(
     rows: &[(crate::domain::Sku, catalogue::ItemRow)],
 ) -> Decided<(Detail, Ended)> {
     let mut outcomes = Vec::with_capacity(rows.len());
-    for (sku, row) in rows {
+    each(rows, |(sku, row)| {
         outcomes.push(catalogue::decide_item(
             set,
             sku,
             row,
             catalogue::Upsert::Either,
         )?);
-    }
+        Ok(())
+    })?;
     advance(set, chunk);
     Ok((Detail::Rows(outcomes), Ended::Done))
+}
+
+/// Decides the rows of a chunk. What they need is gathered over all of them and
+/// asked for at once: one redo a chunk, where one a row would never settle.
+fn each<R>(rows: &[R], mut decide: impl FnMut(&R) -> Decided<()>) -> Decided<()> {
+    let mut need = ledger::Need::default();
+    for row in rows {
+        match decide(row) {
+            Err(Stop::Need(more)) => need.merge(*more),
+            // What follows a need is decided over a half-done set: it only looks
+            // for further needs, and what it ends in does not count.
+            Err(stop) if need == ledger::Need::default() => return Err(stop),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    if need == ledger::Need::default() {
+        Ok(())
+    } else {
+        Err(need.into())
+    }
 }
 
 fn advance(set: &mut Working, chunk: Chunk) {

@@ -280,10 +280,8 @@ async fn read_demand(
             .victims
             .insert(key, (asked.max(units), all || complete));
     }
-    for &(key, observed_at) in &set.need.later {
-        let moved = store::journal::moved_since(conn, key, observed_at).await?;
-        working.later.insert((key, observed_at), moved);
-    }
+    let later = store::journal::moved_since(conn, set.need.later.iter().copied()).await?;
+    working.later = later.into_iter().collect();
     Ok(())
 }
 
