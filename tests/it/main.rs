@@ -1,4 +1,7 @@
 //! The integration tests: one binary, every test on both databases.
 
+mod acts;
 mod harness;
+mod probe;
+mod scenarios;
 mod smoke;
