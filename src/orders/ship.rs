@@ -293,7 +293,8 @@ fn post_shipment(
     }
     let key = LevelKey { item, location: from };
     let history = set.is_history(key, effective_at)?;
-    let missing = if history { 0 } else { make_room(set, key, units - used.held_here)? };
+    let beyond = units - used.held_here;
+    let missing = if history { 0 } else { make_room(set, key, beyond, effective_at)? };
     let deltas = Deltas {
         on_hand: if history { 0 } else { -units },
         reserved: -used.held_here,
