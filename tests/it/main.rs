@@ -2,6 +2,7 @@
 
 mod acts;
 mod harness;
+mod ledger;
 mod probe;
 mod scenarios;
 mod smoke;
