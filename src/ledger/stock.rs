@@ -221,7 +221,7 @@ impl Post<'_> {
         if set.is_history(self.key, self.command.effective_at)? {
             return set.post(self.movement(Kind::WriteOff, Deltas::default(), units));
         }
-        let missing = make_room(set, self.key, units)?;
+        let missing = make_room(set, self.key, units, self.command.effective_at)?;
         set.post(self.movement(Kind::WriteOff, Deltas::on_hand(-units), units))?;
         if missing > 0 {
             discrepancy(set, self.key, missing)
@@ -245,7 +245,15 @@ impl Post<'_> {
 
 /// Makes `units` at a level free to leave: free stock first, then others' holds,
 /// then what the books lack is posted as a correction. Units that were lacking.
-pub fn make_room(set: &mut Working, key: LevelKey, units: i64) -> Decided<i64> {
+///
+/// The correction took effect when the units left: dated later, it would be added
+/// to a count observed in between as if it had come in.
+pub fn make_room(
+    set: &mut Working,
+    key: LevelKey,
+    units: i64,
+    effective_at: Option<i64>,
+) -> Decided<i64> {
     let free = set.level(key)?.totals.unreserved();
     take_holds(set, key, units - free)?;
     let missing = units - set.level(key)?.totals.unreserved();
@@ -255,6 +263,7 @@ pub fn make_room(set: &mut Working, key: LevelKey, units: i64) -> Decided<i64> {
     check_bound(set, key, missing)?;
     let mut movement = Movement::new(key, Kind::Adjustment, Deltas::on_hand(missing));
     movement.quantity = Some(missing);
+    movement.effective_at = effective_at;
     movement.data = Some(r#"{"cause":"beyond_ledger"}"#.to_owned());
     set.post(movement)?;
     Ok(missing)

@@ -9,10 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use invshop::clock::{ManualClock, Timestamp};
-use invshop::domain::{LocationCode, LocationKind, Quantity, Sku, Title};
+use invshop::domain::{
+    ExternalId, LocationCode, LocationKind, OrderRef, Quantity, Sku, Title,
+};
 use invshop::ledger::OrderPolicy;
 use invshop::ledger::catalogue::{ItemRow, NewLocation, Upsert};
 use invshop::ledger::stock::{Change, Place as At, StockCommand};
+use invshop::orders::{self, LineRequest};
 use invshop::secret::{KeyFile, SeededRandom};
 use invshop::shop::{Opening, Shop};
 use invshop::store::Place;
@@ -156,13 +159,18 @@ impl TestShop {
         self.dir.path().join("shop.key")
     }
 
-    /// Every test ends here: the invariant counter is 0.
+    /// Every test ends here: the invariant counter is 0, and the books are sound.
     pub(crate) async fn end(self) {
+<<<<<<< HEAD
         assert_eq!(
             self.shop.counters.invariant_violations.get(),
             0,
             "broken invariants"
         );
+=======
+        self.audit().await;
+        assert_eq!(self.shop.counters.invariant_violations.get(), 0, "broken invariants");
+>>>>>>> wt-scen
         self.shop.close().await;
         if let Some(name) = self.database {
             drop_database(&name).await;
@@ -211,6 +219,32 @@ impl TestShop {
     ) -> Result<Answer, WriteError> {
         self.run(Command::Stock(movement(name, location, change)))
             .await
+    }
+}
+
+/// An order's name: of the command line, or of the source before its first `:`.
+pub(crate) fn reference(id: &str) -> OrderRef {
+    let (source, id) = id.split_once(':').unwrap_or(("cli", id));
+    OrderRef { source: source.to_owned(), external_id: ExternalId::new(id).unwrap() }
+}
+
+/// A request for an order with nothing special about it.
+pub(crate) fn place(id: &str, lines: &[(&str, i64)]) -> orders::Place {
+    let line = |&(name, count): &(&str, i64)| LineRequest {
+        sku: sku(name),
+        quantity: units(count),
+        unit_price: None,
+    };
+    orders::Place {
+        reference: reference(id),
+        lines: lines.iter().map(line).collect(),
+        location: None,
+        payment_required: false,
+        allow_backorder: false,
+        hold_ms: None,
+        currency: None,
+        placed_at: None,
+        personal: None,
     }
 }
 

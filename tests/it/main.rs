@@ -6,5 +6,9 @@
     reason = "a test that cannot go on says so by panicking, and what it skipped by printing"
 )]
 
+mod acts;
 mod harness;
+mod ledger;
+mod probe;
+mod scenarios;
 mod smoke;
