@@ -1,4 +1,5 @@
 //! The integration tests: one binary, every test on both databases.
 
 mod harness;
+mod reads;
 mod smoke;
