@@ -7,12 +7,16 @@
 mod error;
 mod history;
 mod items;
+mod locations;
 mod orders;
 mod view;
 
 pub use error::{ReportError, ResolveError};
-pub use history::{AsOf, AsOfLevel, Change, EntryView, HistoryFilter, Order, as_of, history, order_history};
+pub use history::{
+    AsOf, AsOfLevel, Change, EntryView, HistoryFilter, Order, as_of, history, order_history,
+};
 pub use items::{Component, ItemDetail, ItemFilter, ItemView, LevelView, item, item_detail, items};
+pub use locations::locations;
 pub use orders::{
     AllocationView, Caller, LineView, OrderFilter, OrderView, PartView, Viewer, order, orders,
     resolve_order,
