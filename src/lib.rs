@@ -35,6 +35,7 @@ pub mod config;
 pub mod domain;
 pub mod ledger;
 pub mod orders;
+pub mod reports;
 pub mod secret;
 pub mod shop;
 pub mod store;

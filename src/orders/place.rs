@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use thiserror::Error;
+
 use super::hold::{Bound, Plan, Want, hold, plan, raise_short, wants_of};
 use super::lines::{self, Unknown};
 use super::{Ended, LineRequest};
@@ -10,6 +12,7 @@ use crate::domain::{
     OrderId, OrderRef, Payment, Refusal, Shortage, Sku,
 };
 use crate::ledger::{Added, Decided, Working};
+use crate::secret::{InstanceKey, OpenError, Random};
 
 /// The longest a hold may be asked for: 30 days.
 const HOLD_MS_MAX: i64 = 30 * 24 * 3600 * 1000;
@@ -22,6 +25,47 @@ pub struct Personal {
     pub sealed: Vec<u8>,
     /// Keyed hash of the plain data.
     pub digest: [u8; 32],
+}
+
+impl Personal {
+    /// Seals a JSON object of an order. What was sealed for one order opens for no other.
+    pub fn seal(
+        key: &InstanceKey,
+        reference: &OrderRef,
+        plain: &serde_json::Value,
+        random: &dyn Random,
+    ) -> Self {
+        let plain = plain.to_string();
+        Self {
+            sealed: key.seal(&context(reference), plain.as_bytes(), random),
+            digest: key.keyed_hash("order.personal", plain.as_bytes()),
+        }
+    }
+
+    /// Gives back what was sealed for the order.
+    pub fn open(
+        key: &InstanceKey,
+        reference: &OrderRef,
+        sealed: &[u8],
+    ) -> Result<serde_json::Value, PersonalError> {
+        let plain = key.open(&context(reference), sealed)?;
+        Ok(serde_json::from_slice(&plain)?)
+    }
+}
+
+/// Why personal data cannot be read.
+#[derive(Debug, Error)]
+pub enum PersonalError {
+    /// It was sealed with another key or for another order, or it is damaged.
+    #[error("{0}")]
+    Sealed(#[from] OpenError),
+    /// What was sealed is not JSON.
+    #[error("what was sealed is not JSON")]
+    Json(#[from] serde_json::Error),
+}
+
+fn context(reference: &OrderRef) -> String {
+    format!("order.personal {reference}")
 }
 
 pub(super) fn keep_personal(set: &mut Working, id: OrderId, personal: Option<&Personal>) {

@@ -337,16 +337,12 @@ fn post_shipment(
         location: from,
     };
     let history = set.is_history(key, effective_at)?;
-<<<<<<< HEAD
+    let beyond = units - used.held_here;
     let missing = if history {
         0
     } else {
-        make_room(set, key, units - used.held_here)?
+        make_room(set, key, beyond, effective_at)?
     };
-=======
-    let beyond = units - used.held_here;
-    let missing = if history { 0 } else { make_room(set, key, beyond, effective_at)? };
->>>>>>> wt-scen
     let deltas = Deltas {
         on_hand: if history { 0 } else { -units },
         reserved: -used.held_here,

@@ -9,9 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use invshop::clock::{ManualClock, Timestamp};
-use invshop::domain::{
-    ExternalId, LocationCode, LocationKind, OrderRef, Quantity, Sku, Title,
-};
+use invshop::domain::{ExternalId, LocationCode, LocationKind, OrderRef, Quantity, Sku, Title};
 use invshop::ledger::OrderPolicy;
 use invshop::ledger::catalogue::{ItemRow, NewLocation, Upsert};
 use invshop::ledger::stock::{Change, Place as At, StockCommand};
@@ -161,16 +159,12 @@ impl TestShop {
 
     /// Every test ends here: the invariant counter is 0, and the books are sound.
     pub(crate) async fn end(self) {
-<<<<<<< HEAD
+        self.audit().await;
         assert_eq!(
             self.shop.counters.invariant_violations.get(),
             0,
             "broken invariants"
         );
-=======
-        self.audit().await;
-        assert_eq!(self.shop.counters.invariant_violations.get(), 0, "broken invariants");
->>>>>>> wt-scen
         self.shop.close().await;
         if let Some(name) = self.database {
             drop_database(&name).await;
@@ -225,7 +219,10 @@ impl TestShop {
 /// An order's name: of the command line, or of the source before its first `:`.
 pub(crate) fn reference(id: &str) -> OrderRef {
     let (source, id) = id.split_once(':').unwrap_or(("cli", id));
-    OrderRef { source: source.to_owned(), external_id: ExternalId::new(id).unwrap() }
+    OrderRef {
+        source: source.to_owned(),
+        external_id: ExternalId::new(id).unwrap(),
+    }
 }
 
 /// A request for an order with nothing special about it.

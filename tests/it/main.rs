@@ -10,5 +10,6 @@ mod acts;
 mod harness;
 mod ledger;
 mod probe;
+mod reads;
 mod scenarios;
 mod smoke;
