@@ -16,8 +16,7 @@ use invshop::writer::Command;
 use serde_json::json;
 
 use crate::both;
-use crate::harness::{START, TestShop, sku, units};
-use crate::smoke::{place, reference};
+use crate::harness::{START, TestShop, place, reference, sku, units};
 
 const SPLIT: AllocationPolicy = AllocationPolicy::Split;
 const ONE: AllocationPolicy = AllocationPolicy::OneLocation;
