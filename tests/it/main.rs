@@ -3,3 +3,4 @@
 mod harness;
 mod reads;
 mod smoke;
+mod verify;
