@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use invshop::clock::{ManualClock, Timestamp};
+use invshop::clock::{Clock as _, ManualClock, Timestamp};
 use invshop::domain::{LocationCode, LocationKind, Quantity, Sku, Title};
 use invshop::ledger::OrderPolicy;
 use invshop::ledger::catalogue::{ItemRow, NewLocation, Upsert};
@@ -189,6 +189,11 @@ impl TestShop {
         if let Some(name) = self.database {
             drop_database(&name).await;
         }
+    }
+
+    /// What the test's clock shows.
+    pub(crate) fn clock_now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Has a command done.
