@@ -2,5 +2,6 @@
 
 mod harness;
 mod reads;
+mod reports;
 mod smoke;
 mod verify;
