@@ -11,5 +11,7 @@ mod harness;
 mod ledger;
 mod probe;
 mod reads;
+mod reports;
 mod scenarios;
 mod smoke;
+mod verify;
