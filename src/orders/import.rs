@@ -12,7 +12,7 @@ use super::ship::{ShipLine, ship_line};
 use super::place::keep_personal;
 use super::{Ended, LineRequest, Personal};
 use crate::domain::{
-    Counts, Decision, FulfilledBy, Kind, LocationCode, Order, OrderId, OrderRef, Payment, Quantity,
+    Counts, Decision, FactKind, FulfilledBy, Kind, LocationCode, Order, OrderId, OrderRef, Payment, Quantity,
     Refusal,
 };
 use crate::ledger::{Decided, Working};
@@ -67,11 +67,14 @@ pub fn import(
     };
     let order = set.order(id)?;
     let same = order.content_hash == Some(*content);
-    let older = match (state.source_version, order.source_version) {
+    let known = match (state.source_version, order.source_version) {
         (Some(new), Some(stored)) => new <= stored,
-        _ => false,
+        // A newer version of the same content is remembered: a state between
+        // the two may still come, and must find that it is older.
+        (Some(_), None) => false,
+        (None, _) => same,
     };
-    if same || older {
+    if known {
         return Ok((id, Ended::Replayed));
     }
     update(set, id, state, content)?;
@@ -160,9 +163,12 @@ fn update(
     order.lines.sort_unstable_by_key(|line| line.number);
     order.content_hash = Some(*content);
     order.source_version = state.source_version.or(order.source_version);
-    if state.payment != Payment::None && order.payment != Payment::Paid {
+    let paid_here = order.payment == Payment::Paid
+        && order.facts.keys().any(|(kind, _)| *kind == FactKind::Payment);
+    if !paid_here {
         order.payment = state.payment;
     }
+    keep_personal(set, id, state.personal.as_ref());
     apply(set, id, state)
 }
 
