@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::command::{Answer, Detail, WriteError};
+use super::command::{Answer, WriteError};
 use super::decide::{Decision, Verdict, decide_all, seq_of};
 use super::load::{LoadSet, load, missing_levels};
 use super::{Injected, Job, Step, Tools};
@@ -245,16 +245,21 @@ async fn write_added(
 /// Commits. When the reply is lost the outcome is unknown: the batch is run
 /// again, and its keys turn what was committed into replays.
 async fn commit(tools: &Tools, tx: WriteTx, jobs: &mut [Job]) -> Result<(), Failed> {
-    jobs.iter_mut().for_each(|job| job.maybe_done = true);
     let injected = tools.step(Step::Committing)?;
-    tx.commit().await?;
-    tools.counters.batches.add(1);
-    tools.step(Step::Committed)?;
-    if injected == Injected::LoseReply {
-        let lost = std::io::Error::other("the reply to the commit was lost");
-        return Err(StoreError::Connection(sqlx::Error::Io(lost)).into());
+    let mut result = tx.commit().await;
+    if result.is_ok() {
+        tools.counters.batches.add(1);
+        tools.step(Step::Committed)?;
+        if injected == Injected::LoseReply {
+            let lost = std::io::Error::other("the reply to the commit was lost");
+            result = Err(StoreError::Connection(sqlx::Error::Io(lost)));
+        }
     }
-    Ok(())
+    // Only here: a job that is marked does not say that it was a replay.
+    if result.is_err() {
+        jobs.iter_mut().for_each(|job| job.maybe_done = true);
+    }
+    Ok(result?)
 }
 
 fn answers(
@@ -274,12 +279,12 @@ fn answers(
                 detail,
             })
         }
-        Verdict::Replay(kept) => Ok(Answer {
+        Verdict::Replay(kept, detail) => Ok(Answer {
             seq: kept.seq.or_else(|| kept.index.map(|index| seq_of(first, index))),
             entries: 0,
             // A batch run again after an unknown commit meets its own keys.
             replayed: !job.maybe_done,
-            detail: kept.order.map_or(Detail::None, Detail::Order),
+            detail,
         }),
         Verdict::Refused(refusal) => Err(WriteError::Refused(refusal)),
         Verdict::Broken(what) => {

@@ -12,8 +12,8 @@ use crate::orders::{self, Ended};
 pub(super) enum Verdict {
     /// It was done: its entries in the batch, and what to answer.
     Done(std::ops::Range<usize>, Detail, Ended),
-    /// It was done before under this key.
-    Replay(Kept),
+    /// It was done before under this key: what is known of it, and what to answer.
+    Replay(Kept, Detail),
     /// It was refused.
     Refused(Refusal),
     /// It would have broken an invariant.
@@ -73,7 +73,9 @@ pub(super) fn decide_all(set: &mut Working, jobs: &[Job]) -> Decision {
 fn decide_one(set: &mut Working, job: &Job) -> Decided<Verdict> {
     if let Some(kept) = set.keys.get(&(job.account, job.key.clone())) {
         if kept.content_hash == job.content_hash {
-            return Ok(Verdict::Replay(*kept));
+            let kept = *kept;
+            let detail = first_detail(set, job, kept)?;
+            return Ok(Verdict::Replay(kept, detail));
         }
         return Err(Refusal::IdempotencyMismatch { key: job.key.to_string() }.into());
     }
@@ -84,6 +86,19 @@ fn decide_one(set: &mut Working, job: &Job) -> Decided<Verdict> {
     });
     let (detail, ended) = dispatch(set, job)?;
     Ok(Verdict::Done(set.own_entries(), detail, ended))
+}
+
+/// What the first answer said: a payment is asked again what it led to, which
+/// its id knows without writing anything.
+fn first_detail(set: &mut Working, job: &Job, kept: Kept) -> Decided<Detail> {
+    match (&job.command, kept.order) {
+        (Command::Pay(payment), Some(_)) => {
+            let (id, _, outcome) = orders::pay(set, payment, &job.content_hash)?;
+            Ok(Detail::Payment(id, outcome))
+        }
+        (_, Some(id)) => Ok(Detail::Order(id)),
+        (_, None) => Ok(Detail::None),
+    }
 }
 
 fn dispatch(set: &mut Working, job: &Job) -> Decided<(Detail, Ended)> {
