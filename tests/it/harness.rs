@@ -36,22 +36,24 @@ pub(crate) enum Backend {
 #[macro_export]
 macro_rules! both {
     ($(#[$meta:meta])* $name:ident, |$shop:ident| $body:expr) => {
+        async fn $name($shop: $crate::harness::TestShop) -> $crate::harness::TestShop {
+            $body;
+            $shop
+        }
+
         mod $name {
-            use super::*;
             $(#[$meta])*
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn sqlite() {
-                let $shop = $crate::harness::TestShop::new($crate::harness::Backend::Sqlite).await;
-                $body;
-                $shop.end().await;
+                let shop = $crate::harness::TestShop::new($crate::harness::Backend::Sqlite).await;
+                super::$name(shop).await.end().await;
             }
             $(#[$meta])*
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn postgres() {
                 if !$crate::harness::has_postgres() { return; }
-                let $shop = $crate::harness::TestShop::new($crate::harness::Backend::Postgres).await;
-                $body;
-                $shop.end().await;
+                let shop = $crate::harness::TestShop::new($crate::harness::Backend::Postgres).await;
+                super::$name(shop).await.end().await;
             }
         }
     };
@@ -108,6 +110,14 @@ impl TestShop {
         };
         let (shop, _) = Shop::create(opening.clone()).await.unwrap();
         Self { shop, clock, opening, dir, database }
+    }
+
+    /// Which database it is on.
+    pub(crate) fn backend(&self) -> Backend {
+        match self.opening.place {
+            Place::Sqlite(_) => Backend::Sqlite,
+            Place::Postgres(_) => Backend::Postgres,
+        }
     }
 
     /// A second process' view of the same database.

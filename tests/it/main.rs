@@ -3,6 +3,7 @@
 mod acts;
 mod harness;
 mod ledger;
+mod orders;
 mod probe;
 mod scenarios;
 mod smoke;

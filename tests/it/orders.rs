@@ -1,0 +1,11 @@
+//! The order's life, by what happens to it.
+
+mod bundles;
+mod cancelling;
+mod identity;
+mod imports;
+mod payments;
+mod placing;
+mod returns;
+mod shipping;
+mod statuses;
