@@ -258,7 +258,7 @@ async fn admin() -> sqlx::PgConnection {
     sqlx::PgConnection::connect(&url).await.unwrap()
 }
 
-async fn new_database() -> (String, String) {
+pub(crate) async fn new_database() -> (String, String) {
     let number = DATABASES.fetch_add(1, Ordering::Relaxed);
     let name = format!("t_{}_{number}", std::process::id());
     let create = format!("create database {name}");
@@ -270,7 +270,7 @@ async fn new_database() -> (String, String) {
     (format!("{server}/{name}{query}"), name)
 }
 
-async fn drop_database(name: &str) {
+pub(crate) async fn drop_database(name: &str) {
     let drop = format!("drop database if exists {name} with (force)");
     admin().await.execute(sqlx::AssertSqlSafe(drop)).await.unwrap();
 }

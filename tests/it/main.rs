@@ -2,8 +2,11 @@
 
 mod acts;
 mod harness;
+mod layering;
 mod ledger;
 mod orders;
 mod probe;
 mod scenarios;
 mod smoke;
+mod source;
+mod store;

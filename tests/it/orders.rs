@@ -2,6 +2,7 @@
 
 mod bundles;
 mod cancelling;
+mod conservation;
 mod identity;
 mod imports;
 mod payments;
