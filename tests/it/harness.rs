@@ -9,9 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use invshop::clock::{ManualClock, Timestamp};
-use invshop::domain::{
-    ExternalId, LocationCode, LocationKind, OrderRef, Quantity, Sku, Title,
-};
+use invshop::domain::{ExternalId, LocationCode, LocationKind, OrderRef, Quantity, Sku, Title};
 use invshop::ledger::OrderPolicy;
 use invshop::ledger::catalogue::{ItemRow, NewLocation, Upsert};
 use invshop::ledger::stock::{Change, Place as At, StockCommand};

@@ -29,7 +29,11 @@ both!(every_movement_of_people_is_written_with_its_totals, |shop| {
     shop.item("MUG", 10).await;
     let steps: [(Change, &str, [i64; 8]); 6] = [
         (Change::Receive(units(5)), "receipt", [5, 0, 0, 0, 15, 0, 0, 0]),
-        (Change::Adjust(invshop::domain::Delta::new(-2).unwrap()), "adjustment", [-2, 0, 0, 0, 13, 0, 0, 0]),
+        (
+            Change::Adjust(invshop::domain::Delta::new(-2).unwrap()),
+            "adjustment",
+            [-2, 0, 0, 0, 13, 0, 0, 0],
+        ),
         (counted(12), "count", [-1, 0, 0, 0, 12, 0, 0, 0]),
         (Change::WriteOff(units(4)), "write_off", [-4, 0, 0, 0, 8, 0, 0, 0]),
         (Change::Safety(units(3)), "safety", [0, 0, 0, 3, 8, 0, 0, 3]),
@@ -180,8 +184,7 @@ both!(a_count_that_ends_below_zero_ends_at_zero_and_asks_for_another, |shop| {
 both!(a_count_of_the_available_adds_what_is_promised, |shop| {
     shop.item("MUG", 5).await;
     shop.shop_order("1", &[("MUG", 7, 0)]).await;
-    let change =
-        Change::Count { quantity: units(4), basis: Basis::Available, observer: None };
+    let change = Change::Count { quantity: units(4), basis: Basis::Available, observer: None };
     shop.stock("MUG", "main", change).await.unwrap();
     assert_eq!(shop.level("MUG", "main").await, [11, 5, 2, 0]);
     assert_eq!(shop.atp("MUG").await, 4);
@@ -423,8 +426,11 @@ both!(a_mirrored_location_is_touched_by_nobody_else, |shop| {
     };
     shop.run(Command::CreateLocation(mirrored)).await.unwrap();
     shop.item("MUG", 2).await;
-    let observed =
-        Change::Count { quantity: units(9), basis: Basis::Physical, observer: Some("amazon".to_owned()) };
+    let observed = Change::Count {
+        quantity: units(9),
+        basis: Basis::Physical,
+        observer: Some("amazon".to_owned()),
+    };
     shop.stock("MUG", "fba", observed).await.unwrap();
     let outcomes: Vec<Outcome> = vec![
         shop.stock("MUG", "fba", Change::Receive(units(1))).await,
@@ -433,7 +439,11 @@ both!(a_mirrored_location_is_touched_by_nobody_else, |shop| {
         shop.stock("MUG", "fba", Change::Safety(units(1))).await,
         shop.transfer("MUG", "fba", "main", 1).await,
         shop.transfer("MUG", "main", "fba", 1).await,
-        shop.run(Command::Place(Place { location: Some(code("fba")), ..place("1", &[("MUG", 1)]) })).await,
+        shop.run(Command::Place(Place {
+            location: Some(code("fba")),
+            ..place("1", &[("MUG", 1)])
+        }))
+        .await,
     ];
     for outcome in outcomes {
         assert_eq!(refused(outcome).code(), "mirrored_location");
@@ -543,11 +553,8 @@ both!(an_import_whose_item_was_counted_since_is_not_taken_back, |shop| {
 
 both!(opening_stock_is_used_only_where_nothing_moved_before, |shop| {
     shop.item("MUG", 5).await;
-    let row = ItemRow {
-        location: Some(code("main")),
-        on_hand: Some(units(50)),
-        ..ItemRow::default()
-    };
+    let row =
+        ItemRow { location: Some(code("main")), on_hand: Some(units(50)), ..ItemRow::default() };
     let again = Command::Item { sku: sku("MUG"), row: Box::new(row), mode: Upsert::Either };
     let answer = shop.run(again).await.unwrap();
     match answer.detail {
