@@ -23,16 +23,22 @@ pub fn cancel(set: &mut Working, request: &Cancel) -> Decided<(OrderId, Ended)> 
     let id = set.order_by_ref(&request.reference)?;
     let order = set.order(id)?;
     let counts = order.counts();
-    let lines = match &request.lines {
-        Some(lines) => summed(lines),
-        None if counts.open() > 0 => {
-            order.lines.iter().map(|line| (line.number, line.counts().open())).collect()
+    let named = request.lines.as_deref().map(summed);
+    for &(line, _) in named.iter().flatten() {
+        if !order.lines.iter().any(|known| known.number == line) {
+            return Err(Refusal::UnknownLine { line: format!("line {line}") }.into());
         }
-        None if counts.shipped > 0 && counts.cancelled == 0 => {
-            return Err(Refusal::AlreadyShipped { order: request.reference.to_string() }.into());
-        }
-        None => return Ok((id, Ended::Replayed)),
-    };
+    }
+    // Whether lines are named or not: a repeat finds nothing left, and changes nothing.
+    if counts.open() == 0 && counts.shipped > 0 && counts.cancelled == 0 {
+        return Err(Refusal::AlreadyShipped { order: request.reference.to_string() }.into());
+    }
+    if counts.open() == 0 {
+        return Ok((id, Ended::Replayed));
+    }
+    let lines = named.unwrap_or_else(|| {
+        order.lines.iter().map(|line| (line.number, line.counts().open())).collect()
+    });
     let reason = request.reason.as_ref().map(Reason::as_str);
     cancel_lines(set, id, &lines, reason)?;
     Ok((id, Ended::Done))

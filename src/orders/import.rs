@@ -12,8 +12,8 @@ use super::place::keep_personal;
 use super::ship::{ShipLine, ship_line};
 use super::{Ended, LineRequest, Personal};
 use crate::domain::{
-    Counts, Decision, FulfilledBy, Kind, LocationCode, Order, OrderId, OrderRef, Payment, Quantity,
-    Refusal,
+    Counts, Decision, FactKind, FulfilledBy, Kind, LocationCode, Order, OrderId, OrderRef, Payment,
+    Quantity, Refusal,
 };
 use crate::ledger::{Decided, Working};
 
@@ -63,11 +63,14 @@ pub fn import(set: &mut Working, state: &Import, content: &[u8; 32]) -> Decided<
     };
     let order = set.order(id)?;
     let same = order.content_hash == Some(*content);
-    let outdated = match (state.source_version, order.source_version) {
+    let known = match (state.source_version, order.source_version) {
         (Some(new), Some(stored)) => new <= stored,
-        _ => false,
+        // A newer version of the same content is remembered: a state between
+        // the two may still come, and must find that it is older.
+        (Some(_), None) => false,
+        (None, _) => same,
     };
-    if same || outdated {
+    if known {
         return Ok((id, Ended::Replayed));
     }
     update(set, id, state, content)?;
@@ -151,9 +154,12 @@ fn update(set: &mut Working, id: OrderId, state: &Import, content: &[u8; 32]) ->
     order.lines.sort_unstable_by_key(|line| line.number);
     order.content_hash = Some(*content);
     order.source_version = state.source_version.or(order.source_version);
-    if state.payment != Payment::None && order.payment != Payment::Paid {
+    let paid_here = order.payment == Payment::Paid
+        && order.facts.keys().any(|(kind, _)| *kind == FactKind::Payment);
+    if !paid_here {
         order.payment = state.payment;
     }
+    keep_personal(set, id, state.personal.as_ref());
     apply(set, id, state)
 }
 

@@ -258,18 +258,21 @@ type Entries<'w> = BTreeMap<ItemId, (i64, i64, &'w ItemFields)>;
 /// Commits. When the reply is lost the outcome is unknown: the batch is run
 /// again, and its keys turn what was committed into replays.
 async fn commit(tools: &Tools, tx: WriteTx, jobs: &mut [Job]) -> Result<(), Failed> {
-    for job in jobs.iter_mut() {
-        job.maybe_done = true;
-    }
     let injected = tools.step(Step::Committing)?;
-    tx.commit().await?;
-    tools.counters.batches.add(1);
-    tools.step(Step::Committed)?;
-    if injected == Injected::LoseReply {
-        let lost = std::io::Error::other("the reply to the commit was lost");
-        return Err(StoreError::Connection(sqlx::Error::Io(lost)).into());
+    let mut result = tx.commit().await;
+    if result.is_ok() {
+        tools.counters.batches.add(1);
+        tools.step(Step::Committed)?;
+        if injected == Injected::LoseReply {
+            let lost = std::io::Error::other("the reply to the commit was lost");
+            result = Err(StoreError::Connection(sqlx::Error::Io(lost)));
+        }
     }
-    Ok(())
+    // Only here: a job that is marked does not say that it was a replay.
+    if result.is_err() {
+        jobs.iter_mut().for_each(|job| job.maybe_done = true);
+    }
+    Ok(result?)
 }
 
 fn answers(

@@ -12,7 +12,7 @@ use crate::orders::{self, Ended};
 pub(super) enum Verdict {
     /// It was done: its entries in the batch, and what to answer.
     Done(std::ops::Range<usize>, Detail, Ended),
-    /// It was done before under this key.
+    /// It was done before under this key: what is known of it, and what to answer.
     Replay(Kept, Detail),
     /// It was refused.
     Refused(Refusal),

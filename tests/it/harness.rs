@@ -34,22 +34,24 @@ pub(crate) enum Backend {
 #[macro_export]
 macro_rules! both {
     ($(#[$meta:meta])* $name:ident, |$shop:ident| $body:expr) => {
+        async fn $name($shop: $crate::harness::TestShop) -> $crate::harness::TestShop {
+            $body;
+            $shop
+        }
+
         mod $name {
-            use super::*;
             $(#[$meta])*
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn sqlite() {
-                let $shop = $crate::harness::TestShop::new($crate::harness::Backend::Sqlite).await;
-                $body;
-                $shop.end().await;
+                let shop = $crate::harness::TestShop::new($crate::harness::Backend::Sqlite).await;
+                super::$name(shop).await.end().await;
             }
             $(#[$meta])*
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn postgres() {
                 if !$crate::harness::has_postgres() { return; }
-                let $shop = $crate::harness::TestShop::new($crate::harness::Backend::Postgres).await;
-                $body;
-                $shop.end().await;
+                let shop = $crate::harness::TestShop::new($crate::harness::Backend::Postgres).await;
+                super::$name(shop).await.end().await;
             }
         }
     };
@@ -108,6 +110,14 @@ impl TestShop {
         let (shop, _) = Shop::create(opening.clone()).await.unwrap();
         let corrupted = AtomicBool::new(false);
         Self { shop, clock, opening, dir, database, corrupted }
+    }
+
+    /// Which database it is on.
+    pub(crate) fn backend(&self) -> Backend {
+        match self.opening.place {
+            Place::Sqlite(_) => Backend::Sqlite,
+            Place::Postgres(_) => Backend::Postgres,
+        }
     }
 
     /// A second process' view of the same database.
@@ -290,7 +300,7 @@ async fn admin() -> sqlx::PgConnection {
     sqlx::PgConnection::connect(&url).await.unwrap()
 }
 
-async fn new_database() -> (String, String) {
+pub(crate) async fn new_database() -> (String, String) {
     let number = DATABASES.fetch_add(1, Ordering::Relaxed);
     let name = format!("t_{}_{number}", std::process::id());
     let create = format!("create database {name}");
@@ -302,7 +312,7 @@ async fn new_database() -> (String, String) {
     (format!("{server}/{name}{query}"), name)
 }
 
-async fn drop_database(name: &str) {
+pub(crate) async fn drop_database(name: &str) {
     let drop = format!("drop database if exists {name} with (force)");
     admin().await.execute(sqlx::AssertSqlSafe(drop)).await.unwrap();
 }

@@ -8,10 +8,14 @@
 
 mod acts;
 mod harness;
+mod layering;
 mod ledger;
+mod orders;
 mod probe;
 mod reads;
 mod reports;
 mod scenarios;
 mod smoke;
+mod source;
+mod store;
 mod verify;

@@ -13,7 +13,7 @@ use invshop::writer::{Chunk, Command, Detail, Request};
 
 use crate::acts::{code, counted, created, giving_back, refused, state};
 use crate::both;
-use crate::harness::{TestShop, movement, place, sku, units};
+use crate::harness::{TestShop, place, sku, units};
 
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
