@@ -75,7 +75,8 @@ fn decide_one(set: &mut Working, job: &Job) -> Decided<Verdict> {
         if kept.content_hash == job.content_hash {
             return Ok(Verdict::Replay(*kept));
         }
-        return Err(Refusal::IdempotencyMismatch { key: job.key.to_string() }.into());
+        // Not an error: nothing was begun, and to undo would undo the command before.
+        return Ok(Verdict::Refused(Refusal::IdempotencyMismatch { key: job.key.to_string() }));
     }
     set.begin(Context {
         account: Some(job.account),
