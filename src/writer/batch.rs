@@ -116,8 +116,11 @@ async fn attempt(tools: &Tools, jobs: &mut [Job], set: &LoadSet) -> Result<Tried
             Ok(Tried::Committed(answers(tools, jobs, working, verdicts, 0)))
         }
         Ok(Written::Rows(working, verdicts, first)) => {
+            // Made before the commit, which marks the jobs: a batch that commits at
+            // its first try has met no keys of its own.
+            let committed = answers(tools, jobs, working, verdicts, first);
             commit(tools, tx, jobs).await?;
-            Ok(Tried::Committed(answers(tools, jobs, working, verdicts, first)))
+            Ok(Tried::Committed(committed))
         }
         Err(Failed::Crashed) => Err(Failed::Crashed), // Dropping the transaction rolls back.
         Err(failed) => {
