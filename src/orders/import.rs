@@ -67,15 +67,23 @@ pub fn import(
     };
     let order = set.order(id)?;
     let same = order.content_hash == Some(*content);
-    let older = match (state.source_version, order.source_version) {
-        (Some(new), Some(stored)) => new <= stored,
-        _ => false,
-    };
-    if same || older {
-        return Ok((id, Ended::Replayed));
+    let newer = state.source_version.zip(order.source_version).map(|(new, stored)| new > stored);
+    match (newer, same) {
+        (Some(false), _) | (None, true) => return Ok((id, Ended::Replayed)),
+        (Some(true), true) => confirm(set, id, state)?,
+        (_, false) => update(set, id, state, content)?,
     }
-    update(set, id, state, content)?;
     Ok((id, Ended::Done))
+}
+
+/// The state stands under a newer version: what comes late from before it must
+/// find that version.
+fn confirm(set: &mut Working, id: OrderId, state: &Import) -> Decided<()> {
+    set.order_mut(id)?.source_version = state.source_version;
+    let mut entry = set.entry(Kind::OrderUpdated);
+    entry.order = Some(id);
+    set.append(entry);
+    Ok(())
 }
 
 fn check(state: &Import) -> Decided<()> {
