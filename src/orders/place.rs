@@ -6,8 +6,8 @@ use super::hold::{Bound, Plan, Want, hold, plan, raise_short, wants_of};
 use super::lines::{self, Unknown};
 use super::{Ended, LineRequest};
 use crate::domain::{
-    AllocationPolicy, Decision, FulfilledBy, Kind, LocationCode, Order, OrderId, OrderRef, Payment,
-    Refusal, Shortage, Sku,
+    AllocationPolicy, Decision, FulfilledBy, Kind, Location, LocationCode, LocationId, Order, OrderId,
+    OrderRef, Payment, Refusal, Shortage, Sku,
 };
 use crate::ledger::{Added, Decided, Working};
 
@@ -109,10 +109,7 @@ fn build(set: &Working, request: &Place, content: &[u8; 32]) -> Decided<Order> {
     let Some(&id) = set.order_ids.front() else {
         return Err(Refusal::invalid("order_id", "no id was set aside for it").into());
     };
-    let location = match &request.location {
-        Some(code) => Some(set.own_location(Some(code))?),
-        None => None,
-    };
+    let location = request.location.as_ref().map(|code| serving(set, code)).transpose()?;
     let numbered = (1_i64..).zip(&request.lines);
     let lines = numbered
         .map(|(number, line)| {
@@ -137,6 +134,15 @@ fn build(set: &Working, request: &Place, content: &[u8; 32]) -> Decided<Order> {
         lines,
         facts: BTreeMap::new(),
     })
+}
+
+/// Quarantine, transit and locations that are not sold from serve no request (R18).
+fn serving(set: &Working, code: &LocationCode) -> Decided<LocationId> {
+    let id = set.own_location(Some(code))?;
+    if set.location(id).is_some_and(Location::serves_orders) {
+        return Ok(id);
+    }
+    Err(Refusal::invalid("location", format!("{code} is not sold from")).into())
 }
 
 /// Unpaid orders hold for the configured time, others until they are done with,
