@@ -119,7 +119,8 @@ async fn attempt(tools: &Tools, jobs: &mut [Job], set: &LoadSet) -> Result<Tried
             // Made before the commit, which marks the jobs: a batch that commits at
             // its first try has met no keys of its own.
             let committed = answers(tools, jobs, working, verdicts, first);
-            commit(tools, tx, jobs).await?;
+            let decided = committed.answers.len().min(jobs.len());
+            commit(tools, tx, &mut jobs[..decided]).await?;
             Ok(Tried::Committed(committed))
         }
         Err(Failed::Crashed) => Err(Failed::Crashed), // Dropping the transaction rolls back.
@@ -247,8 +248,8 @@ async fn write_added(
 
 /// Commits. When the reply is lost the outcome is unknown: the batch is run
 /// again, and its keys turn what was committed into replays.
-async fn commit(tools: &Tools, tx: WriteTx, jobs: &mut [Job]) -> Result<(), Failed> {
-    jobs.iter_mut().for_each(|job| job.maybe_done = true);
+async fn commit(tools: &Tools, tx: WriteTx, decided: &mut [Job]) -> Result<(), Failed> {
+    decided.iter_mut().for_each(|job| job.maybe_done = true);
     let injected = tools.step(Step::Committing)?;
     tx.commit().await?;
     tools.counters.batches.add(1);
