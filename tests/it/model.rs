@@ -261,7 +261,7 @@ impl<'s> History<'s> {
         let count = self.scribe.dice.range(2, 8);
         let group: Vec<Sent> = (0..count).map(|_| self.next(crash)).collect();
         let step = Step::ALL[self.scribe.dice.below(Step::ALL.len() - 1)];
-        self.log.push(format!("at once, crash {:?}: {group:#?}", crash.then_some(step)));
+        self.log.push(format!("at once, crash {:?}: {group:?}", crash.then_some(step)));
         *self.stage.trap.lock().unwrap() = crash.then_some((step, Injected::Crash));
         let shop = &self.stage.shop.shop;
         // The first poll of each queues it, so they arrive in this order.

@@ -352,6 +352,12 @@ impl Auditor {
         if newer == Some(false) || same && newer != Some(true) {
             return Ok(Outcome::Replayed);
         }
+        self.wrote = true;
+        if same {
+            // Nothing changed but the version, which what comes late must find.
+            self.orders[order].version = state.version;
+            return Ok(Outcome::Done);
+        }
         for line in &state.lines {
             let fresh = self.line(&line.item, line.by_channel);
             self.orders[order].lines.entry(line.number).or_insert(fresh);
@@ -362,7 +368,6 @@ impl Auditor {
         if state.pay != Known::Nothing && found.paid != Paid::Yes {
             found.paid = known(state.pay);
         }
-        self.wrote = true;
         self.follow(order, state);
         Ok(Outcome::Done)
     }
@@ -489,7 +494,7 @@ impl Auditor {
                 lines.map(|(&number, line)| (number, line.counts().open())).collect()
             }
         };
-        for &(line, units) in &lines {
+        for &(line, units) in lines.iter().filter(|(_, units)| *units > 0) {
             let line = self.orders[order].lines.get(&line).ok_or("unknown_line")?;
             if units > line.counts().open() {
                 return Err("invalid");

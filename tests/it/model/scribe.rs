@@ -44,8 +44,11 @@ impl Scribe {
     }
 
     fn about_order(&mut self, books: &Auditor, roll: usize) -> Act {
-        if books.orders.is_empty() || self.dice.chance(1) {
+        if self.dice.chance(1) {
             return Act::Accept { order: "nobody".to_owned() };
+        }
+        if books.orders.is_empty() {
+            return self.wish(books);
         }
         let found = &books.orders[self.dice.below(books.orders.len())];
         let order = found.id.clone();
@@ -63,14 +66,15 @@ impl Scribe {
 
     fn item(&mut self, books: &Auditor) -> String {
         let names: Vec<&String> = books.names.keys().collect();
-        (*self.dice.pick(&names)).clone()
+        // Much of it is about one item, so that orders contend for it.
+        if self.dice.chance(40) { names[0].clone() } else { (*self.dice.pick(&names)).clone() }
     }
 
     fn plain_item(&mut self, books: &Auditor) -> String {
         let plain = |item: &usize| books.items[*item].recipe.is_empty();
         let names = books.names.iter().filter(|(_, item)| plain(item));
         let names: Vec<&String> = names.map(|(name, _)| name).collect();
-        (*self.dice.pick(&names)).clone()
+        if self.dice.chance(40) { names[0].clone() } else { (*self.dice.pick(&names)).clone() }
     }
 
     /// A new name, or one that is taken.
@@ -98,7 +102,7 @@ impl Scribe {
         let shelf = books.shelf((books.names[&item], at));
         let dice = &mut self.dice;
         let move_ = match dice.below(14) {
-            0..4 => Move::Receive(dice.range(1, 9)),
+            0..4 => Move::Receive(dice.range(2, 12)),
             4 => Move::Adjust(dice.range(1, 5)),
             5 => Move::Adjust(-dice.range(1, 4)),
             6 | 7 => Move::Count((shelf.on_hand + dice.range(-4, 3)).max(0)),
