@@ -11,7 +11,6 @@ mod scribe;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use futures_util::future::join_all;
 use invshop::clock::{Clock as _, Timestamp};
 use invshop::domain::{Key, LocationCode, LocationKind, Quantity, Sku, Title};
 use invshop::ledger::OrderPolicy;
@@ -20,6 +19,7 @@ use invshop::orders::PayOutcome;
 use invshop::writer::{Answer, Command, Detail, Faults, Injected, Step, WriteError};
 
 use crate::auditor::{Auditor, Outcome, Paid, Spot, Verdict, read_page};
+use crate::gate::{Gate, at_once};
 use crate::harness::{Backend, TestShop, has_postgres};
 use crate::raw::Raw;
 use act::{Act, PLACES};
@@ -70,6 +70,7 @@ struct Stage {
     shop: TestShop,
     raw: Raw,
     trap: Trap,
+    gate: Gate,
     seed: u64,
 }
 
@@ -90,21 +91,22 @@ impl Stage {
             };
             shop.run(Command::CreateLocation(new)).await.unwrap();
         }
-        let trap: Trap = Arc::default();
-        shop.reopen(Some(faults(&trap))).await;
+        let (trap, gate) = (Trap::default(), Gate::default());
+        shop.reopen(Some(faults(&trap, &gate))).await;
         let raw = Raw::open(&shop.opening.place).await;
-        Self { shop, raw, trap, seed: 0 }
+        Self { shop, raw, trap, gate, seed: 0 }
     }
 
     async fn reopen(&mut self) {
         assert_eq!(self.shop.shop.counters.invariant_violations.get(), 0, "seed {}", self.seed);
-        self.shop.reopen(Some(faults(&self.trap))).await;
+        self.shop.reopen(Some(faults(&self.trap, &self.gate))).await;
     }
 }
 
-fn faults(trap: &Trap) -> Faults {
-    let trap = Arc::clone(trap);
+fn faults(trap: &Trap, gate: &Gate) -> Faults {
+    let (trap, gate) = (Arc::clone(trap), gate.clone());
     Arc::new(move |step| {
+        gate.pass(step);
         let mut trap = trap.lock().unwrap();
         match *trap {
             Some((at, injected)) if at == step => {
@@ -263,10 +265,8 @@ impl<'s> History<'s> {
         let step = Step::ALL[self.scribe.dice.below(Step::ALL.len() - 1)];
         self.log.push(format!("at once, crash {:?}: {group:?}", crash.then_some(step)));
         *self.stage.trap.lock().unwrap() = crash.then_some((step, Injected::Crash));
-        let shop = &self.stage.shop.shop;
-        // The first poll of each queues it, so they arrive in this order.
-        let waiting = group.iter().map(|sent| shop.submit(sent.act.command(), key(sent)));
-        let mut replies = join_all(waiting).await;
+        let requests = group.iter().map(|sent| (sent.act.command(), key(sent))).collect();
+        let mut replies = at_once(&self.stage.shop.shop, &self.stage.gate, requests).await;
         *self.stage.trap.lock().unwrap() = None;
         if replies.iter().any(|reply| matches!(reply, Err(WriteError::Unknown))) {
             assert!(crash, "nothing made the writer die\n{}", self.story());
