@@ -194,8 +194,7 @@ mod tests {
     #[test]
     fn without_splitting_all_comes_from_the_best_location() {
         let levels = room(&[(1, MAIN, 2), (1, STORE, 3)]);
-        let placed =
-            allocate(&[line(1, 5)], &[MAIN, STORE], levels, AllocationPolicy::OneLocation);
+        let placed = allocate(&[line(1, 5)], &[MAIN, STORE], levels, AllocationPolicy::OneLocation);
         assert_eq!((at(&placed, MAIN), at(&placed, STORE)), (0, 3));
     }
 }

@@ -1,8 +1,6 @@
 //! Journal entries: every fact of the ledger, in the words of the outside.
 
-use super::{
-    AccountId, BatchId, Deltas, ItemId, Key, LevelKey, LocationId, OrderId, Seq, Totals,
-};
+use super::{AccountId, BatchId, Deltas, ItemId, Key, LevelKey, LocationId, OrderId, Seq, Totals};
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $event:literal;)*) => {

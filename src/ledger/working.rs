@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use super::catalogue::{ItemFields, NewAccount, NewBatch, NewItem, NewLocation};
 use super::{Decided, Need, Stop};
 use crate::domain::{
-    AccountId, BatchId, BundlePart, Deltas, Entry, Item, ItemId, ItemStatus, Key, Kind, Level, LevelKey,
-    LevelMark, Location, LocationCode, LocationId, Order, OrderId, OrderRef, Refusal, Seq, Sku,
+    AccountId, BatchId, BundlePart, Deltas, Entry, Item, ItemId, ItemStatus, Key, Kind, Level,
+    LevelKey, LevelMark, Location, LocationCode, LocationId, Order, OrderId, OrderRef, Refusal,
+    Seq, Sku,
 };
 
 /// How orders are decided, from the configuration.
@@ -319,7 +320,8 @@ impl Working {
     /// Posts a movement: the only place where a level changes. Later decisions
     /// of the batch see the level it leaves behind.
     pub fn post(&mut self, movement: Movement) -> Decided<()> {
-        let Movement { key, kind, deltas, quantity, effective_at, order, reverses, data } = movement;
+        let Movement { key, kind, deltas, quantity, effective_at, order, reverses, data } =
+            movement;
         let slot = self.level_slot(key)?;
         let before = slot.now;
         let totals = before.totals.plus(deltas)?;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::domain::{
-    AllocationPolicy, Demand, DemandLine, Deltas, FulfilledBy, ItemId, ItemStatus, Kind, LevelKey,
+    AllocationPolicy, Deltas, Demand, DemandLine, FulfilledBy, ItemId, ItemStatus, Kind, LevelKey,
     LocationId, Order, OrderId, Refusal, allocate, allocation,
 };
 use crate::ledger::{Decided, Movement, Working};

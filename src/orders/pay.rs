@@ -2,9 +2,7 @@
 
 use super::hold::{Bound, Want, hold, plan};
 use super::{Ended, fact_is_replay, record_fact};
-use crate::domain::{
-    self, AllocationPolicy, Fact, FactId, FactKind, Kind, OrderId, OrderRef,
-};
+use crate::domain::{self, AllocationPolicy, Fact, FactId, FactKind, Kind, OrderId, OrderRef};
 use crate::ledger::{Decided, Working};
 
 /// Money that came for an order.

@@ -6,8 +6,8 @@ use super::hold::{Bound, Plan, Want, hold, plan, raise_short, wants_of};
 use super::lines::{self, Unknown};
 use super::{Ended, LineRequest};
 use crate::domain::{
-    AllocationPolicy, Decision, FulfilledBy, Kind, Location, LocationCode, LocationId, Order, OrderId,
-    OrderRef, Payment, Refusal, Shortage, Sku,
+    AllocationPolicy, Decision, FulfilledBy, Kind, Location, LocationCode, LocationId, Order,
+    OrderId, OrderRef, Payment, Refusal, Shortage, Sku,
 };
 use crate::ledger::{Added, Decided, Working};
 
@@ -56,11 +56,7 @@ pub struct Place {
 /// Decides a request for an order.
 ///
 /// `content` is the hash of what was asked for: it tells a replay from a clash.
-pub fn place(
-    set: &mut Working,
-    request: &Place,
-    content: &[u8; 32],
-) -> Decided<(OrderId, Ended)> {
+pub fn place(set: &mut Working, request: &Place, content: &[u8; 32]) -> Decided<(OrderId, Ended)> {
     if let Some(&id) = set.refs.get(&request.reference) {
         return replay(set, id, request, content).map(|id| (id, Ended::Replayed));
     }
@@ -92,12 +88,7 @@ pub fn place(
     Ok((id, Ended::Done))
 }
 
-fn replay(
-    set: &Working,
-    id: OrderId,
-    request: &Place,
-    content: &[u8; 32],
-) -> Decided<OrderId> {
+fn replay(set: &Working, id: OrderId, request: &Place, content: &[u8; 32]) -> Decided<OrderId> {
     if set.order(id)?.content_hash == Some(*content) {
         Ok(id)
     } else {

@@ -225,8 +225,7 @@ pub fn refund(
     if fact_is_replay(set, id, FactKind::Refund, refund_id, content)? {
         return Ok((id, Ended::Replayed));
     }
-    let data =
-        serde_json::json!({ "refund_id": refund_id.as_str(), "amount": request.amount });
+    let data = serde_json::json!({ "refund_id": refund_id.as_str(), "amount": request.amount });
     let mut entry = set.entry(Kind::OrderRefunded);
     entry.order = Some(id);
     entry.data = Some(data.to_string());
@@ -264,4 +263,3 @@ fn restock_refund(set: &mut Working, id: OrderId, one: RefundLine) -> Decided<()
     }
     Ok(())
 }
-

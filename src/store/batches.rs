@@ -64,5 +64,4 @@ pub(crate) async fn set_status(
     conn.execute_one(&SET_BATCH_STATUS, args![id.get(), from, to, now]).await
 }
 
-pub(super) const STATEMENTS: &[&Statement] =
-    &[&INSERT_BATCH, &ADVANCE_BATCH, &SET_BATCH_STATUS];
+pub(super) const STATEMENTS: &[&Statement] = &[&INSERT_BATCH, &ADVANCE_BATCH, &SET_BATCH_STATUS];

@@ -2,9 +2,7 @@
 
 use super::statement::{Row, Rows, Type, args, statement};
 use super::{Conn, Statement, StoreError};
-use crate::domain::{
-    Barcode, BundlePart, Item, ItemId, ItemStatus, Quantity, Sku, Title,
-};
+use crate::domain::{Barcode, BundlePart, Item, ItemId, ItemStatus, Quantity, Sku, Title};
 use crate::ledger::catalogue::{ItemFields, NewItem};
 
 statement!(
@@ -32,10 +30,7 @@ statement!(
 );
 
 /// Items as decisions see them.
-pub(crate) async fn items(
-    conn: &mut Conn<'_>,
-    ids: Vec<i64>,
-) -> Result<Vec<Item>, StoreError> {
+pub(crate) async fn items(conn: &mut Conn<'_>, ids: Vec<i64>) -> Result<Vec<Item>, StoreError> {
     conn.all(&ITEMS, args![ids]).await?.iter().map(item).collect()
 }
 
@@ -115,10 +110,7 @@ statement!(
 );
 
 /// Ids for new items; on SQLite they count up from the first, under its write lock.
-pub(crate) async fn next_item_ids(
-    conn: &mut Conn<'_>,
-    count: i64,
-) -> Result<Vec<i64>, StoreError> {
+pub(crate) async fn next_item_ids(conn: &mut Conn<'_>, count: i64) -> Result<Vec<i64>, StoreError> {
     super::next_ids(conn, &NEXT_ITEM_IDS, count).await
 }
 
@@ -162,8 +154,7 @@ pub(crate) async fn insert_items(
     now: i64,
 ) -> Result<(), StoreError> {
     use Type::{Int, Text};
-    let mut rows =
-        Rows::new(&[Int, Text, Text, Int, Text, Int, Int, Text, Int, Text, Int]);
+    let mut rows = Rows::new(&[Int, Text, Text, Int, Text, Int, Int, Text, Int, Text, Int]);
     let mut skus = Rows::new(&[Text, Int]);
     let mut parts = Rows::new(&[Int, Int, Int]);
     for (id, new) in items {
@@ -283,11 +274,7 @@ pub(crate) async fn rename(
 }
 
 /// Remembers whether an item is low.
-pub(crate) async fn set_low(
-    conn: &mut Conn<'_>,
-    id: ItemId,
-    low: bool,
-) -> Result<(), StoreError> {
+pub(crate) async fn set_low(conn: &mut Conn<'_>, id: ItemId, low: bool) -> Result<(), StoreError> {
     conn.execute_one(&UPDATE_LOW, args![id.get(), i64::from(low)]).await
 }
 

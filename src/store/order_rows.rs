@@ -66,8 +66,8 @@ statement!(
 fn order_rows() -> Rows {
     use Type::{Bytes, Int, Text};
     Rows::new(&[
-        Int, Text, Text, Text, Text, Int, Int, Int, Text, Int, Int, Text, Int, Bytes, Int, Int, Int,
-        Int, Int, Int, Int, Int,
+        Int, Text, Text, Text, Text, Int, Int, Int, Text, Int, Int, Text, Int, Bytes, Int, Int,
+        Int, Int, Int, Int, Int, Int,
     ])
 }
 

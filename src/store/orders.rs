@@ -274,10 +274,7 @@ statement!(
 );
 
 /// Orders whole, locked in id order until the transaction ends.
-pub(crate) async fn lock(
-    conn: &mut Conn<'_>,
-    ids: &[OrderId],
-) -> Result<Vec<Order>, StoreError> {
+pub(crate) async fn lock(conn: &mut Conn<'_>, ids: &[OrderId]) -> Result<Vec<Order>, StoreError> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -289,10 +286,7 @@ pub(crate) async fn lock(
 }
 
 /// Orders whole, as they are.
-pub(crate) async fn load(
-    conn: &mut Conn<'_>,
-    ids: &[OrderId],
-) -> Result<Vec<Order>, StoreError> {
+pub(crate) async fn load(conn: &mut Conn<'_>, ids: &[OrderId]) -> Result<Vec<Order>, StoreError> {
     let raw: Vec<i64> = ids.iter().map(|id| id.get()).collect();
     let mut orders: BTreeMap<i64, Order> = BTreeMap::new();
     for row in conn.all(&ORDERS, args![raw.clone()]).await? {
@@ -355,7 +349,8 @@ fn set_loose(order: &mut Order, totals: &HashMap<(i64, i64, i64), [i64; 3]>) {
             else {
                 continue;
             };
-            let sum = |count: fn(&Allocation) -> i64| part.allocations.iter().map(count).sum::<i64>();
+            let sum =
+                |count: fn(&Allocation) -> i64| part.allocations.iter().map(count).sum::<i64>();
             part.loose = Allocation {
                 location: Part::NOWHERE,
                 held: held - sum(|one| one.held),

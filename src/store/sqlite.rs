@@ -113,11 +113,19 @@ impl SqliteDb {
         let synchronous = conn.one(&SYNCHRONOUS, args![]).await?.int(0)?;
         let foreign_keys = conn.one(&FOREIGN_KEYS, args![]).await?.int(0)?;
         if mode != "wal" {
-            return Err(StoreError::NotDurable { setting: "journal_mode", found: mode, wanted: "wal" });
+            return Err(StoreError::NotDurable {
+                setting: "journal_mode",
+                found: mode,
+                wanted: "wal",
+            });
         }
         if synchronous < 2 {
             let found = synchronous.to_string();
-            return Err(StoreError::NotDurable { setting: "synchronous", found, wanted: "2 (FULL)" });
+            return Err(StoreError::NotDurable {
+                setting: "synchronous",
+                found,
+                wanted: "2 (FULL)",
+            });
         }
         if foreign_keys != 1 {
             let found = foreign_keys.to_string();

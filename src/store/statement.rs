@@ -25,11 +25,8 @@ pub struct Statement {
 /// Defines a statement: one text for both databases, or one for each.
 macro_rules! statement {
     ($name:ident, $both:expr) => {
-        const $name: $crate::store::Statement = $crate::store::Statement {
-            name: stringify!($name),
-            sqlite: $both,
-            postgres: $both,
-        };
+        const $name: $crate::store::Statement =
+            $crate::store::Statement { name: stringify!($name), sqlite: $both, postgres: $both };
     };
     ($name:ident, sqlite $sqlite:expr, postgres $postgres:expr) => {
         const $name: $crate::store::Statement = $crate::store::Statement {
@@ -424,7 +421,10 @@ impl Conn<'_> {
     }
 
     /// Prepares a statement without running it.
-    pub(crate) async fn prepare(&mut self, statement: &'static Statement) -> Result<(), StoreError> {
+    pub(crate) async fn prepare(
+        &mut self,
+        statement: &'static Statement,
+    ) -> Result<(), StoreError> {
         use sqlx::Executor as _;
         use sqlx::SqlSafeStr as _;
         match self {
@@ -451,7 +451,9 @@ fn sqlite_arguments(args: Vec<Arg>) -> Result<SqliteArguments, StoreError> {
             Arg::Text(value) => arguments.add(value),
             Arg::Bytes(value) => arguments.add(value),
             Arg::Ints(values) => arguments.add(json_list(values, push_int)),
-            Arg::Texts(values) => arguments.add(json_list(values, |json, text| push_text(json, &text))),
+            Arg::Texts(values) => {
+                arguments.add(json_list(values, |json, text| push_text(json, &text)))
+            }
             Arg::Rows(rows) => arguments.add(rows.to_json()),
         }
         .map_err(encode_error)?;

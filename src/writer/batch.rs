@@ -177,11 +177,8 @@ async fn write(
     let moved = working.levels.iter().filter(|(_, slot)| slot.now != slot.read || !slot.stored);
     store::levels::write(conn, moved.map(|(key, slot)| (*key, *slot))).await?;
     tools.step(Step::LevelsWritten)?;
-    let mut changed: Vec<_> = working
-        .orders
-        .values()
-        .filter(|slot| slot.read.as_ref() != Some(&slot.now))
-        .collect();
+    let mut changed: Vec<_> =
+        working.orders.values().filter(|slot| slot.read.as_ref() != Some(&slot.now)).collect();
     changed.sort_unstable_by_key(|slot| slot.now.id);
     store::order_rows::write(conn, changed.into_iter(), now).await?;
     for added in &working.added {

@@ -343,9 +343,7 @@ fn return_content(back: &Return) -> Value {
 }
 
 fn refund_content(refund: &Refund) -> Value {
-    let line = |one: &crate::orders::RefundLine| {
-        json!([one.line, one.quantity.get(), one.restock])
-    };
+    let line = |one: &crate::orders::RefundLine| json!([one.line, one.quantity.get(), one.restock]);
     json!({
         "order": refund.reference.to_string(),
         "refund_id": refund.refund_id.as_str(),

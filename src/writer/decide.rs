@@ -97,8 +97,9 @@ fn dispatch(set: &mut Working, job: &Job) -> Decided<(Detail, Ended)> {
             .map(|outcome| (Detail::Rows(vec![outcome]), Ended::Done)),
         Command::Discontinue(sku) => catalogue::discontinue(set, sku).map(done),
         Command::Rename { from, to } => catalogue::rename(set, from, to).map(done),
-        Command::CreateLocation(new) => catalogue::create_location(set, new)
-            .map(|id| (Detail::Id(id.get()), Ended::Done)),
+        Command::CreateLocation(new) => {
+            catalogue::create_location(set, new).map(|id| (Detail::Id(id.get()), Ended::Done))
+        }
         Command::CreateAccount(new) => create_account(set, new),
         Command::Place(place) => orders::place(set, place, content).map(order),
         Command::Import(import) => orders::import(set, import, content).map(order),

@@ -8,7 +8,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::Job;
 use super::command::Command;
-use crate::domain::{AccountId, BundlePart, ItemId, Key, LevelKey, LocationId, OrderId, OrderRef, Sku};
+use crate::domain::{
+    AccountId, BundlePart, ItemId, Key, LevelKey, LocationId, OrderId, OrderRef, Sku,
+};
 use crate::ledger::stock::{Change, StockCommand};
 use crate::ledger::{LevelSlot, Need, OrderSlot, Policy, ShortWindow, Working};
 use crate::store::{self, Conn, StoreError};
@@ -289,9 +291,7 @@ pub(super) fn missing_levels(working: &Working, jobs: &[Job]) -> Need {
             }
         }
     };
-    let place = |command: &StockCommand| {
-        working.own_location(command.place.location.as_ref()).ok()
-    };
+    let place = |command: &StockCommand| working.own_location(command.place.location.as_ref()).ok();
     for job in jobs {
         match &job.command {
             Command::Stock(command) => {

@@ -19,9 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-pub use command::{
-    Answer, CHUNK_ROWS_MAX, Chunk, Command, Detail, Request, WriteError,
-};
+pub use command::{Answer, CHUNK_ROWS_MAX, Chunk, Command, Detail, Request, WriteError};
 
 use crate::clock::Clock;
 use crate::domain::{AccountId, Key};
@@ -193,7 +191,15 @@ impl Writer {
             Some(key) => key,
             None => own_key(self.random.as_ref())?,
         };
-        Ok(Job { command, account, key, content_hash, deadline, maybe_done: false, reply: Some(reply) })
+        Ok(Job {
+            command,
+            account,
+            key,
+            content_hash,
+            deadline,
+            maybe_done: false,
+            reply: Some(reply),
+        })
     }
 }
 

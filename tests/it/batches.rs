@@ -92,10 +92,8 @@ both!(r18_an_order_is_refused_where_nothing_is_sold, |shop| {
     let pen = invshop::domain::LocationCode::new("pen").unwrap();
     let order = Place { location: Some(pen), ..place("1", &[("MUG", 1)]) };
     let refused = shop.run(Command::Place(order)).await;
-    let invalid = matches!(
-        refused,
-        Err(WriteError::Refused(Refusal::Invalid { field: "location", .. }))
-    );
+    let invalid =
+        matches!(refused, Err(WriteError::Refused(Refusal::Invalid { field: "location", .. })));
     assert!(invalid, "{refused:?}");
 });
 

@@ -119,8 +119,14 @@ fn faults(trap: &Trap, gate: &Gate) -> Faults {
 }
 
 fn spots() -> Vec<Spot> {
-    let spot = |code, priority, sets_aside: bool| Spot { code, priority, sells: !sets_aside, sets_aside };
-    vec![spot("main", 10, false), spot("shop", 30, false), spot("yard", 5, false), spot("pen", 1, true)]
+    let spot =
+        |code, priority, sets_aside: bool| Spot { code, priority, sells: !sets_aside, sets_aside };
+    vec![
+        spot("main", 10, false),
+        spot("shop", 30, false),
+        spot("yard", 5, false),
+        spot("pen", 1, true),
+    ]
 }
 
 /// An act under its key.
@@ -319,7 +325,9 @@ impl<'s> History<'s> {
             return;
         }
         let only = |of: &[String], not: &[String]| {
-            of.iter().filter(|line| !not.contains(line)).fold(String::new(), |text, line| text + "\n  " + line)
+            of.iter()
+                .filter(|line| !not.contains(line))
+                .fold(String::new(), |text, line| text + "\n  " + line)
         };
         panic!(
             "the database and the auditor differ\nonly the database:{}\nonly the auditor:{}\n{}",
@@ -356,8 +364,14 @@ impl<'s> History<'s> {
         let versions = raw.number(versions).await;
         let moves = "select count(*) from journal where level_version is not null";
         let moves = raw.number(moves).await;
-        assert_eq!((gaps, versions), (0, moves), "seq is dense, a version a movement\n{}", self.story());
-        *tally.entry("orders".to_owned()).or_default() += u64::try_from(self.books.orders.len()).unwrap();
+        assert_eq!(
+            (gaps, versions),
+            (0, moves),
+            "seq is dense, a version a movement\n{}",
+            self.story()
+        );
+        *tally.entry("orders".to_owned()).or_default() +=
+            u64::try_from(self.books.orders.len()).unwrap();
     }
 }
 

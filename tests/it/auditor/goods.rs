@@ -79,7 +79,8 @@ impl Auditor {
         }
         let observed_at = when.unwrap_or(self.now).min(self.now);
         let shelf = self.shelf(key);
-        let later = shelf.moves.iter().filter(|(at, _)| observed_at < self.now && *at > observed_at);
+        let later =
+            shelf.moves.iter().filter(|(at, _)| observed_at < self.now && *at > observed_at);
         let on_hand = (units + later.map(|(_, change)| change).sum::<i64>()).max(0);
         self.take_holds(key, shelf.reserved - on_hand);
         self.post(key, [on_hand - shelf.on_hand, 0, 0, 0], when);

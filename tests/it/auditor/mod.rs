@@ -25,7 +25,6 @@ use crate::model::act::{Act, State, Units, Wish};
 pub(crate) use orders::{Order, Paid};
 pub(crate) use page::read as read_page;
 
-
 /// What a command must lead to: done, nothing left to do, or the code of a refusal.
 pub(crate) type Verdict = Result<Outcome, &'static str>;
 

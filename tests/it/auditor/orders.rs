@@ -86,7 +86,14 @@ impl Part {
         let sum = |count: fn(&Stand) -> i64| self.stands.values().map(count).sum::<i64>();
         let (held, shipped, owed) = (sum(|s| s.held), sum(|s| s.shipped), sum(|s| s.owed));
         let Self { cancelled, returned, .. } = *self;
-        Counts { ordered: held + shipped + owed + cancelled, held, shipped, owed, cancelled, returned }
+        Counts {
+            ordered: held + shipped + owed + cancelled,
+            held,
+            shipped,
+            owed,
+            cancelled,
+            returned,
+        }
     }
 }
 

@@ -49,7 +49,8 @@ impl Auditor {
     /// What the database must say.
     pub(crate) fn page(&self) -> Vec<String> {
         let mut page = Vec::new();
-        for (&(item, at), shelf) in self.shelves.iter().filter(|(_, shelf)| !shelf.moves.is_empty()) {
+        for (&(item, at), shelf) in self.shelves.iter().filter(|(_, shelf)| !shelf.moves.is_empty())
+        {
             let (sku, code) = (&self.items[item].name, self.spots[at].code);
             page.push(format!(
                 "level {sku}@{code} on_hand={} reserved={} shortfall={} safety={} version={}",
@@ -86,7 +87,11 @@ impl Auditor {
                         if at != NOWHERE && stand.held + stand.shipped + stand.owed > 0 {
                             page.push(format!(
                                 "stand {} {number}.{part}@{} held={} shipped={} shortfall={}",
-                                order.id, self.spots[at].code, stand.held, stand.shipped, stand.owed
+                                order.id,
+                                self.spots[at].code,
+                                stand.held,
+                                stand.shipped,
+                                stand.owed
                             ));
                         }
                     }

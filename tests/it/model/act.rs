@@ -16,21 +16,65 @@ pub(crate) const PLACES: [&str; 4] = ["main", "shop", "yard", "pen"];
 /// One step of a history. Items are named by SKU, locations by their index in [`PLACES`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Act {
-    Stock { item: String, at: usize, move_: Move, when: Option<i64>, if_version: Option<i64> },
+    Stock {
+        item: String,
+        at: usize,
+        move_: Move,
+        when: Option<i64>,
+        if_version: Option<i64>,
+    },
     Place(Wish),
     Import(State),
-    Pay { order: String, id: String },
-    Accept { order: String },
-    Ship { order: String, id: String, lines: Option<Vec<Units>>, at: Option<usize>, when: Option<i64> },
-    Cancel { order: String, lines: Option<Vec<(i64, i64)>> },
-    Return { order: String, id: String, lines: Vec<(Units, Fate)>, at: Option<usize>, when: Option<i64> },
-    Refund { order: String, id: String, lines: Vec<(i64, i64, bool)> },
-    Allocate { order: String },
-    FillItem { item: String },
-    Reassign { order: String, line: Option<i64>, from: usize, to: usize },
+    Pay {
+        order: String,
+        id: String,
+    },
+    Accept {
+        order: String,
+    },
+    Ship {
+        order: String,
+        id: String,
+        lines: Option<Vec<Units>>,
+        at: Option<usize>,
+        when: Option<i64>,
+    },
+    Cancel {
+        order: String,
+        lines: Option<Vec<(i64, i64)>>,
+    },
+    Return {
+        order: String,
+        id: String,
+        lines: Vec<(Units, Fate)>,
+        at: Option<usize>,
+        when: Option<i64>,
+    },
+    Refund {
+        order: String,
+        id: String,
+        lines: Vec<(i64, i64, bool)>,
+    },
+    Allocate {
+        order: String,
+    },
+    FillItem {
+        item: String,
+    },
+    Reassign {
+        order: String,
+        line: Option<i64>,
+        from: usize,
+        to: usize,
+    },
     ExpireDue,
-    Rename { from: String, to: String },
-    Discontinue { item: String },
+    Rename {
+        from: String,
+        to: String,
+    },
+    Discontinue {
+        item: String,
+    },
 }
 
 /// A movement of one level.
@@ -228,7 +272,8 @@ impl Act {
 
 impl Move {
     fn change(self) -> Change {
-        let counted = |units, basis| Change::Count { quantity: quantity(units), basis, observer: None };
+        let counted =
+            |units, basis| Change::Count { quantity: quantity(units), basis, observer: None };
         match self {
             Self::Receive(units) => Change::Receive(quantity(units)),
             Self::Adjust(units) => Change::Adjust(Delta::new(units).unwrap()),

@@ -209,9 +209,10 @@ impl Scribe {
     }
 
     fn ship(&mut self, order: &Order) -> Act {
-        let lines = self.dice.chance(60).then(|| {
-            (0..self.dice.range(1, 2)).map(|_| self.units(order)).collect::<Vec<Units>>()
-        });
+        let lines = self
+            .dice
+            .chance(60)
+            .then(|| (0..self.dice.range(1, 2)).map(|_| self.units(order)).collect::<Vec<Units>>());
         Act::Ship {
             order: order.id.clone(),
             id: self.fact(order, "shipment"),
@@ -232,7 +233,8 @@ impl Scribe {
     fn take_back(&mut self, order: &Order) -> Act {
         let mut lines = Vec::new();
         for _ in 0..self.dice.range(1, 2) {
-            let fate = *self.dice.pick(&[Fate::Restock, Fate::Restock, Fate::SetAside, Fate::Throw]);
+            let fate =
+                *self.dice.pick(&[Fate::Restock, Fate::Restock, Fate::SetAside, Fate::Throw]);
             lines.push((self.units(order), fate));
         }
         let at = self.dice.chance(30).then(|| self.place());
