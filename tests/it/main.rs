@@ -7,11 +7,17 @@
 )]
 
 mod acts;
+mod auditor;
+mod batches;
+mod dice;
+mod gate;
 mod harness;
 mod layering;
 mod ledger;
+mod model;
 mod orders;
 mod probe;
+mod raw;
 mod reads;
 mod reports;
 mod scenarios;
