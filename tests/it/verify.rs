@@ -44,7 +44,7 @@ pub(crate) async fn busy(shop: &TestShop) {
     let mut unpaid = place("2", &[("POT", 2)]);
     unpaid.payment_required = true;
     shop.run(Command::Place(unpaid)).await.unwrap();
-    let ship = Ship {
+    let shipment = Ship {
         reference: reference("1"),
         shipment_id: invshop::domain::FactId::new("s1").unwrap(),
         lines: None,
@@ -52,7 +52,7 @@ pub(crate) async fn busy(shop: &TestShop) {
         effective_at: None,
         tracking: None,
     };
-    shop.run(Command::Ship(ship)).await.unwrap();
+    shop.run(Command::Ship(shipment)).await.unwrap();
     shop.clock.advance_millis(1_000_000);
     shop.run(Command::ExpireDue).await.unwrap();
     shop.run(Command::Place(place("3", &[("SET", 1)])))
