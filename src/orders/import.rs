@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use super::allocate::place_units;
 use super::cancel::cancel_lines;
 use super::lines::{self, Unknown};
-use super::ship::{ShipLine, ship_line};
 use super::place::keep_personal;
+use super::ship::{ShipLine, ship_line};
 use super::{Ended, LineRequest, Personal};
 use crate::domain::{
     Counts, Decision, FulfilledBy, Kind, LocationCode, Order, OrderId, OrderRef, Payment, Quantity,
@@ -56,22 +56,18 @@ pub struct ImportLine {
 /// Records the state of an order. Nothing of it is ever refused for want of stock.
 ///
 /// `content` is the hash of the state: the same state again changes nothing.
-pub fn import(
-    set: &mut Working,
-    state: &Import,
-    content: &[u8; 32],
-) -> Decided<(OrderId, Ended)> {
+pub fn import(set: &mut Working, state: &Import, content: &[u8; 32]) -> Decided<(OrderId, Ended)> {
     check(state)?;
     let Some(&id) = set.refs.get(&state.reference) else {
         return create(set, state, content).map(|id| (id, Ended::Done));
     };
     let order = set.order(id)?;
     let same = order.content_hash == Some(*content);
-    let older = match (state.source_version, order.source_version) {
+    let outdated = match (state.source_version, order.source_version) {
         (Some(new), Some(stored)) => new <= stored,
         _ => false,
     };
-    if same || older {
+    if same || outdated {
         return Ok((id, Ended::Replayed));
     }
     update(set, id, state, content)?;
@@ -137,12 +133,7 @@ fn create(set: &mut Working, state: &Import, content: &[u8; 32]) -> Decided<Orde
     Ok(id)
 }
 
-fn update(
-    set: &mut Working,
-    id: OrderId,
-    state: &Import,
-    content: &[u8; 32],
-) -> Decided<()> {
+fn update(set: &mut Working, id: OrderId, state: &Import, content: &[u8; 32]) -> Decided<()> {
     let mut entry = set.entry(Kind::OrderUpdated);
     entry.order = Some(id);
     entry.effective_at = state.effective_at.unwrap_or(set.now).min(set.now);

@@ -8,8 +8,8 @@ use super::hold::{Bound, Plan, Want, hold, plan, raise_short, wants_of};
 use super::lines::{self, Unknown};
 use super::{Ended, LineRequest};
 use crate::domain::{
-    AllocationPolicy, Decision, FulfilledBy, Kind, LocationCode, Order, OrderId, OrderRef, Payment,
-    Refusal, Shortage, Sku,
+    AllocationPolicy, Decision, FulfilledBy, Kind, Location, LocationCode, LocationId, Order,
+    OrderId, OrderRef, Payment, Refusal, Shortage, Sku,
 };
 use crate::ledger::{Added, Decided, Working};
 use crate::secret::{InstanceKey, OpenError, Random};
@@ -100,11 +100,7 @@ pub struct Place {
 /// Decides a request for an order.
 ///
 /// `content` is the hash of what was asked for: it tells a replay from a clash.
-pub fn place(
-    set: &mut Working,
-    request: &Place,
-    content: &[u8; 32],
-) -> Decided<(OrderId, Ended)> {
+pub fn place(set: &mut Working, request: &Place, content: &[u8; 32]) -> Decided<(OrderId, Ended)> {
     if let Some(&id) = set.refs.get(&request.reference) {
         return replay(set, id, request, content).map(|id| (id, Ended::Replayed));
     }
@@ -112,7 +108,7 @@ pub fn place(
     let mut order = build(set, request, content)?;
     let units: BTreeMap<i64, i64> =
         (1..).zip(request.lines.iter().map(|line| line.quantity.get())).collect();
-    let wants = wants_of(&mut order, &units);
+    let wants = wants_of(set, &mut order, &units)?;
     let policy = if set.policy.orders.split {
         AllocationPolicy::Split
     } else {
@@ -136,12 +132,7 @@ pub fn place(
     Ok((id, Ended::Done))
 }
 
-fn replay(
-    set: &Working,
-    id: OrderId,
-    request: &Place,
-    content: &[u8; 32],
-) -> Decided<OrderId> {
+fn replay(set: &Working, id: OrderId, request: &Place, content: &[u8; 32]) -> Decided<OrderId> {
     if set.order(id)?.content_hash == Some(*content) {
         Ok(id)
     } else {
@@ -154,7 +145,7 @@ fn build(set: &Working, request: &Place, content: &[u8; 32]) -> Decided<Order> {
         return Err(Refusal::invalid("order_id", "no id was set aside for it").into());
     };
     let location = match &request.location {
-        Some(code) => Some(set.own_location(Some(code))?),
+        Some(code) => Some(serving(set, code)?),
         None => None,
     };
     let numbered = (1_i64..).zip(&request.lines);
@@ -181,6 +172,16 @@ fn build(set: &Working, request: &Place, content: &[u8; 32]) -> Decided<Order> {
         lines,
         facts: BTreeMap::new(),
     })
+}
+
+/// The location a request names must be one that orders are served from.
+fn serving(set: &Working, code: &LocationCode) -> Decided<LocationId> {
+    let id = set.own_location(Some(code))?;
+    if set.location(id).is_some_and(Location::serves_orders) {
+        return Ok(id);
+    }
+    let message = format!("{code} is not a location that orders are served from");
+    Err(Refusal::invalid("location", message).into())
 }
 
 /// Unpaid orders hold for the configured time, others until they are done with,

@@ -25,11 +25,8 @@ pub struct Statement {
 /// Defines a statement: one text for both databases, or one for each.
 macro_rules! statement {
     ($name:ident, $both:expr) => {
-        const $name: $crate::store::Statement = $crate::store::Statement {
-            name: stringify!($name),
-            sqlite: $both,
-            postgres: $both,
-        };
+        const $name: $crate::store::Statement =
+            $crate::store::Statement { name: stringify!($name), sqlite: $both, postgres: $both };
     };
     ($name:ident, sqlite $sqlite:expr, postgres $postgres:expr) => {
         const $name: $crate::store::Statement = $crate::store::Statement {
@@ -294,7 +291,9 @@ impl Row {
 
     /// A 32-byte hash or null.
     pub(crate) fn hash_opt(&self, index: usize) -> Result<Option<[u8; 32]>, StoreError> {
-        let Some(bytes) = self.bytes_opt(index)? else { return Ok(None) };
+        let Some(bytes) = self.bytes_opt(index)? else {
+            return Ok(None);
+        };
         bytes.try_into().map(Some).map_err(|_| self.decode_error("a hash has not 32 bytes"))
     }
 
@@ -424,7 +423,10 @@ impl Conn<'_> {
     }
 
     /// Prepares a statement without running it.
-    pub(crate) async fn prepare(&mut self, statement: &'static Statement) -> Result<(), StoreError> {
+    pub(crate) async fn prepare(
+        &mut self,
+        statement: &'static Statement,
+    ) -> Result<(), StoreError> {
         use sqlx::Executor as _;
         use sqlx::SqlSafeStr as _;
         match self {
@@ -451,7 +453,9 @@ fn sqlite_arguments(args: Vec<Arg>) -> Result<SqliteArguments, StoreError> {
             Arg::Text(value) => arguments.add(value),
             Arg::Bytes(value) => arguments.add(value),
             Arg::Ints(values) => arguments.add(json_list(values, push_int)),
-            Arg::Texts(values) => arguments.add(json_list(values, |json, text| push_text(json, &text))),
+            Arg::Texts(values) => {
+                arguments.add(json_list(values, |json, text| push_text(json, &text)))
+            }
             Arg::Rows(rows) => arguments.add(rows.to_json()),
         }
         .map_err(encode_error)?;

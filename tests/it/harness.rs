@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use invshop::clock::{Clock as _, ManualClock, Timestamp};
-use invshop::domain::{LocationCode, LocationKind, Quantity, Sku, Title};
+use invshop::domain::{ExternalId, LocationCode, LocationKind, OrderRef, Quantity, Sku, Title};
 use invshop::ledger::OrderPolicy;
 use invshop::ledger::catalogue::{ItemRow, NewLocation, Upsert};
 use invshop::ledger::stock::{Change, Place as At, StockCommand};
+use invshop::orders::{self, LineRequest};
 use invshop::secret::{KeyFile, SeededRandom};
 use invshop::shop::{Opening, Shop};
 use invshop::store::Place;
@@ -182,6 +183,7 @@ impl TestShop {
     pub(crate) async fn end(self) {
         assert_eq!(self.shop.counters.invariant_violations.get(), 0, "broken invariants");
         if !self.corrupted.load(Ordering::Relaxed) {
+            self.audit().await;
             let verified = invshop::reports::verify(&self.shop.db, &mut |_| {}).await.unwrap();
             assert!(verified.is_clean(), "{verified:#?}");
         }
@@ -233,6 +235,32 @@ impl TestShop {
         change: Change,
     ) -> Result<Answer, WriteError> {
         self.run(Command::Stock(movement(name, location, change))).await
+    }
+}
+
+/// An order's name: of the command line, or of the source before its first `:`.
+pub(crate) fn reference(id: &str) -> OrderRef {
+    let (source, id) = id.split_once(':').unwrap_or(("cli", id));
+    OrderRef { source: source.to_owned(), external_id: ExternalId::new(id).unwrap() }
+}
+
+/// A request for an order with nothing special about it.
+pub(crate) fn place(id: &str, lines: &[(&str, i64)]) -> orders::Place {
+    let line = |&(name, count): &(&str, i64)| LineRequest {
+        sku: sku(name),
+        quantity: units(count),
+        unit_price: None,
+    };
+    orders::Place {
+        reference: reference(id),
+        lines: lines.iter().map(line).collect(),
+        location: None,
+        payment_required: false,
+        allow_backorder: false,
+        hold_ms: None,
+        currency: None,
+        placed_at: None,
+        personal: None,
     }
 }
 
