@@ -12,7 +12,7 @@ use crate::domain::{
 
 statement!(
     FIND_ORDERS,
-    sqlite "select o.source, o.external_id, o.id from json_each($1) as wanted
+    sqlite "select o.source, o.external_id, o.id from jsonb_each($1) as wanted
             cross join orders as o
               on o.source = wanted.value->>0 and o.external_id = wanted.value->>1",
     postgres "select o.source, o.external_id, o.id

@@ -24,6 +24,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const STATEMENT_CACHE: usize = 256;
 /// Page cache of the writing connection, in KiB (negative is SQLite's way to say KiB).
 const CACHE_KIB: &str = "-16384";
+/// Pages in the WAL before a commit folds them into the file (32 MiB): a batch
+/// writes hundreds, and pages that change in every batch are folded once.
+const CHECKPOINT_PAGES: &str = "8192";
 
 statement!(BEGIN, "begin immediate");
 statement!(COMMIT, "commit");
@@ -178,6 +181,8 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .busy_timeout(BUSY_TIMEOUT)
         .statement_cache_capacity(STATEMENT_CACHE)
         .pragma("cache_size", CACHE_KIB)
+        .pragma("temp_store", "memory")
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
         .disable_statement_logging()
 }
 
