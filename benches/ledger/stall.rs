@@ -1,3 +1,67 @@
-//! later
-use crate::{arguments::*,report::*,shops::*};
-pub(crate) async fn measure(_a: &Arguments, _b: &Bed, _r: &mut Report) -> anyhow::Result<()> { Ok(()) }
+//! How long orders wait while an import runs.
+//!
+//! On SQLite the import is another process, as an owner would start it beside
+//! the daemon; both take turns at the file. On PostgreSQL likewise.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use anyhow::{Context as _, ensure};
+
+use crate::arguments::{Arguments, FileKind};
+use crate::check::{self, Numbers};
+use crate::drive::{Load, Placer, Sample, drive, medians};
+use crate::import::{items_file, start};
+use crate::report::{Goal, Line, Report};
+use crate::shops::{Bed, Kind};
+use crate::wanted::Pattern;
+
+/// Callers that place orders meanwhile.
+const CALLERS: usize = 64;
+
+/// Measures both databases.
+pub(crate) async fn measure(
+    arguments: &Arguments,
+    bed: &Bed,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let file = bed.folder().join("items.csv");
+    items_file(&file, arguments.seed, arguments.rows)?;
+    for kind in Kind::BOTH {
+        let (made, shop) = bed.stocked(kind).await?;
+        let shop = Arc::new(shop);
+        let placer = Placer::Writer(Arc::clone(&shop));
+        let next = Arc::new(AtomicU64::new(0));
+        let load = Load {
+            callers: CALLERS,
+            pattern: Pattern::Spread,
+            seconds: arguments.seconds,
+            seed: arguments.seed,
+        };
+        let (mut alone, mut beside): (Vec<Sample>, Vec<Sample>) = (Vec::new(), Vec::new());
+        for _ in 0..arguments.repetitions {
+            alone.push(drive(&placer, load, &next).await?);
+            let mut import = start(&made, FileKind::Items, &file)?;
+            beside.push(drive(&placer, load, &next).await?);
+            // It is not meant to end: what it has written so far stays.
+            ensure!(import.try_wait()?.is_none(), "the import ended before the orders: more --rows");
+            import.kill().await?;
+        }
+        drop(placer);
+        Arc::into_inner(shop).context("a caller still has the shop")?.close().await;
+        let accepted = alone.iter().chain(&beside).map(|sample| sample.accepted).sum();
+        check::orders(&made, accepted, Numbers::Dense).await?;
+        bed.remove(&made).await?;
+        let (alone, beside) = (medians(&alone), medians(&beside));
+        let mut line = Line::of_rates(
+            format!("{}, {CALLERS} callers during an import, p99 against without", kind.name()),
+            &beside,
+            &alone,
+            Goal::None,
+        );
+        line.figure = beside.p99_ms / alone.p99_ms;
+        report.add(line);
+    }
+    std::fs::remove_file(file)?;
+    Ok(())
+}
