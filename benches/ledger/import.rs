@@ -195,7 +195,7 @@ pub(crate) async fn measure(
 ) -> anyhow::Result<()> {
     let file: PathBuf = bed.folder().join("items.csv");
     let units = items_file(&file, arguments.seed, arguments.rows)?;
-    for kind in Kind::BOTH {
+    for &kind in &arguments.database {
         let (made, shop) = bed.empty(kind).await?;
         shop.close().await;
         let ours = in_process(&made, FileKind::Items, &file).await?;

@@ -27,7 +27,7 @@ pub(crate) async fn measure(
 ) -> anyhow::Result<()> {
     let file = bed.folder().join("items.csv");
     items_file(&file, arguments.seed, arguments.rows)?;
-    for kind in Kind::BOTH {
+    for &kind in &arguments.database {
         let (made, shop) = bed.stocked(kind).await?;
         let shop = Arc::new(shop);
         let placer = Placer::Writer(Arc::clone(&shop));

@@ -124,12 +124,11 @@ pub(crate) async fn next_item_ids(
 
 statement!(
     INSERT_ITEMS,
-    sqlite "with given as materialized (select value from jsonb_each($1))
-            insert into item (id, sku, title, status, bundle, barcode, price, cost, currency,
+    sqlite "insert into item (id, sku, title, status, bundle, barcode, price, cost, currency,
                               reorder_point, attributes, version, created_at, updated_at)
             select value->>0, value->>1, value->>2, 'active', value->>3, value->>4, value->>5,
                    value->>6, value->>7, value->>8, value->>9, 1, value->>10, value->>10
-            from given",
+            from (select value from jsonb_each($1) limit -1) where true",
     postgres "insert into item (id, sku, title, status, bundle, barcode, price, cost, currency,
                                 reorder_point, attributes, version, created_at, updated_at)
               select id, sku, title, 'active', bundle, barcode, price, cost, currency,
@@ -144,17 +143,15 @@ statement!(
 
 statement!(
     INSERT_SKUS,
-    sqlite "with given as materialized (select value from jsonb_each($1))
-            insert into item_sku (sku, item_id) select value->>0, value->>1 from given",
+    sqlite "insert into item_sku (sku, item_id) select value->>0, value->>1 from (select value from jsonb_each($1) limit -1) where true",
     postgres "insert into item_sku (sku, item_id)
               select unnest($1::text[]), unnest($2::bigint[])"
 );
 
 statement!(
     INSERT_PARTS,
-    sqlite "with given as materialized (select value from jsonb_each($1))
-            insert into bundle_part (bundle_id, part_id, per_unit)
-            select value->>0, value->>1, value->>2 from given",
+    sqlite "insert into bundle_part (bundle_id, part_id, per_unit)
+            select value->>0, value->>1, value->>2 from (select value from jsonb_each($1) limit -1) where true",
     postgres "insert into bundle_part (bundle_id, part_id, per_unit)
               select unnest($1::bigint[]), unnest($2::bigint[]), unnest($3::bigint[])"
 );

@@ -74,8 +74,7 @@ pub(crate) async fn moved_since(
 // Bytes stand as hexadecimal text in the JSON document of SQLite.
 statement!(
     APPEND,
-    sqlite "with given as materialized (select value from jsonb_each($1))
-            insert into journal
+    sqlite "insert into journal
               (seq, at, kind, item_id, location_id, level_version, d_on_hand, d_reserved,
                d_shortfall, d_safety, on_hand, reserved, shortfall, safety, effective_at,
                quantity, order_id, line, part, batch_id, account_id, idem_key, content_hash,
@@ -84,7 +83,7 @@ statement!(
                    value->>7, value->>8, value->>9, value->>10, value->>11, value->>12, value->>13,
                    value->>14, value->>15, value->>16, value->>17, value->>18, value->>19,
                    value->>20, value->>21, unhex(value->>22), value->>23, value->>24
-            from given",
+            from (select value from jsonb_each($1) limit -1) where true",
     postgres "insert into journal
                 (seq, at, kind, item_id, location_id, level_version, d_on_hand, d_reserved,
                  d_shortfall, d_safety, on_hand, reserved, shortfall, safety, effective_at,

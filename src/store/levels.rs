@@ -70,12 +70,11 @@ statement!(
 
 statement!(
     INSERT_LEVELS,
-    sqlite "with given as materialized (select value from jsonb_each($1))
-            insert into level (item_id, location_id, on_hand, reserved, shortfall, safety,
+    sqlite "insert into level (item_id, location_id, on_hand, reserved, shortfall, safety,
                                version, counted_at)
             select value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>7,
                    value->>8
-            from given",
+            from (select value from jsonb_each($1) limit -1) where true",
     postgres "insert into level (item_id, location_id, on_hand, reserved, shortfall, safety,
                                  version, counted_at)
               select item_id, location_id, on_hand, reserved, shortfall, safety, version, counted_at
@@ -115,9 +114,8 @@ pub(crate) async fn write(
 
 statement!(
     INSERT_ZERO_LEVELS,
-    sqlite "with given as materialized (select value from jsonb_each($1))
-            insert into level (item_id, location_id, on_hand, reserved, shortfall, safety, version)
-            select value->>0, value->>1, 0, 0, 0, 0, 0 from given where true
+    sqlite "insert into level (item_id, location_id, on_hand, reserved, shortfall, safety, version)
+            select value->>0, value->>1, 0, 0, 0, 0, 0 from (select value from jsonb_each($1) limit -1) where true
             on conflict (item_id, location_id) do nothing",
     postgres "insert into level (item_id, location_id, on_hand, reserved, shortfall, safety, version)
               select item_id, location_id, 0, 0, 0, 0, 0

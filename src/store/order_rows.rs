@@ -7,8 +7,7 @@ use crate::ledger::OrderSlot;
 
 statement!(
     INSERT_ORDERS,
-    sqlite "with given as materialized (select value from jsonb_each($1))
-            insert into orders
+    sqlite "insert into orders
               (id, source, external_id, decision, payment, accepted, location_id, expires_at,
                cancel_reason, placed_at, updated_at, currency, total, content_hash,
                source_version, version, ordered, held, shipped, shortfall, cancelled, returned)
@@ -16,7 +15,7 @@ statement!(
                    value->>7, value->>8, value->>9, value->>10, value->>11, value->>12,
                    unhex(value->>13), value->>14, value->>15, value->>16, value->>17, value->>18,
                    value->>19, value->>20, value->>21
-            from given",
+            from (select value from jsonb_each($1) limit -1) where true",
     postgres "insert into orders
                 (id, source, external_id, decision, payment, accepted, location_id, expires_at,
                  cancel_reason, placed_at, updated_at, currency, total, content_hash,
@@ -108,13 +107,12 @@ fn push_order(rows: &mut Rows, order: &Order, now: i64) {
 
 statement!(
     UPSERT_LINES,
-    sqlite "with given as materialized (select value from jsonb_each($1))
-            insert into order_line
+    sqlite "insert into order_line
               (order_id, line, item_id, sku, bundle, unit_price, fulfilled_by, ordered, held,
                shipped, shortfall, cancelled, returned, expired)
             select value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6,
                    value->>7, value->>8, value->>9, value->>10, value->>11, value->>12, value->>13
-            from given where true
+            from (select value from jsonb_each($1) limit -1) where true
             on conflict (order_id, line) do update set
               item_id = excluded.item_id, bundle = excluded.bundle, ordered = excluded.ordered,
               held = excluded.held, shipped = excluded.shipped, shortfall = excluded.shortfall,
@@ -136,13 +134,12 @@ statement!(
 );
 statement!(
     UPSERT_PARTS,
-    sqlite "with given as materialized (select value from jsonb_each($1))
-            insert into order_part
+    sqlite "insert into order_part
               (order_id, line, part, item_id, per_unit, ordered, held, shipped, shortfall,
                cancelled, returned, expired)
             select value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6,
                    value->>7, value->>8, value->>9, value->>10, value->>11
-            from given where true
+            from (select value from jsonb_each($1) limit -1) where true
             on conflict (order_id, line, part) do update set
               ordered = excluded.ordered, held = excluded.held, shipped = excluded.shipped,
               shortfall = excluded.shortfall, cancelled = excluded.cancelled,
@@ -161,12 +158,11 @@ statement!(
 );
 statement!(
     UPSERT_ALLOCATIONS,
-    sqlite "with given as materialized (select value from jsonb_each($1))
-            insert into allocation
+    sqlite "insert into allocation
               (order_id, line, part, location_id, item_id, held, shipped, shortfall)
             select value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6,
                    value->>7
-            from given where true
+            from (select value from jsonb_each($1) limit -1) where true
             on conflict (order_id, line, part, location_id) do update set
               held = excluded.held, shipped = excluded.shipped, shortfall = excluded.shortfall",
     postgres "insert into allocation
@@ -179,10 +175,9 @@ statement!(
 );
 statement!(
     INSERT_FACTS,
-    sqlite "with given as materialized (select value from jsonb_each($1))
-            insert into order_fact (order_id, kind, fact_id, content_hash, data, recorded_at)
+    sqlite "insert into order_fact (order_id, kind, fact_id, content_hash, data, recorded_at)
             select value->>0, value->>1, value->>2, unhex(value->>3), value->>4, value->>5
-            from given",
+            from (select value from jsonb_each($1) limit -1) where true",
     postgres "insert into order_fact (order_id, kind, fact_id, content_hash, data, recorded_at)
               select unnest($1::bigint[]), unnest($2::text[]), unnest($3::text[]),
                 unnest($4::bytea[]), unnest($5::text[]), unnest($6::bigint[])"
