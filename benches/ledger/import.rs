@@ -24,7 +24,7 @@ use crate::drive::float;
 use crate::machine;
 use crate::plain;
 use crate::report::{Goal, Line, Report, note};
-use crate::shops::{Bed, Kind, Made, chunk_of, open_batch, opening};
+use crate::shops::{Bed, Made, chunk_of, open_batch, opening};
 use crate::wanted::sku;
 
 /// How often the memory of the importing process is looked at; the kernel keeps the peak.

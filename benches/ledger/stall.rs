@@ -13,7 +13,7 @@ use crate::check::{self, Numbers};
 use crate::drive::{Load, Placer, Sample, drive, medians};
 use crate::import::{items_file, start};
 use crate::report::{Goal, Line, Report};
-use crate::shops::{Bed, Kind};
+use crate::shops::Bed;
 use crate::wanted::Pattern;
 
 /// Callers that place orders meanwhile.

@@ -9,18 +9,22 @@ use crate::ledger::catalogue::{ItemFields, NewItem};
 
 statement!(
     RESOLVE_SKUS,
-    sqlite "select s.sku, s.item_id from json_each($1) as wanted
-            cross join item_sku as s on s.sku = wanted.value",
-    postgres "select sku, item_id from item_sku where sku = any($1::text[])"
+    sqlite "select i.id, i.sku, i.status, i.bundle, i.reorder_point, i.low, i.version, s.sku
+            from json_each($1) as wanted
+            cross join item_sku as s on s.sku = wanted.value
+            cross join item as i on i.id = s.item_id",
+    postgres "select i.id, i.sku, i.status, i.bundle, i.reorder_point, i.low, i.version, s.sku
+              from unnest($1::text[]) as wanted (sku)
+              join item_sku as s on s.sku = wanted.sku join item as i on i.id = s.item_id"
 );
 
 /// The items that names resolve to; unknown names are left out.
 pub(crate) async fn resolve(
     conn: &mut Conn<'_>,
     skus: Vec<String>,
-) -> Result<Vec<(Sku, ItemId)>, StoreError> {
+) -> Result<Vec<(Sku, Item)>, StoreError> {
     let rows = conn.all(&RESOLVE_SKUS, args![skus]).await?;
-    rows.iter().map(|row| Ok((row.parsed(0, Sku::new)?, ItemId::new(row.int(1)?)))).collect()
+    rows.iter().map(|row| Ok((row.parsed(7, Sku::new)?, item(row)?))).collect()
 }
 
 statement!(

@@ -101,16 +101,23 @@ statement!(
 );
 
 /// Appends entries with the numbers after the newest one. This takes the journal
-/// lock: it is the last thing a transaction does before its commit. The seq of
-/// the first entry.
+/// lock: it is the last thing a transaction does before its commit. `read` is
+/// the newest seq and its time as this transaction read them; only under
+/// SQLite's write lock are they so still. The seq of the first entry.
 pub(crate) async fn append(
     conn: &mut Conn<'_>,
     entries: &[Entry],
+    read: (i64, i64),
     now: i64,
 ) -> Result<i64, StoreError> {
-    lock_journal(conn).await?;
-    // In the statement after the lock: its snapshot sees all who committed before.
-    let (last, last_at) = newest(conn).await?;
+    let (last, last_at) = match conn {
+        Conn::Sqlite(_) => read,
+        Conn::Postgres(_) => {
+            lock_journal(conn).await?;
+            // In the statement after the lock: its snapshot sees all who committed before.
+            newest(conn).await?
+        }
+    };
     let at = now.max(last_at);
     conn.write(&APPEND, rows(entries, last, at)).await?;
     Ok(last + 1)

@@ -76,10 +76,6 @@ pub(crate) async fn items(
 pub(crate) const DUE_MAX: i64 = 200;
 
 statement!(
-    ANY_DUE,
-    "select id from orders where expires_at is not null and expires_at <= $1 limit 1"
-);
-statement!(
     DUE_ON_ITEMS,
     sqlite "select distinct o.id from orders as o
             join allocation as a on a.order_id = o.id
@@ -94,16 +90,12 @@ statement!(
               order by o.id limit $3"
 );
 
-/// Due orders with units on any of the items. The first look is one probe of a
-/// partial index that is nearly always empty.
+/// Due orders with units on any of the items.
 pub(crate) async fn due_on(
     conn: &mut Conn<'_>,
     now: i64,
     items: Vec<i64>,
 ) -> Result<Vec<OrderId>, StoreError> {
-    if conn.optional(&ANY_DUE, args![now]).await?.is_none() {
-        return Ok(Vec::new());
-    }
     let rows = conn.all(&DUE_ON_ITEMS, args![now, items, DUE_MAX]).await?;
     rows.iter().map(|row| row.int(0).map(OrderId::new)).collect()
 }
@@ -213,9 +205,16 @@ statement!(
     postgres "select nextval('orders_id_seq') from generate_series(1, $1::bigint)"
 );
 
-/// Ids for new orders.
-pub(crate) async fn next_ids(conn: &mut Conn<'_>, count: i64) -> Result<Vec<i64>, StoreError> {
-    super::next_ids(conn, &NEXT_ORDER_IDS, count).await
+/// Ids for new orders: from `first` on, where it is known under the write lock.
+pub(crate) async fn next_ids(
+    conn: &mut Conn<'_>,
+    first: Option<i64>,
+    count: i64,
+) -> Result<Vec<i64>, StoreError> {
+    match first {
+        Some(first) => Ok((first..first + count).collect()),
+        None => super::next_ids(conn, &NEXT_ORDER_IDS, count).await,
+    }
 }
 
 statement!(
@@ -435,7 +434,6 @@ fn fact(row: &Row) -> Result<((FactKind, FactId), Fact), StoreError> {
 pub(super) const STATEMENTS: &[&Statement] = &[
     &FIND_ORDERS,
     &ITEMS_OF_ORDERS,
-    &ANY_DUE,
     &DUE_ON_ITEMS,
     &DUE_ANYWHERE,
     &SHORT_AT,
