@@ -61,7 +61,11 @@ impl Bed {
     pub(crate) fn new(server: &str) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
         let server = server.to_owned();
-        Ok(Self { folder, server, made: AtomicU32::new(0) })
+        Ok(Self {
+            folder,
+            server,
+            made: AtomicU32::new(0),
+        })
     }
 
     /// The folder.
@@ -70,7 +74,9 @@ impl Bed {
     }
 
     async fn admin(&self) -> anyhow::Result<PgConnection> {
-        PgConnection::connect(&self.server).await.context("PostgreSQL does not answer")
+        PgConnection::connect(&self.server)
+            .await
+            .context("PostgreSQL does not answer")
     }
 
     /// A setting of the server.
@@ -84,7 +90,12 @@ impl Bed {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
         let name = format!("bench_{}_{number}", std::process::id());
         let place = match kind {
-            Kind::Sqlite => self.folder.path().join(format!("{name}.db")).display().to_string(),
+            Kind::Sqlite => self
+                .folder
+                .path()
+                .join(format!("{name}.db"))
+                .display()
+                .to_string(),
             Kind::Postgres => {
                 let create = AssertSqlSafe(format!("create database {name}"));
                 self.admin().await?.execute(create).await?;
@@ -108,7 +119,14 @@ impl Bed {
         let mut done = 0;
         for rows in rows.chunks(CHUNK_ROWS_MAX) {
             let chunk = chunk_of(batch, &mut done, rows.len())?;
-            shop.submit(Command::ItemRows { chunk, rows: rows.to_vec() }, None).await?;
+            shop.submit(
+                Command::ItemRows {
+                    chunk,
+                    rows: rows.to_vec(),
+                },
+                None,
+            )
+            .await?;
         }
         shop.submit(Command::BatchApplied(batch), None).await?;
         Ok((made, shop))
@@ -120,7 +138,9 @@ impl Bed {
             Place::Sqlite(path) => std::fs::remove_file(path)?,
             Place::Postgres(url) => {
                 let options = PgConnectOptions::from_str(url)?;
-                let name = options.get_database().context("a database without a name")?;
+                let name = options
+                    .get_database()
+                    .context("a database without a name")?;
                 let drop = AssertSqlSafe(format!("drop database {name} with (force)"));
                 self.admin().await?.execute(drop).await?;
             }
@@ -161,7 +181,11 @@ pub(crate) async fn open_batch(
 pub(crate) fn chunk_of(batch: BatchId, done: &mut i64, rows: usize) -> anyhow::Result<Chunk> {
     let done_before = *done;
     *done += i64::try_from(rows)?;
-    Ok(Chunk { batch, done_before, done_after: *done })
+    Ok(Chunk {
+        batch,
+        done_before,
+        done_after: *done,
+    })
 }
 
 /// How a shop is opened.
@@ -176,7 +200,10 @@ pub(crate) fn opening(arguments: &ShopArguments) -> Opening {
         key_file: KeyFile::new(arguments.key.clone()),
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
-        orders: OrderPolicy { split: true, hold_ms: 900_000 },
+        orders: OrderPolicy {
+            split: true,
+            hold_ms: 900_000,
+        },
         faults: None,
     }
 }
@@ -193,7 +220,9 @@ impl Plain {
     pub(crate) async fn open(made: &Made) -> anyhow::Result<Self> {
         Ok(match &made.opening.place {
             Place::Sqlite(path) => Self::Sqlite(sqlite_options(path).connect().await?),
-            Place::Postgres(url) => Self::Postgres(PgConnectOptions::from_str(url)?.connect().await?),
+            Place::Postgres(url) => {
+                Self::Postgres(PgConnectOptions::from_str(url)?.connect().await?)
+            }
         })
     }
 

@@ -44,17 +44,30 @@ pub(crate) async fn measure(
             let mut import = start(&made, FileKind::Items, &file)?;
             beside.push(drive(&placer, load, &next).await?);
             // It is not meant to end: what it has written so far stays.
-            ensure!(import.try_wait()?.is_none(), "the import ended before the orders: more --rows");
+            ensure!(
+                import.try_wait()?.is_none(),
+                "the import ended before the orders: more --rows"
+            );
             import.kill().await?;
         }
         drop(placer);
-        Arc::into_inner(shop).context("a caller still has the shop")?.close().await;
-        let accepted = alone.iter().chain(&beside).map(|sample| sample.accepted).sum();
+        Arc::into_inner(shop)
+            .context("a caller still has the shop")?
+            .close()
+            .await;
+        let accepted = alone
+            .iter()
+            .chain(&beside)
+            .map(|sample| sample.accepted)
+            .sum();
         check::orders(&made, accepted, Numbers::Dense).await?;
         bed.remove(&made).await?;
         let (alone, beside) = (medians(&alone), medians(&beside));
         let mut line = Line::of_rates(
-            format!("{}, {CALLERS} callers during an import, p99 against without", kind.name()),
+            format!(
+                "{}, {CALLERS} callers during an import, p99 against without",
+                kind.name()
+            ),
             &beside,
             &alone,
             Goal::None,

@@ -44,7 +44,8 @@ pub(crate) struct Wanted {
 impl Wanted {
     /// The order of a number.
     pub(crate) fn of(seed: u64, pattern: Pattern, number: u64) -> Self {
-        let random = SeededRandom::new(seed.wrapping_add(number.wrapping_mul(0x2545_f491_4f6c_dd1d)));
+        let random =
+            SeededRandom::new(seed.wrapping_add(number.wrapping_mul(0x2545_f491_4f6c_dd1d)));
         let mut items = Vec::with_capacity(LINES);
         if pattern == Pattern::Hot {
             items.push(0);
@@ -59,7 +60,14 @@ impl Wanted {
         let refused = random.next_u64().is_multiple_of(REFUSED_ONE_IN);
         let mut lines = [(0, 1); LINES];
         for (line, item) in lines.iter_mut().zip(items) {
-            *line = (item, if random.next_u64().is_multiple_of(4) { 2 } else { 1 });
+            *line = (
+                item,
+                if random.next_u64().is_multiple_of(4) {
+                    2
+                } else {
+                    1
+                },
+            );
         }
         if refused {
             lines[LINES - 1].1 = TOO_MANY;
