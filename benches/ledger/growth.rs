@@ -16,7 +16,7 @@ pub(crate) async fn measure(
         bed.folder().join("items.csv"),
         bed.folder().join("stock.csv"),
     );
-    items_file(&items, arguments.seed, rows)?;
+    items_file(&items, arguments.seed, 0..u64::try_from(rows)?)?;
     let mut seconds = Vec::new();
     for rows in [rows / 2, rows] {
         let (made, shop) = bed.empty(Kind::Sqlite).await?;

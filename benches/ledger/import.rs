@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 use std::io::{BufWriter, Write as _};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -18,7 +19,7 @@ use invshop::shop::{FIRST_LOCATION, Shop};
 use invshop::writer::{CHUNK_ROWS_MAX, Command};
 use tokio::process::Child;
 
-use crate::arguments::{Arguments, FileKind, ImportArguments};
+use crate::arguments::{Arguments, FileKind, ImportArguments, ShopArguments};
 use crate::check;
 use crate::drive::float;
 use crate::machine;
@@ -27,6 +28,8 @@ use crate::report::{Goal, Line, Report, note};
 use crate::shops::{Bed, Made, chunk_of, open_batch, opening};
 use crate::wanted::sku;
 
+/// The program.
+const COMMAND_LINE: &str = env!("CARGO_BIN_EXE_invshop");
 /// How often the memory of the importing process is looked at; the kernel keeps the peak.
 const LOOK: Duration = Duration::from_millis(20);
 /// Units of an item's opening stock, at most.
@@ -135,12 +138,12 @@ fn minor(money: &str) -> anyhow::Result<i64> {
     Ok(units.parse::<i64>()? * 100 + cents.parse::<i64>()?)
 }
 
-/// Writes an items file; units of all its rows.
-pub(crate) fn items_file(path: &Path, seed: u64, rows: usize) -> anyhow::Result<i64> {
+/// Writes a file of numbered items; units of all its rows.
+pub(crate) fn items_file(path: &Path, seed: u64, numbers: Range<u64>) -> anyhow::Result<i64> {
     let mut file = BufWriter::new(std::fs::File::create(path)?);
     writeln!(file, "sku,title,location,on_hand,cost,price,currency")?;
     let mut units = 0;
-    for number in 0..u64::try_from(rows)? {
+    for number in numbers {
         let FileRow {
             sku,
             title,
@@ -202,25 +205,48 @@ pub(crate) async fn in_process(made: &Made, kind: FileKind, file: &Path) -> anyh
     })
 }
 
-/// Starts a process that imports a file.
+/// Starts a process that imports a file: the command line where it knows the
+/// verb, else this program.
 pub(crate) fn start(made: &Made, kind: FileKind, file: &Path) -> anyhow::Result<Child> {
-    let child = tokio::process::Command::new(std::env::current_exe()?)
-        .args([
-            "import",
-            "--place",
-            &made.arguments.place,
-            "--kind",
-            kind.name(),
-        ])
-        .arg("--key")
-        .arg(&made.arguments.key)
-        .arg("--file")
-        .arg(file)
+    let ShopArguments { place, key } = &made.arguments;
+    let mut command = if knows_import()? {
+        let mut command = tokio::process::Command::new(COMMAND_LINE);
+        let url = match &made.opening.place {
+            invshop::store::Place::Sqlite(_) => format!("sqlite:{place}"),
+            invshop::store::Place::Postgres(_) => place.clone(),
+        };
+        command
+            .env("INVSHOP__DATABASE__URL", url)
+            .env("INVSHOP__DATABASE__KEY", format!("file:{}", key.display()))
+            .args(["import", kind.name()])
+            .arg(file)
+            .arg("--yes");
+        command
+    } else {
+        let mut command = tokio::process::Command::new(std::env::current_exe()?);
+        command
+            .args(["import", "--place", place, "--kind", kind.name()])
+            .arg("--key")
+            .arg(key)
+            .arg("--file")
+            .arg(file);
+        command
+    };
+    let child = command
+        .current_dir(file.parent().context("a file without a folder")?)
+        .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::inherit())
         .kill_on_drop(true)
         .spawn()?;
     Ok(child)
+}
+
+fn knows_import() -> anyhow::Result<bool> {
+    let help = std::process::Command::new(COMMAND_LINE)
+        .args(["import", "items", "--help"])
+        .output()?;
+    Ok(help.status.success() && !help.stdout.is_empty())
 }
 
 /// Measures both databases.
@@ -230,7 +256,7 @@ pub(crate) async fn measure(
     report: &mut Report,
 ) -> anyhow::Result<()> {
     let file: PathBuf = bed.folder().join("items.csv");
-    let units = items_file(&file, arguments.seed, arguments.rows)?;
+    let units = items_file(&file, arguments.seed, 0..u64::try_from(arguments.rows)?)?;
     for &kind in &arguments.database {
         let (made, shop) = bed.empty(kind).await?;
         shop.close().await;

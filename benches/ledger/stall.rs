@@ -5,15 +5,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use tokio::process::Child;
 
 use crate::arguments::{Arguments, FileKind};
 use crate::check::{self, Numbers};
 use crate::drive::{Load, Placer, Sample, drive, medians};
 use crate::import::{items_file, start};
 use crate::report::{Goal, Line, Report};
-use crate::shops::Bed;
+use crate::shops::{Bed, Made, Plain};
 use crate::wanted::Pattern;
 
 /// Callers that place orders meanwhile.
@@ -26,7 +28,7 @@ pub(crate) async fn measure(
     report: &mut Report,
 ) -> anyhow::Result<()> {
     let file = bed.folder().join("items.csv");
-    items_file(&file, arguments.seed, arguments.rows)?;
+    let rows = u64::try_from(arguments.rows)?;
     for &kind in &arguments.database {
         let (made, shop) = bed.stocked(kind).await?;
         let shop = Arc::new(shop);
@@ -39,9 +41,16 @@ pub(crate) async fn measure(
             seed: arguments.seed,
         };
         let (mut alone, mut beside): (Vec<Sample>, Vec<Sample>) = (Vec::new(), Vec::new());
-        for _ in 0..arguments.repetitions {
+        for repetition in 1..=u64::try_from(arguments.repetitions)? {
+            // New items every time: known ones would be looked at, not written.
+            items_file(
+                &file,
+                arguments.seed,
+                repetition * rows..(repetition + 1) * rows,
+            )?;
             alone.push(drive(&placer, load, &next).await?);
             let mut import = start(&made, FileKind::Items, &file)?;
+            wait_until_it_writes(&made, &mut import).await?;
             beside.push(drive(&placer, load, &next).await?);
             // It is not meant to end: what it has written so far stays.
             ensure!(
@@ -77,4 +86,17 @@ pub(crate) async fn measure(
     }
     std::fs::remove_file(file)?;
     Ok(())
+}
+
+/// The importing process first looks at its whole file.
+async fn wait_until_it_writes(made: &Made, import: &mut Child) -> anyhow::Result<()> {
+    const ITEMS: &str = "select count(*) from item";
+    const LOOK: Duration = Duration::from_millis(20);
+    let mut plain = Plain::open(made).await?;
+    let before = plain.number(ITEMS).await?;
+    while plain.number(ITEMS).await? == before {
+        ensure!(import.try_wait()?.is_none(), "the import wrote nothing");
+        tokio::time::sleep(LOOK).await;
+    }
+    plain.close().await
 }
