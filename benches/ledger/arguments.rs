@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::shops::Kind;
 use crate::wanted::Pattern;
 
 /// Measures the ledger against plain SQL on SQLite and PostgreSQL.
@@ -27,6 +28,9 @@ pub(crate) struct Arguments {
     /// Only these parts.
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Part>,
+    /// Only these databases.
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["sqlite", "postgres"])]
+    pub(crate) database: Vec<Kind>,
     /// Only these numbers of callers.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 8, 64, 256])]
     pub(crate) callers: Vec<usize>,

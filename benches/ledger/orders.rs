@@ -57,7 +57,7 @@ pub(crate) async fn measure(
     bed: &Bed,
     report: &mut Report,
 ) -> anyhow::Result<()> {
-    for kind in Kind::BOTH {
+    for &kind in &arguments.database {
         let (made, shop) = bed.stocked(kind).await?;
         let mut writer = runner(Placer::Writer(Arc::new(shop)), made);
         let (made, shop) = bed.stocked(kind).await?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::Context as _;
+use clap::ValueEnum;
 use invshop::clock::SystemClock;
 use invshop::domain::{BatchId, LocationCode, Quantity, Sku};
 use invshop::ledger::OrderPolicy;
@@ -22,15 +23,15 @@ use crate::arguments::ShopArguments;
 use crate::wanted::{self, ITEMS, ON_HAND};
 
 /// Which database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
+    /// A file.
     Sqlite,
+    /// The server.
     Postgres,
 }
 
 impl Kind {
-    pub(crate) const BOTH: [Self; 2] = [Self::Sqlite, Self::Postgres];
-
     /// As the table says it.
     pub(crate) const fn name(self) -> &'static str {
         match self {

@@ -179,6 +179,8 @@ pub struct Working {
     /// The moment of decision, UTC milliseconds: the clock, but never before the
     /// newest entry of the journal.
     pub now: i64,
+    /// The newest entry of the journal as it was read: its seq and its time.
+    pub newest: (i64, i64),
     /// What decisions are made under.
     pub policy: Policy,
     /// All locations by priority, then code.
@@ -231,6 +233,7 @@ impl Working {
     pub fn new(now: i64, policy: Policy, locations: Vec<Location>) -> Self {
         Self {
             now,
+            newest: (0, 0),
             policy,
             locations,
             skus: HashMap::new(),

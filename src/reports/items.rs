@@ -220,7 +220,7 @@ fn pattern(text: &str) -> String {
 /// The item a SKU belongs or belonged to.
 pub(super) async fn find(conn: &mut Conn<'_>, sku: &Sku) -> Result<Option<ItemId>, StoreError> {
     let found = store::catalogue::resolve(conn, vec![sku.to_string()]).await?;
-    Ok(found.first().map(|(_, id)| *id))
+    Ok(found.first().map(|(_, item)| item.id))
 }
 
 /// A location by its code.

@@ -9,18 +9,22 @@ use crate::ledger::catalogue::{ItemFields, NewItem};
 
 statement!(
     RESOLVE_SKUS,
-    sqlite "select s.sku, s.item_id from json_each($1) as wanted
-            cross join item_sku as s on s.sku = wanted.value",
-    postgres "select sku, item_id from item_sku where sku = any($1::text[])"
+    sqlite "select i.id, i.sku, i.status, i.bundle, i.reorder_point, i.low, i.version, s.sku
+            from json_each($1) as wanted
+            cross join item_sku as s on s.sku = wanted.value
+            cross join item as i on i.id = s.item_id",
+    postgres "select i.id, i.sku, i.status, i.bundle, i.reorder_point, i.low, i.version, s.sku
+              from unnest($1::text[]) as wanted (sku)
+              join item_sku as s on s.sku = wanted.sku join item as i on i.id = s.item_id"
 );
 
 /// The items that names resolve to; unknown names are left out.
 pub(crate) async fn resolve(
     conn: &mut Conn<'_>,
     skus: Vec<String>,
-) -> Result<Vec<(Sku, ItemId)>, StoreError> {
+) -> Result<Vec<(Sku, Item)>, StoreError> {
     let rows = conn.all(&RESOLVE_SKUS, args![skus]).await?;
-    rows.iter().map(|row| Ok((row.parsed(0, Sku::new)?, ItemId::new(row.int(1)?)))).collect()
+    rows.iter().map(|row| Ok((row.parsed(7, Sku::new)?, item(row)?))).collect()
 }
 
 statement!(
@@ -122,31 +126,32 @@ statement!(
                               reorder_point, attributes, version, created_at, updated_at)
             select value->>0, value->>1, value->>2, 'active', value->>3, value->>4, value->>5,
                    value->>6, value->>7, value->>8, value->>9, 1, value->>10, value->>10
-            from json_each($1)",
+            from (select value from jsonb_each($1) limit -1) where true",
     postgres "insert into item (id, sku, title, status, bundle, barcode, price, cost, currency,
                                 reorder_point, attributes, version, created_at, updated_at)
               select id, sku, title, 'active', bundle, barcode, price, cost, currency,
                      reorder_point, attributes, 1, at, at
-              from unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::text[],
-                          $6::bigint[], $7::bigint[], $8::text[], $9::bigint[], $10::text[],
-                          $11::bigint[])
-                as d (id, sku, title, bundle, barcode, price, cost, currency, reorder_point,
-                      attributes, at)"
+              from (select unnest($1::bigint[]) as id, unnest($2::text[]) as sku,
+                unnest($3::text[]) as title, unnest($4::bigint[]) as bundle,
+                unnest($5::text[]) as barcode, unnest($6::bigint[]) as price,
+                unnest($7::bigint[]) as cost, unnest($8::text[]) as currency,
+                unnest($9::bigint[]) as reorder_point, unnest($10::text[]) as attributes,
+                unnest($11::bigint[]) as at) as d"
 );
 
 statement!(
     INSERT_SKUS,
-    sqlite "insert into item_sku (sku, item_id) select value->>0, value->>1 from json_each($1)",
+    sqlite "insert into item_sku (sku, item_id) select value->>0, value->>1 from (select value from jsonb_each($1) limit -1) where true",
     postgres "insert into item_sku (sku, item_id)
-              select * from unnest($1::text[], $2::bigint[])"
+              select unnest($1::text[]), unnest($2::bigint[])"
 );
 
 statement!(
     INSERT_PARTS,
     sqlite "insert into bundle_part (bundle_id, part_id, per_unit)
-            select value->>0, value->>1, value->>2 from json_each($1)",
+            select value->>0, value->>1, value->>2 from (select value from jsonb_each($1) limit -1) where true",
     postgres "insert into bundle_part (bundle_id, part_id, per_unit)
-              select * from unnest($1::bigint[], $2::bigint[], $3::bigint[])"
+              select unnest($1::bigint[]), unnest($2::bigint[]), unnest($3::bigint[])"
 );
 
 /// Adds items with their names and recipes.

@@ -152,7 +152,7 @@ impl Db {
                 guard.begin().await?;
                 Inner::Sqlite(guard)
             }
-            Self::Postgres(postgres) => Inner::Postgres(postgres.pool().begin().await?),
+            Self::Postgres(postgres) => Inner::Postgres(postgres.writers().begin().await?),
         };
         Ok(WriteTx { inner: Some(inner) })
     }
@@ -182,7 +182,7 @@ impl Db {
     pub async fn close(&self) {
         match self {
             Self::Sqlite(sqlite) => sqlite.close().await,
-            Self::Postgres(postgres) => postgres.pool().close().await,
+            Self::Postgres(postgres) => postgres.close().await,
         }
     }
 }

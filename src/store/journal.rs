@@ -18,7 +18,7 @@ pub(crate) async fn newest(conn: &mut Conn<'_>) -> Result<(i64, i64), StoreError
 statement!(
     KEYS,
     sqlite "select j.account_id, j.idem_key, j.seq, j.content_hash, j.order_id, j.batch_id
-            from json_each($1) as wanted
+            from jsonb_each($1) as wanted
             cross join journal as j
               on j.account_id = wanted.value->>0 and j.idem_key = wanted.value->>1",
     postgres "select j.account_id, j.idem_key, j.seq, j.content_hash, j.order_id, j.batch_id
@@ -116,31 +116,41 @@ statement!(
                    value->>7, value->>8, value->>9, value->>10, value->>11, value->>12, value->>13,
                    value->>14, value->>15, value->>16, value->>17, value->>18, value->>19,
                    value->>20, value->>21, unhex(value->>22), value->>23, value->>24
-            from json_each($1)",
+            from (select value from jsonb_each($1) limit -1) where true",
     postgres "insert into journal
                 (seq, at, kind, item_id, location_id, level_version, d_on_hand, d_reserved,
                  d_shortfall, d_safety, on_hand, reserved, shortfall, safety, effective_at,
                  quantity, order_id, line, part, batch_id, account_id, idem_key, content_hash,
                  reverses, data)
-              select * from unnest(
-                $1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[],
-                $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[],
-                $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[],
-                $17::bigint[], $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[],
-                $22::text[], $23::bytea[], $24::bigint[], $25::text[])"
+              select unnest($1::bigint[]), unnest($2::bigint[]), unnest($3::text[]),
+                unnest($4::bigint[]), unnest($5::bigint[]), unnest($6::bigint[]),
+                unnest($7::bigint[]), unnest($8::bigint[]), unnest($9::bigint[]),
+                unnest($10::bigint[]), unnest($11::bigint[]), unnest($12::bigint[]),
+                unnest($13::bigint[]), unnest($14::bigint[]), unnest($15::bigint[]),
+                unnest($16::bigint[]), unnest($17::bigint[]), unnest($18::bigint[]),
+                unnest($19::bigint[]), unnest($20::bigint[]), unnest($21::bigint[]),
+                unnest($22::text[]), unnest($23::bytea[]), unnest($24::bigint[]),
+                unnest($25::text[])"
 );
 
 /// Appends entries with the numbers after the newest one. This takes the journal
-/// lock: it is the last thing a transaction does before its commit. The seq of
-/// the first entry.
+/// lock: it is the last thing a transaction does before its commit. `read` is
+/// the newest seq and its time as this transaction read them; only under
+/// SQLite's write lock are they so still. The seq of the first entry.
 pub(crate) async fn append(
     conn: &mut Conn<'_>,
     entries: &[Entry],
+    read: (i64, i64),
     now: i64,
 ) -> Result<i64, StoreError> {
-    lock_journal(conn).await?;
-    // In the statement after the lock: its snapshot sees all who committed before.
-    let (last, last_at) = newest(conn).await?;
+    let (last, last_at) = match conn {
+        Conn::Sqlite(_) => read,
+        Conn::Postgres(_) => {
+            lock_journal(conn).await?;
+            // In the statement after the lock: its snapshot sees all who committed before.
+            newest(conn).await?
+        }
+    };
     let at = now.max(last_at);
     conn.write(&APPEND, rows(entries, last, at)).await?;
     Ok(last + 1)

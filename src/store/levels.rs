@@ -12,9 +12,11 @@ statement!(
     sqlite "select l.item_id, l.location_id, l.on_hand, l.reserved, l.shortfall, l.safety,
                    l.version, l.counted_at
             from json_each($1) as wanted cross join level as l on l.item_id = wanted.value",
-    postgres "select item_id, location_id, on_hand, reserved, shortfall, safety, version, counted_at
-              from level where item_id = any($1::bigint[])
-              order by item_id, location_id for update"
+    postgres "select l.item_id, l.location_id, l.on_hand, l.reserved, l.shortfall, l.safety,
+                     l.version, l.counted_at
+              from unnest($1::bigint[]) as wanted (item_id)
+              join level as l on l.item_id = wanted.item_id
+              order by l.item_id, l.location_id for update of l"
 );
 
 /// All levels of items, locked until the transaction ends.
@@ -42,24 +44,26 @@ pub(crate) async fn lock(
 // Deltas guarded by the version that was read: never an absolute value.
 statement!(
     UPDATE_LEVELS,
-    sqlite "update level set
+    sqlite "with given as materialized (select value from jsonb_each($1))
+            update level set
               on_hand = level.on_hand + d.on_hand, reserved = level.reserved + d.reserved,
               shortfall = level.shortfall + d.shortfall, safety = level.safety + d.safety,
               version = d.version, counted_at = d.counted_at
             from (select value->>0 as item_id, value->>1 as location_id, value->>2 as on_hand,
                          value->>3 as reserved, value->>4 as shortfall, value->>5 as safety,
                          value->>6 as read_version, value->>7 as version, value->>8 as counted_at
-                  from json_each($1)) as d
+                  from given) as d
             where level.item_id = d.item_id and level.location_id = d.location_id
               and level.version = d.read_version",
     postgres "update level set
                 on_hand = level.on_hand + d.on_hand, reserved = level.reserved + d.reserved,
                 shortfall = level.shortfall + d.shortfall, safety = level.safety + d.safety,
                 version = d.version, counted_at = d.counted_at
-              from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],
-                          $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[])
-                as d (item_id, location_id, on_hand, reserved, shortfall, safety,
-                      read_version, version, counted_at)
+              from (select unnest($1::bigint[]) as item_id, unnest($2::bigint[]) as location_id,
+                unnest($3::bigint[]) as on_hand, unnest($4::bigint[]) as reserved,
+                unnest($5::bigint[]) as shortfall, unnest($6::bigint[]) as safety,
+                unnest($7::bigint[]) as read_version, unnest($8::bigint[]) as version,
+                unnest($9::bigint[]) as counted_at) as d
               where level.item_id = d.item_id and level.location_id = d.location_id
                 and level.version = d.read_version"
 );
@@ -70,14 +74,15 @@ statement!(
                                version, counted_at)
             select value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>7,
                    value->>8
-            from json_each($1)",
+            from (select value from jsonb_each($1) limit -1) where true",
     postgres "insert into level (item_id, location_id, on_hand, reserved, shortfall, safety,
                                  version, counted_at)
               select item_id, location_id, on_hand, reserved, shortfall, safety, version, counted_at
-              from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],
-                          $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[])
-                as d (item_id, location_id, on_hand, reserved, shortfall, safety,
-                      read_version, version, counted_at)"
+              from (select unnest($1::bigint[]) as item_id, unnest($2::bigint[]) as location_id,
+                unnest($3::bigint[]) as on_hand, unnest($4::bigint[]) as reserved,
+                unnest($5::bigint[]) as shortfall, unnest($6::bigint[]) as safety,
+                unnest($7::bigint[]) as read_version, unnest($8::bigint[]) as version,
+                unnest($9::bigint[]) as counted_at) as d"
 );
 
 /// Writes levels that changed, and those of items of this batch. A level whose
@@ -110,11 +115,12 @@ pub(crate) async fn write(
 statement!(
     INSERT_ZERO_LEVELS,
     sqlite "insert into level (item_id, location_id, on_hand, reserved, shortfall, safety, version)
-            select value->>0, value->>1, 0, 0, 0, 0, 0 from json_each($1) where true
+            select value->>0, value->>1, 0, 0, 0, 0, 0 from (select value from jsonb_each($1) limit -1) where true
             on conflict (item_id, location_id) do nothing",
     postgres "insert into level (item_id, location_id, on_hand, reserved, shortfall, safety, version)
               select item_id, location_id, 0, 0, 0, 0, 0
-              from unnest($1::bigint[], $2::bigint[]) as d (item_id, location_id)
+              from (select unnest($1::bigint[]) as item_id,
+                unnest($2::bigint[]) as location_id) as d
               on conflict (item_id, location_id) do nothing"
 );
 

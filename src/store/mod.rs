@@ -33,7 +33,7 @@ mod turn;
 pub use db::{Db, Place, Reader, WriteTx};
 pub use error::StoreError;
 use ids::next_ids;
-pub(crate) use ids::next_other_ids;
+pub(crate) use ids::{Moment, moment, next_other_ids};
 pub use migrate::{SCHEMA_VERSION, SchemaState};
 pub use postgres::PostgresDb;
 pub(crate) use postgres::lock_journal;

@@ -15,20 +15,24 @@ statement!(
                    value->>7, value->>8, value->>9, value->>10, value->>11, value->>12,
                    unhex(value->>13), value->>14, value->>15, value->>16, value->>17, value->>18,
                    value->>19, value->>20, value->>21
-            from json_each($1)",
+            from (select value from jsonb_each($1) limit -1) where true",
     postgres "insert into orders
                 (id, source, external_id, decision, payment, accepted, location_id, expires_at,
                  cancel_reason, placed_at, updated_at, currency, total, content_hash,
                  source_version, version, ordered, held, shipped, shortfall, cancelled, returned)
-              select * from unnest(
-                $1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[],
-                $7::bigint[], $8::bigint[], $9::text[], $10::bigint[], $11::bigint[], $12::text[],
-                $13::bigint[], $14::bytea[], $15::bigint[], $16::bigint[], $17::bigint[],
-                $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[])"
+              select unnest($1::bigint[]), unnest($2::text[]), unnest($3::text[]),
+                unnest($4::text[]), unnest($5::text[]), unnest($6::bigint[]),
+                unnest($7::bigint[]), unnest($8::bigint[]), unnest($9::text[]),
+                unnest($10::bigint[]), unnest($11::bigint[]), unnest($12::text[]),
+                unnest($13::bigint[]), unnest($14::bytea[]), unnest($15::bigint[]),
+                unnest($16::bigint[]), unnest($17::bigint[]), unnest($18::bigint[]),
+                unnest($19::bigint[]), unnest($20::bigint[]), unnest($21::bigint[]),
+                unnest($22::bigint[])"
 );
 statement!(
     UPDATE_ORDERS,
-    sqlite "update orders set
+    sqlite "with given as materialized (select value from jsonb_each($1))
+            update orders set
               decision = d.decision, payment = d.payment, accepted = d.accepted,
               expires_at = d.expires_at, cancel_reason = d.cancel_reason,
               updated_at = d.updated_at, total = d.total, content_hash = d.content_hash,
@@ -42,7 +46,7 @@ statement!(
                          value->>14 as source_version, value->>15 as version,
                          value->>16 as ordered, value->>17 as held, value->>18 as shipped,
                          value->>19 as shortfall, value->>20 as cancelled, value->>21 as returned
-                  from json_each($1)) as d
+                  from given) as d
             where orders.id = d.id and orders.version = d.version - 1",
     postgres "update orders set
                 decision = d.decision, payment = d.payment, accepted = d.accepted,
@@ -51,15 +55,17 @@ statement!(
                 source_version = d.source_version, version = d.version, ordered = d.ordered,
                 held = d.held, shipped = d.shipped, shortfall = d.shortfall,
                 cancelled = d.cancelled, returned = d.returned
-              from unnest(
-                $1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[],
-                $7::bigint[], $8::bigint[], $9::text[], $10::bigint[], $11::bigint[], $12::text[],
-                $13::bigint[], $14::bytea[], $15::bigint[], $16::bigint[], $17::bigint[],
-                $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[])
-                as d (id, source, external_id, decision, payment, accepted, location_id,
-                      expires_at, cancel_reason, placed_at, updated_at, currency, total,
-                      content_hash, source_version, version, ordered, held, shipped, shortfall,
-                      cancelled, returned)
+              from (select unnest($1::bigint[]) as id, unnest($2::text[]) as source,
+                unnest($3::text[]) as external_id, unnest($4::text[]) as decision,
+                unnest($5::text[]) as payment, unnest($6::bigint[]) as accepted,
+                unnest($7::bigint[]) as location_id, unnest($8::bigint[]) as expires_at,
+                unnest($9::text[]) as cancel_reason, unnest($10::bigint[]) as placed_at,
+                unnest($11::bigint[]) as updated_at, unnest($12::text[]) as currency,
+                unnest($13::bigint[]) as total, unnest($14::bytea[]) as content_hash,
+                unnest($15::bigint[]) as source_version, unnest($16::bigint[]) as version,
+                unnest($17::bigint[]) as ordered, unnest($18::bigint[]) as held,
+                unnest($19::bigint[]) as shipped, unnest($20::bigint[]) as shortfall,
+                unnest($21::bigint[]) as cancelled, unnest($22::bigint[]) as returned) as d
               where orders.id = d.id and orders.version = d.version - 1"
 );
 
@@ -106,7 +112,7 @@ statement!(
                shipped, shortfall, cancelled, returned, expired)
             select value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6,
                    value->>7, value->>8, value->>9, value->>10, value->>11, value->>12, value->>13
-            from json_each($1) where true
+            from (select value from jsonb_each($1) limit -1) where true
             on conflict (order_id, line) do update set
               item_id = excluded.item_id, bundle = excluded.bundle, ordered = excluded.ordered,
               held = excluded.held, shipped = excluded.shipped, shortfall = excluded.shortfall,
@@ -115,10 +121,11 @@ statement!(
     postgres "insert into order_line
                 (order_id, line, item_id, sku, bundle, unit_price, fulfilled_by, ordered, held,
                  shipped, shortfall, cancelled, returned, expired)
-              select * from unnest(
-                $1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[],
-                $7::text[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[],
-                $12::bigint[], $13::bigint[], $14::bigint[])
+              select unnest($1::bigint[]), unnest($2::bigint[]), unnest($3::bigint[]),
+                unnest($4::text[]), unnest($5::bigint[]), unnest($6::bigint[]),
+                unnest($7::text[]), unnest($8::bigint[]), unnest($9::bigint[]),
+                unnest($10::bigint[]), unnest($11::bigint[]), unnest($12::bigint[]),
+                unnest($13::bigint[]), unnest($14::bigint[])
               on conflict (order_id, line) do update set
                 item_id = excluded.item_id, bundle = excluded.bundle, ordered = excluded.ordered,
                 held = excluded.held, shipped = excluded.shipped, shortfall = excluded.shortfall,
@@ -132,7 +139,7 @@ statement!(
                cancelled, returned, expired)
             select value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6,
                    value->>7, value->>8, value->>9, value->>10, value->>11
-            from json_each($1) where true
+            from (select value from jsonb_each($1) limit -1) where true
             on conflict (order_id, line, part) do update set
               ordered = excluded.ordered, held = excluded.held, shipped = excluded.shipped,
               shortfall = excluded.shortfall, cancelled = excluded.cancelled,
@@ -140,10 +147,10 @@ statement!(
     postgres "insert into order_part
                 (order_id, line, part, item_id, per_unit, ordered, held, shipped, shortfall,
                  cancelled, returned, expired)
-              select * from unnest(
-                $1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
-                $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[],
-                $12::bigint[])
+              select unnest($1::bigint[]), unnest($2::bigint[]), unnest($3::bigint[]),
+                unnest($4::bigint[]), unnest($5::bigint[]), unnest($6::bigint[]),
+                unnest($7::bigint[]), unnest($8::bigint[]), unnest($9::bigint[]),
+                unnest($10::bigint[]), unnest($11::bigint[]), unnest($12::bigint[])
               on conflict (order_id, line, part) do update set
                 ordered = excluded.ordered, held = excluded.held, shipped = excluded.shipped,
                 shortfall = excluded.shortfall, cancelled = excluded.cancelled,
@@ -155,14 +162,14 @@ statement!(
               (order_id, line, part, location_id, item_id, held, shipped, shortfall)
             select value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6,
                    value->>7
-            from json_each($1) where true
+            from (select value from jsonb_each($1) limit -1) where true
             on conflict (order_id, line, part, location_id) do update set
               held = excluded.held, shipped = excluded.shipped, shortfall = excluded.shortfall",
     postgres "insert into allocation
                 (order_id, line, part, location_id, item_id, held, shipped, shortfall)
-              select * from unnest(
-                $1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
-                $7::bigint[], $8::bigint[])
+              select unnest($1::bigint[]), unnest($2::bigint[]), unnest($3::bigint[]),
+                unnest($4::bigint[]), unnest($5::bigint[]), unnest($6::bigint[]),
+                unnest($7::bigint[]), unnest($8::bigint[])
               on conflict (order_id, line, part, location_id) do update set
                 held = excluded.held, shipped = excluded.shipped, shortfall = excluded.shortfall"
 );
@@ -170,10 +177,10 @@ statement!(
     INSERT_FACTS,
     sqlite "insert into order_fact (order_id, kind, fact_id, content_hash, data, recorded_at)
             select value->>0, value->>1, value->>2, unhex(value->>3), value->>4, value->>5
-            from json_each($1)",
+            from (select value from jsonb_each($1) limit -1) where true",
     postgres "insert into order_fact (order_id, kind, fact_id, content_hash, data, recorded_at)
-              select * from unnest($1::bigint[], $2::text[], $3::text[], $4::bytea[], $5::text[],
-                                   $6::bigint[])"
+              select unnest($1::bigint[]), unnest($2::text[]), unnest($3::text[]),
+                unnest($4::bytea[]), unnest($5::text[]), unnest($6::bigint[])"
 );
 statement!(
     INSERT_PERSONAL,

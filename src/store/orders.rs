@@ -12,7 +12,7 @@ use crate::domain::{
 
 statement!(
     FIND_ORDERS,
-    sqlite "select o.source, o.external_id, o.id from json_each($1) as wanted
+    sqlite "select o.source, o.external_id, o.id from jsonb_each($1) as wanted
             cross join orders as o
               on o.source = wanted.value->>0 and o.external_id = wanted.value->>1",
     postgres "select o.source, o.external_id, o.id
@@ -75,10 +75,6 @@ pub(crate) async fn items(
 /// Orders expired in one batch; the sweeper does the rest.
 pub(crate) const DUE_MAX: i64 = 200;
 
-statement!(
-    ANY_DUE,
-    "select id from orders where expires_at is not null and expires_at <= $1 limit 1"
-);
 // From the due orders to their items, not the other way: an item in demand has
 // far more holds than there are due orders.
 statement!(
@@ -97,16 +93,12 @@ statement!(
               order by o.expires_at, o.id limit $3"
 );
 
-/// Due orders with units on any of the items. The first look is one probe of a
-/// partial index that is nearly always empty.
+/// Due orders with units on any of the items.
 pub(crate) async fn due_on(
     conn: &mut Conn<'_>,
     now: i64,
     items: Vec<i64>,
 ) -> Result<Vec<OrderId>, StoreError> {
-    if conn.optional(&ANY_DUE, args![now]).await?.is_none() {
-        return Ok(Vec::new());
-    }
     let rows = conn.all(&DUE_ON_ITEMS, args![now, items, DUE_MAX]).await?;
     rows.iter().map(|row| row.int(0).map(OrderId::new)).collect()
 }
@@ -216,9 +208,16 @@ statement!(
     postgres "select nextval('orders_id_seq') from generate_series(1, $1::bigint)"
 );
 
-/// Ids for new orders.
-pub(crate) async fn next_ids(conn: &mut Conn<'_>, count: i64) -> Result<Vec<i64>, StoreError> {
-    super::next_ids(conn, &NEXT_ORDER_IDS, count).await
+/// Ids for new orders: from `first` on, where it is known under the write lock.
+pub(crate) async fn next_ids(
+    conn: &mut Conn<'_>,
+    first: Option<i64>,
+    count: i64,
+) -> Result<Vec<i64>, StoreError> {
+    match first {
+        Some(first) => Ok((first..first + count).collect()),
+        None => super::next_ids(conn, &NEXT_ORDER_IDS, count).await,
+    }
 }
 
 statement!(
@@ -433,7 +432,6 @@ fn fact(row: &Row) -> Result<((FactKind, FactId), Fact), StoreError> {
 pub(super) const STATEMENTS: &[&Statement] = &[
     &FIND_ORDERS,
     &ITEMS_OF_ORDERS,
-    &ANY_DUE,
     &DUE_ON_ITEMS,
     &DUE_ANYWHERE,
     &SHORT_AT,

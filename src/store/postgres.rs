@@ -9,12 +9,25 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use super::statement::{args, statement};
 use super::{Conn, Statement, StoreError};
 
-/// Connections a process keeps; the writer needs one, the rest read.
-const CONNECTIONS_MAX: u32 = 16;
+/// Connections of a process that read.
+const READERS_MAX: u32 = 12;
+/// Connections of a process that write; the writer needs one.
+const WRITERS_MAX: u32 = 4;
 /// How long a caller waits for a connection before the database counts as down.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The oldest server whose behaviour is tested (major version × 10 000).
 const SERVER_VERSION_MIN: i64 = 130_000;
+
+/// A writing transaction touches a few hundred rows of tables of any size, each
+/// by its key. A plan made while a table was small would scan it for ever after:
+/// plans are kept as long as their connection. Compiling them would take longer
+/// than running them.
+const BY_KEY: [(&str, &str); 4] = [
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("jit", "off"),
+];
 
 statement!(
     SETTINGS,
@@ -37,6 +50,7 @@ pub(super) const STATEMENTS: &[&Statement] = &[&SETTINGS, &LOCK_JOURNAL];
 #[derive(Clone, Debug)]
 pub struct PostgresDb {
     pool: PgPool,
+    writers: PgPool,
     place: String,
 }
 
@@ -59,13 +73,17 @@ impl PostgresDb {
             options.get_port(),
             options.get_database().unwrap_or_default()
         );
-        let pool = PgPoolOptions::new()
-            .max_connections(CONNECTIONS_MAX)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
+        let pool = PgPoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT);
+        let writers = pool
+            .clone()
+            .max_connections(WRITERS_MAX)
+            .connect_lazy_with(options.clone().options(BY_KEY));
+        let pool = pool
+            .max_connections(READERS_MAX)
             .connect_with(options)
             .await
             .map_err(|error| StoreError::from(error).at(place.clone()))?;
-        Ok(Self { pool, place })
+        Ok(Self { pool, writers, place })
     }
 
     /// Host, port and database, without credentials.
@@ -75,6 +93,17 @@ impl PostgresDb {
 
     pub(crate) const fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    /// Connections for transactions that write: whatever they do goes by key.
+    pub(crate) const fn writers(&self) -> &PgPool {
+        &self.writers
+    }
+
+    /// Closes all connections.
+    pub(crate) async fn close(&self) {
+        self.writers.close().await;
+        self.pool.close().await;
     }
 
     /// An acknowledged order must survive a crash of the server.

@@ -191,7 +191,7 @@ async fn write(
     let first = if working.entries.is_empty() {
         0
     } else {
-        store::journal::append(conn, &working.entries, now).await?
+        store::journal::append(conn, &working.entries, working.newest, now).await?
     };
     tools.step(Step::JournalWritten)?;
     Ok(first)

@@ -9,11 +9,11 @@ use std::collections::{BTreeSet, HashMap};
 use super::Job;
 use super::command::Command;
 use crate::domain::{
-    AccountId, BundlePart, ItemId, Key, LevelKey, LocationId, OrderId, OrderRef, Sku,
+    AccountId, BundlePart, Item, ItemId, Key, LevelKey, LocationId, OrderId, OrderRef, Sku,
 };
 use crate::ledger::stock::{Change, StockCommand};
 use crate::ledger::{LevelSlot, Need, OrderSlot, Policy, ShortWindow, Working};
-use crate::store::{self, Conn, StoreError};
+use crate::store::{self, Conn, Moment, StoreError};
 
 /// Orders one sweep expires.
 const SWEEP_MAX: i64 = 200;
@@ -22,7 +22,10 @@ const SWEEP_MAX: i64 = 200;
 #[derive(Debug, Default)]
 pub(super) struct LoadSet {
     skus: BTreeSet<Sku>,
+    /// Names of orders that commands are about.
     refs: BTreeSet<OrderRef>,
+    /// Names of orders that are hardly there yet.
+    new_refs: BTreeSet<OrderRef>,
     keys: Vec<(AccountId, Key)>,
     pub(super) need: Need,
     new_orders: i64,
@@ -58,7 +61,7 @@ impl LoadSet {
                 self.new_others += 1;
             }
             Command::Place(place) => {
-                self.refs.insert(place.reference.clone());
+                self.new_refs.insert(place.reference.clone());
                 self.new_orders += 1;
                 place.lines.iter().for_each(|line| self.sku(&line.sku));
             }
@@ -123,6 +126,7 @@ pub(super) async fn load(
     clock_now: i64,
     policy: Policy,
 ) -> Result<Working, StoreError> {
+    let moment = store::moment(conn, clock_now).await?;
     let locations = store::locations::all(conn).await?;
     let mut working = Working::new(clock_now, policy, locations);
     let mut items = set.need.items.clone();
@@ -130,8 +134,9 @@ pub(super) async fn load(
     let skus: Vec<String> = set.skus.iter().map(|sku| sku.as_str().to_owned()).collect();
     if !skus.is_empty() {
         for (sku, item) in store::catalogue::resolve(conn, skus).await? {
-            items.insert(item);
-            working.skus.insert(sku, item);
+            items.insert(item.id);
+            working.skus.insert(sku, item.id);
+            working.items.insert(item.id, item);
         }
     }
     find_orders(conn, set, &mut working, &mut orders).await?;
@@ -140,42 +145,48 @@ pub(super) async fn load(
     }
     let ids = orders.iter().map(|id| id.get()).collect();
     items.extend(store::orders::items(conn, ids).await?);
-    let parts = with_recipes(conn, &mut items).await?;
-    let raw: Vec<i64> = items.iter().map(|item| item.get()).collect();
-    let due = store::orders::due_on(conn, clock_now, raw).await?;
-    if !due.is_empty() {
+    working.parts = with_recipes(conn, &working.items, &mut items).await?;
+    if moment.due {
+        let raw: Vec<i64> = items.iter().map(|item| item.get()).collect();
+        let due = store::orders::due_on(conn, clock_now, raw).await?;
         let ids = due.iter().map(|id| id.get()).collect();
         items.extend(store::orders::items(conn, ids).await?);
         orders.extend(due);
     }
-    read_locked(conn, set, (&items, orders), &mut working).await?;
-    working.parts = parts;
+    read_locked(conn, set, moment, (&items, orders), &mut working).await?;
     Ok(working)
 }
 
+/// The orders to lock. On PostgreSQL new names are looked for after the locks
+/// only: what is found of them then is a replay, which changes nothing.
 async fn find_orders(
     conn: &mut Conn<'_>,
     set: &LoadSet,
     working: &mut Working,
     orders: &mut BTreeSet<OrderId>,
 ) -> Result<(), StoreError> {
-    for (reference, id) in store::orders::find(conn, set.refs.iter()).await? {
+    let new = matches!(conn, Conn::Sqlite(_)).then_some(&set.new_refs);
+    let wanted = set.refs.iter().chain(new.into_iter().flatten());
+    for (reference, id) in store::orders::find(conn, wanted).await? {
         orders.insert(id);
         working.refs.insert(reference, id);
     }
     Ok(())
 }
 
-/// Adds the components of bundles to the items; the recipes.
+/// Adds the components of bundles to the items; the recipes. Items `known` not
+/// to be bundles have none.
 async fn with_recipes(
     conn: &mut Conn<'_>,
+    known: &HashMap<ItemId, Item>,
     items: &mut BTreeSet<ItemId>,
 ) -> Result<HashMap<ItemId, Vec<BundlePart>>, StoreError> {
     let mut parts: HashMap<ItemId, Vec<BundlePart>> = HashMap::new();
-    if items.is_empty() {
+    let may_be = |id: &&ItemId| known.get(*id).is_none_or(|item| item.bundle);
+    let raw: Vec<i64> = items.iter().filter(may_be).map(|item| item.get()).collect();
+    if raw.is_empty() {
         return Ok(parts);
     }
-    let raw = items.iter().map(|item| item.get()).collect();
     for (bundle, part) in store::catalogue::recipes(conn, raw).await? {
         items.insert(part.item);
         parts.entry(bundle).or_default().push(part);
@@ -186,6 +197,7 @@ async fn with_recipes(
 async fn read_locked(
     conn: &mut Conn<'_>,
     set: &LoadSet,
+    moment: Moment,
     (items, mut orders): (&BTreeSet<ItemId>, BTreeSet<OrderId>),
     working: &mut Working,
 ) -> Result<(), StoreError> {
@@ -201,19 +213,43 @@ async fn read_locked(
         let slot = OrderSlot { read: Some(order.clone()), now: order };
         working.orders.insert(slot.now.id, slot);
     }
-    // Keys and names in a statement after the locks: a replay that was
-    // committed while this transaction waited for them must be seen.
-    if matches!(conn, Conn::Postgres(_)) {
-        for (reference, id) in store::orders::find(conn, set.refs.iter()).await? {
-            working.refs.insert(reference, id);
-        }
-    }
     let keys = set.keys.iter().map(|(account, key)| (*account, key));
     working.keys = store::journal::keys(conn, keys).await?.into_iter().collect();
-    let (_, newest_at) = store::journal::newest(conn).await?;
-    working.now = working.now.max(newest_at);
+    working.newest = (moment.seq, moment.at);
+    if matches!(conn, Conn::Postgres(_)) {
+        read_again(conn, set, working).await?;
+    }
+    working.now = working.now.max(working.newest.1);
     read_items(conn, set, items, working).await?;
-    set_ids_aside(conn, set, working).await
+    set_ids_aside(conn, set, moment.next_order, working).await
+}
+
+/// What may have changed while this transaction waited for its locks, in
+/// statements after them: names, so that a replay committed meanwhile is seen,
+/// the newest entry, and items.
+async fn read_again(
+    conn: &mut Conn<'_>,
+    set: &LoadSet,
+    working: &mut Working,
+) -> Result<(), StoreError> {
+    let wanted = set.refs.iter().chain(&set.new_refs);
+    let mut late = Vec::new();
+    for (reference, id) in store::orders::find(conn, wanted).await? {
+        if !working.orders.contains_key(&id) {
+            late.push(id);
+        }
+        working.refs.insert(reference, id);
+    }
+    if !late.is_empty() {
+        // Not locked: a replay only compares, and a change is guarded by the version.
+        for order in store::orders::load(conn, &late).await? {
+            let slot = OrderSlot { read: Some(order.clone()), now: order };
+            working.orders.insert(slot.now.id, slot);
+        }
+    }
+    working.newest = store::journal::newest(conn).await?;
+    working.items.clear();
+    Ok(())
 }
 
 async fn read_items(
@@ -225,11 +261,15 @@ async fn read_items(
     if items.is_empty() {
         return Ok(());
     }
-    let raw: Vec<i64> = items.iter().map(|item| item.get()).collect();
-    for item in store::catalogue::items(conn, raw.clone()).await? {
-        working.items.insert(item.id, item);
+    let unread = |id: &&ItemId| !working.items.contains_key(*id);
+    let raw: Vec<i64> = items.iter().filter(unread).map(|item| item.get()).collect();
+    if !raw.is_empty() {
+        for item in store::catalogue::items(conn, raw).await? {
+            working.items.insert(item.id, item);
+        }
     }
     if set.records {
+        let raw = items.iter().map(|item| item.get()).collect();
         working.records = store::catalogue::records(conn, raw).await?.into_iter().collect();
     }
     Ok(())
@@ -262,9 +302,10 @@ async fn read_demand(
 async fn set_ids_aside(
     conn: &mut Conn<'_>,
     set: &LoadSet,
+    next_order: Option<i64>,
     working: &mut Working,
 ) -> Result<(), StoreError> {
-    let orders = store::orders::next_ids(conn, set.new_orders).await?;
+    let orders = store::orders::next_ids(conn, next_order, set.new_orders).await?;
     working.order_ids = orders.into_iter().map(OrderId::new).collect();
     let items = store::catalogue::next_item_ids(conn, set.new_items).await?;
     working.item_ids = items.into_iter().map(ItemId::new).collect();
