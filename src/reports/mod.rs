@@ -8,6 +8,7 @@ mod error;
 mod history;
 mod items;
 mod locations;
+mod newest;
 mod orders;
 mod view;
 
@@ -17,6 +18,7 @@ pub use history::{
 };
 pub use items::{Component, ItemDetail, ItemFilter, ItemView, LevelView, item, item_detail, items};
 pub use locations::locations;
+pub use newest::newest;
 pub use orders::{
     AllocationView, Caller, LineView, OrderFilter, OrderView, PartView, Viewer, order, orders,
     resolve_order,
