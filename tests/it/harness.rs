@@ -243,7 +243,8 @@ async fn admin() -> sqlx::PgConnection {
     sqlx::PgConnection::connect(&url).await.unwrap()
 }
 
-async fn new_database() -> (String, String) {
+/// A database of its own: its URL and its name.
+pub(crate) async fn new_database() -> (String, String) {
     let number = DATABASES.fetch_add(1, Ordering::Relaxed);
     let name = format!("t_{}_{number}", std::process::id());
     let create = format!("create database {name}");
@@ -265,7 +266,8 @@ async fn new_database() -> (String, String) {
     (format!("{server}/{name}{query}"), name)
 }
 
-async fn drop_database(name: &str) {
+/// Removes a database whoever is connected.
+pub(crate) async fn drop_database(name: &str) {
     let drop = format!("drop database if exists {name} with (force)");
     admin()
         .await

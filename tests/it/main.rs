@@ -6,6 +6,7 @@
     reason = "a test that cannot go on says so by panicking, and what it skipped by printing"
 )]
 
+mod cli;
 mod harness;
 mod reads;
 mod smoke;
