@@ -10,6 +10,7 @@ both_shops!(a_walk_through_every_verb, |cli| {
     orders(&cli);
     returns_and_shortfall(&cli);
     lists(&cli);
+    reports(&cli);
 });
 
 fn catalogue(cli: &Cli) {
@@ -377,6 +378,74 @@ fn lists(cli: &Cli) {
             .contains("MUG")
     );
     assert!(cli.ok(&["stock", "list", "--low"]).contains("no items"));
+}
+
+fn reports(cli: &Cli) {
+    let explained = cli.json(&["stock", "explain", "MUG"]);
+    let terms = explained["terms"].as_array().unwrap().iter();
+    let sum: i64 = terms.map(|term| term["units"].as_i64().unwrap()).sum();
+    assert_eq!(explained["available_to_promise"], sum);
+    assert!(cli.ok(&["stock", "explain", "SET"]).contains("makes"));
+    let value = cli.json(&["report", "stock-value"]);
+    let rows = value["data"].as_array().unwrap();
+    let total = value["totals"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|sum| sum["currency"] == "EUR");
+    let cost = rows
+        .iter()
+        .filter_map(|row| row["cost"].as_i64())
+        .sum::<i64>();
+    assert_eq!(total.unwrap()["cost"], cost);
+    let csv = cli.ok(&["report", "stock-value", "--format", "csv"]);
+    assert_eq!(
+        csv.lines().next(),
+        Some("sku,location,on_hand,currency,cost,price")
+    );
+    assert_eq!(csv.lines().count(), rows.len() + 1);
+    cli.ok(&["item", "update", "MUG", "--reorder-point", "500"]);
+    let low = cli.json(&["report", "low-stock"]);
+    assert_eq!(low["data"][0]["sku"], "MUG");
+    let low = cli.ok(&["report", "low-stock", "--format", "json"]);
+    assert_eq!(
+        serde_json::from_str::<Value>(&low).unwrap()["data"][0]["sku"],
+        "MUG"
+    );
+    let placed = cli.json(&["order", "show", "1001"])["placed_at"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let (day, _) = placed.split_once('T').unwrap();
+    let sales = ["report", "sales", "--from", day, "--to", day, "--tz", "UTC"];
+    let sold = cli.json(&sales);
+    let revenue = sold["total"]["revenue"].as_array().unwrap();
+    assert_eq!(
+        revenue[0],
+        json!({ "amount": 3290, "currency": "EUR" }),
+        "one MUG was cancelled"
+    );
+    let csv = cli.ok(&[&sales[..], &["--format", "csv"]].concat());
+    assert!(csv.lines().nth(1).unwrap().ends_with("EUR,32.90"), "{csv}");
+    assert_eq!(
+        cli.error(2, &["report", "sales", "--from", day, "--to", "x"])["code"],
+        "usage"
+    );
+    assert_eq!(
+        cli.error(1, &["report", "sales", "--from", day, "--to", "2001-01-01"])["field"],
+        "to"
+    );
+    proven(cli);
+}
+
+/// `db verify` finds nothing.
+fn proven(cli: &Cli) {
+    let proof = cli.json(&["db", "verify"]);
+    assert_eq!(
+        (&proof["clean"], &proof["findings"]),
+        (&json!(true), &json!([]))
+    );
+    assert!(proof["entries"].as_i64().unwrap() > 0);
 }
 
 fn level(item: &Value, location: &str) -> Value {
