@@ -77,7 +77,7 @@ async fn a_database_of_another_program_is_refused_and_left_alone() {
     .unwrap();
     assert_eq!(cli.error(2, &["stock", "list"])["code"], "database_damaged");
     remove_database(&cli);
-    sqlite(&cli, true, &["create table their_own (number integer)"]).await;
+    their_sql(&cli, true, &["create table their_own (number integer)"]).await;
     let before = fs::read(&file).unwrap();
     for words in [&["stock", "list"][..], &["db", "migrate"]] {
         assert_eq!(cli.error(2, words)["code"], "database_foreign");
@@ -92,7 +92,7 @@ const OF_THE_FUTURE: &str = "insert into _sqlx_migrations
 
 both_shops!(a_newer_schema_is_refused_with_both_versions, |cli| {
     match &cli.database {
-        None => sqlite(&cli, false, &[OF_THE_FUTURE]).await,
+        None => their_sql(&cli, false, &[OF_THE_FUTURE]).await,
         Some(name) => {
             let url = std::env::var("INVSHOP_TEST_POSTGRES").unwrap();
             let (server, _) = url.rsplit_once('/').unwrap();
@@ -228,7 +228,7 @@ rm -f filler
 async fn what_is_not_sound_is_found_and_named() {
     let cli = Cli::new(Backend::Sqlite).await;
     cli.ok(&["item", "create", "MUG", "--on-hand", "3"]);
-    sqlite(&cli, false, &["update level set on_hand = 4"]).await;
+    their_sql(&cli, false, &["update level set on_hand = 4"]).await;
     let said = cli.say(&["--json", "db", "verify"]);
     assert_eq!(said.code, Some(1), "{said:?}");
     let finding = &said.json()["findings"][0];
@@ -299,7 +299,7 @@ fn remove_database(cli: &Cli) {
     }
 }
 
-async fn sqlite(cli: &Cli, create: bool, statements: &[&'static str]) {
+async fn their_sql(cli: &Cli, create: bool, statements: &[&'static str]) {
     let options = sqlx::sqlite::SqliteConnectOptions::new()
         .filename(cli.path().join("invshop.db"))
         .create_if_missing(create);
