@@ -9,8 +9,7 @@ use super::catalogue::{ItemFields, NewAccount, NewBatch, NewItem, NewLocation};
 use super::{Decided, Need, Stop};
 use crate::domain::{
     AccountId, BatchId, BundlePart, Deltas, Entry, Item, ItemId, ItemStatus, Key, Kind, Level,
-    LevelKey, LevelMark, Location, LocationCode, LocationId, Order, OrderId, OrderRef, Refusal,
-    Seq, Sku,
+    LevelKey, LevelMark, Location, LocationId, Order, OrderId, OrderRef, Seq, Sku,
 };
 
 /// How orders are decided, from the configuration.
@@ -113,6 +112,8 @@ pub enum Added {
     BatchProgress(BatchId, i64, i64),
     /// A new state of an import: (batch, from, to).
     BatchStatus(BatchId, &'static str, &'static str),
+    /// Taking an import back has begun, whether or not it was written whole.
+    BatchReverting(BatchId),
 }
 
 /// One movement to post.
@@ -323,32 +324,15 @@ impl Working {
     /// Posts a movement: the only place where a level changes. Later decisions
     /// of the batch see the level it leaves behind.
     pub fn post(&mut self, movement: Movement) -> Decided<()> {
-        let Movement {
-            key,
-            kind,
-            deltas,
-            quantity,
-            effective_at,
-            order,
-            reverses,
-            data,
-        } = movement;
+        let Movement { key, kind, deltas, quantity, effective_at, order, reverses, data } =
+            movement;
         let slot = self.level_slot(key)?;
         let before = slot.now;
         let totals = before.totals.plus(deltas)?;
-        let after = Level {
-            totals,
-            version: before.version + 1,
-            ..before
-        };
+        let after = Level { totals, version: before.version + 1, ..before };
         self.set_level(key, after);
         let mut entry = self.entry(kind);
-        entry.level = Some(LevelMark {
-            key,
-            version: after.version,
-            deltas,
-            totals,
-        });
+        entry.level = Some(LevelMark { key, version: after.version, deltas, totals });
         entry.quantity = quantity;
         entry.effective_at = effective_at.unwrap_or(self.now).min(self.now);
         entry.order = order.map(|(id, _, _)| id);
@@ -387,11 +371,7 @@ impl Working {
         }
         if self.items.contains_key(&key.item) {
             let levels = std::iter::once(key).collect();
-            return Err(Need {
-                levels,
-                ..Need::default()
-            }
-            .into());
+            return Err(Need { levels, ..Need::default() }.into());
         }
         Err(Need::item(key.item).into())
     }
@@ -403,118 +383,6 @@ impl Working {
             None if self.items.contains_key(&key.item) => Ok(Level::EMPTY),
             None => Err(Need::item(key.item).into()),
         }
-    }
-
-    /// Whether a fact of a given time lies before the level's last fixed point:
-    /// then it is history only and moves nothing.
-    pub fn is_history(&self, key: LevelKey, effective_at: Option<i64>) -> Decided<bool> {
-        let counted_at = self.peek(key)?.counted_at;
-        Ok(match (effective_at, counted_at) {
-            (Some(given), Some(counted)) => given < self.now && given <= counted,
-            _ => false,
-        })
-    }
-
-    /// An item by any of its names.
-    pub fn item_by_sku(&self, sku: &Sku) -> Decided<ItemId> {
-        let found = self.skus.get(sku).copied();
-        found.ok_or_else(|| Refusal::UnknownSku { sku: sku.clone() }.into())
-    }
-
-    /// An item.
-    pub fn item(&self, id: ItemId) -> Decided<&Item> {
-        self.items.get(&id).ok_or_else(|| Need::item(id).into())
-    }
-
-    /// An item that has stock of its own, by name.
-    pub fn stocked_item(&self, sku: &Sku) -> Decided<ItemId> {
-        let id = self.item_by_sku(sku)?;
-        if self.item(id)?.bundle {
-            return Err(Refusal::BundleHasNoStock { sku: sku.clone() }.into());
-        }
-        Ok(id)
-    }
-
-    /// A location by its id.
-    pub fn location(&self, id: LocationId) -> Option<&Location> {
-        self.locations.iter().find(|location| location.id == id)
-    }
-
-    /// The named location, or the only one there is (R64).
-    pub fn location_or_only(&self, code: Option<&LocationCode>) -> Decided<&Location> {
-        if let Some(code) = code {
-            return self.location_by_code(code);
-        }
-        match self.locations.as_slice() {
-            [only] => Ok(only),
-            many => {
-                let locations = many.iter().map(|one| one.code.to_string()).collect();
-                Err(Refusal::LocationRequired { locations }.into())
-            }
-        }
-    }
-
-    /// The named location.
-    pub fn location_by_code(&self, code: &LocationCode) -> Decided<&Location> {
-        let found = self
-            .locations
-            .iter()
-            .find(|location| location.code == *code);
-        found.ok_or_else(|| {
-            Refusal::UnknownLocation {
-                location: code.to_string(),
-            }
-            .into()
-        })
-    }
-
-    /// The named location, whose numbers must be the ledger's own.
-    pub fn own_location(&self, code: Option<&LocationCode>) -> Decided<LocationId> {
-        let location = self.location_or_only(code)?;
-        if location.is_mirrored() {
-            return Err(Refusal::MirroredLocation {
-                location: location.code.to_string(),
-                authority: location.authority.clone(),
-            }
-            .into());
-        }
-        Ok(location.id)
-    }
-
-    /// Locations an order may use, best first: its own, or all that serve orders.
-    pub fn locations_for(&self, own: Option<LocationId>) -> Vec<LocationId> {
-        let serving = self
-            .locations
-            .iter()
-            .filter(|location| location.serves_orders());
-        match own {
-            Some(own) => vec![own],
-            None => serving.map(|location| location.id).collect(),
-        }
-    }
-
-    /// An order that is loaded.
-    pub fn order(&self, id: OrderId) -> Decided<&Order> {
-        let found = self.orders.get(&id).map(|slot| &slot.now);
-        found.ok_or_else(|| {
-            let orders = std::iter::once(id).collect();
-            Need {
-                orders,
-                ..Need::default()
-            }
-            .into()
-        })
-    }
-
-    /// An order by its name outside.
-    pub fn order_by_ref(&self, reference: &OrderRef) -> Decided<OrderId> {
-        let found = self.refs.get(reference).copied();
-        found.ok_or_else(|| {
-            Refusal::UnknownOrder {
-                order: reference.to_string(),
-            }
-            .into()
-        })
     }
 
     /// An order to change; it is remembered as it was.
@@ -536,13 +404,7 @@ impl Working {
         self.undo_orders.insert(order.id);
         self.undo.push(Undo::Ref(order.reference.clone()));
         self.refs.insert(order.reference.clone(), order.id);
-        self.orders.insert(
-            order.id,
-            OrderSlot {
-                read: None,
-                now: order,
-            },
-        );
+        self.orders.insert(order.id, OrderSlot { read: None, now: order });
     }
 
     /// Adds or replaces an item.
@@ -580,11 +442,7 @@ impl Working {
 
     /// Adds the level of an item of this batch, which nobody else can know yet.
     pub fn put_new_level(&mut self, key: LevelKey) {
-        let slot = LevelSlot {
-            read: Level::EMPTY,
-            now: Level::EMPTY,
-            stored: false,
-        };
+        let slot = LevelSlot { read: Level::EMPTY, now: Level::EMPTY, stored: false };
         let was = self.levels.insert(key, slot);
         self.undo.push(Undo::Level(key, was));
     }
@@ -593,18 +451,6 @@ impl Working {
     pub fn put_location(&mut self, location: Location) {
         self.locations.push(location);
         self.undo.push(Undo::Location);
-    }
-
-    /// All levels of an item that have rows.
-    pub fn levels_of(&self, item: ItemId) -> impl Iterator<Item = (LevelKey, Level)> + '_ {
-        let from = LevelKey {
-            item,
-            location: LocationId::new(i64::MIN),
-        };
-        self.levels
-            .range(from..)
-            .take_while(move |(key, _)| key.item == item)
-            .map(|(key, slot)| (*key, slot.now))
     }
 }
 

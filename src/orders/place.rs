@@ -8,8 +8,8 @@ use super::hold::{Bound, Plan, Want, hold, plan, raise_short, wants_of};
 use super::lines::{self, Unknown};
 use super::{Ended, LineRequest};
 use crate::domain::{
-    AllocationPolicy, Decision, FulfilledBy, Kind, LocationCode, Order, OrderId, OrderRef, Payment,
-    Refusal, Shortage, Sku,
+    AllocationPolicy, Decision, FulfilledBy, Kind, Location, LocationCode, LocationId, Order,
+    OrderId, OrderRef, Payment, Refusal, Shortage, Sku,
 };
 use crate::ledger::{Added, Decided, Working};
 use crate::secret::{InstanceKey, OpenError, Random};
@@ -106,9 +106,8 @@ pub fn place(set: &mut Working, request: &Place, content: &[u8; 32]) -> Decided<
     }
     lines::check(&request.lines)?;
     let mut order = build(set, request, content)?;
-    let units: BTreeMap<i64, i64> = (1..)
-        .zip(request.lines.iter().map(|line| line.quantity.get()))
-        .collect();
+    let units: BTreeMap<i64, i64> =
+        (1..).zip(request.lines.iter().map(|line| line.quantity.get())).collect();
     let wants = wants_of(set, &mut order, &units)?;
     let policy = if set.policy.orders.split {
         AllocationPolicy::Split
@@ -137,10 +136,7 @@ fn replay(set: &Working, id: OrderId, request: &Place, content: &[u8; 32]) -> De
     if set.order(id)?.content_hash == Some(*content) {
         Ok(id)
     } else {
-        Err(Refusal::IdempotencyMismatch {
-            key: request.reference.to_string(),
-        }
-        .into())
+        Err(Refusal::IdempotencyMismatch { key: request.reference.to_string() }.into())
     }
 }
 
@@ -149,7 +145,7 @@ fn build(set: &Working, request: &Place, content: &[u8; 32]) -> Decided<Order> {
         return Err(Refusal::invalid("order_id", "no id was set aside for it").into());
     };
     let location = match &request.location {
-        Some(code) => Some(set.own_location(Some(code))?),
+        Some(code) => Some(serving(set, code)?),
         None => None,
     };
     let numbered = (1_i64..).zip(&request.lines);
@@ -162,11 +158,7 @@ fn build(set: &Working, request: &Place, content: &[u8; 32]) -> Decided<Order> {
         id,
         reference: request.reference.clone(),
         decision: Decision::Accepted,
-        payment: if request.payment_required {
-            Payment::Required
-        } else {
-            Payment::None
-        },
+        payment: if request.payment_required { Payment::Required } else { Payment::None },
         accepted: false,
         location,
         expires_at: expiry(set, request)?,
@@ -180,6 +172,16 @@ fn build(set: &Working, request: &Place, content: &[u8; 32]) -> Decided<Order> {
         lines,
         facts: BTreeMap::new(),
     })
+}
+
+/// The location a request names must be one that orders are served from.
+fn serving(set: &Working, code: &LocationCode) -> Decided<LocationId> {
+    let id = set.own_location(Some(code))?;
+    if set.location(id).is_some_and(Location::serves_orders) {
+        return Ok(id);
+    }
+    let message = format!("{code} is not a location that orders are served from");
+    Err(Refusal::invalid("location", message).into())
 }
 
 /// Unpaid orders hold for the configured time, others until they are done with,
@@ -218,10 +220,6 @@ fn shortages(request: &Place, order: &Order, wants: &[Want], plan: &Plan) -> Vec
     by_sku
         .into_iter()
         .filter(|(_, (requested, available))| available < requested)
-        .map(|(sku, (requested, available))| Shortage {
-            sku: sku.clone(),
-            requested,
-            available,
-        })
+        .map(|(sku, (requested, available))| Shortage { sku: sku.clone(), requested, available })
         .collect()
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::ReportError;
-use crate::store::report_reads::{self, ValueRow};
 use crate::store::Db;
+use crate::store::report_reads::{self, ValueRow};
 
 /// Levels a page.
 const PAGE_MAX: i64 = 2000;
@@ -94,9 +94,7 @@ fn overflow(sku: &str) -> ReportError {
 
 fn valued(row: ValueRow) -> Result<StockValueRow, ReportError> {
     let worth = |each: Option<i64>| match each {
-        Some(each) => {
-            each.checked_mul(row.on_hand).map(Some).ok_or_else(|| overflow(&row.sku))
-        }
+        Some(each) => each.checked_mul(row.on_hand).map(Some).ok_or_else(|| overflow(&row.sku)),
         None => Ok(None),
     };
     Ok(StockValueRow {

@@ -1,5 +1,6 @@
 //! One batch: load under lock, decide, write, commit, answer.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use super::decide::{Decision, Verdict, decide_all, seq_of};
 use super::load::{LoadSet, load, missing_levels};
 use super::{Injected, Job, Step, Tools};
 use crate::domain::{ItemId, LevelKey};
+use crate::ledger::catalogue::{ItemFields, NewItem};
 use crate::ledger::{Added, Need, Policy, Working};
 use crate::orders::Ended;
 use crate::store::{self, Conn, StoreError, WriteTx};
@@ -85,11 +87,7 @@ pub(super) async fn run(tools: &Tools, jobs: &mut [Job]) -> Result<Committed, Fa
         tracing::debug!(error = %error, round, "a batch is done again");
     }
     let message = format!("a batch of {} commands did not settle", jobs.len());
-    Err(StoreError::Decode {
-        statement: "batch",
-        message,
-    }
-    .into())
+    Err(StoreError::Decode { statement: "batch", message }.into())
 }
 
 /// Makes levels that have no row, in a transaction of their own: rows that
@@ -117,15 +115,13 @@ async fn attempt(tools: &Tools, jobs: &mut [Job], set: &LoadSet) -> Result<Tried
         }
         Ok(Written::Nothing(working, verdicts)) => {
             tx.rollback().await;
-            Ok(Tried::Committed(answers(
-                tools, jobs, &working, verdicts, 0,
-            )))
+            Ok(Tried::Committed(answers(tools, jobs, &working, verdicts, 0)))
         }
         Ok(Written::Rows(working, verdicts, first)) => {
-            commit(tools, tx, jobs).await?;
-            Ok(Tried::Committed(answers(
-                tools, jobs, &working, verdicts, first,
-            )))
+            let committed = answers(tools, jobs, &working, verdicts, first);
+            let decided = committed.answers.len().min(jobs.len());
+            commit(tools, tx, &mut jobs[..decided]).await?;
+            Ok(Tried::Committed(committed))
         }
         Err(Failed::Crashed) => Err(Failed::Crashed), // Dropping the transaction rolls back.
         Err(failed) => {
@@ -149,10 +145,7 @@ async fn attempt_in(
 ) -> Result<Written, Failed> {
     let mut conn = tx.conn()?;
     tools.step(Step::Begun)?;
-    let policy = Policy {
-        orders: tools.orders,
-        first: true,
-    };
+    let policy = Policy { orders: tools.orders, first: true };
     let now = tools.clock.now().as_millis();
     let mut working = Box::new(load(&mut conn, set, now, policy).await?);
     tools.step(Step::Loaded)?;
@@ -181,17 +174,11 @@ async fn write(
     let now = working.now;
     write_added(conn, working, jobs, now).await?;
     tools.step(Step::CatalogueWritten)?;
-    let moved = working
-        .levels
-        .iter()
-        .filter(|(_, slot)| slot.now != slot.read || !slot.stored);
+    let moved = working.levels.iter().filter(|(_, slot)| slot.now != slot.read || !slot.stored);
     store::levels::write(conn, moved.map(|(key, slot)| (*key, *slot))).await?;
     tools.step(Step::LevelsWritten)?;
-    let mut changed: Vec<_> = working
-        .orders
-        .values()
-        .filter(|slot| slot.read.as_ref() != Some(&slot.now))
-        .collect();
+    let mut changed: Vec<_> =
+        working.orders.values().filter(|slot| slot.read.as_ref() != Some(&slot.now)).collect();
     // Unique keys are inserted in one order everywhere, or two nodes could wait for each other.
     changed.sort_unstable_by(|one, two| one.now.reference.cmp(&two.now.reference));
     store::order_rows::write(conn, changed.into_iter(), now).await?;
@@ -216,7 +203,7 @@ async fn write_added(
     jobs: &[Job],
     now: i64,
 ) -> Result<(), StoreError> {
-    let mut items: Vec<(ItemId, &crate::ledger::catalogue::NewItem)> = Vec::new();
+    let mut items: Vec<(ItemId, &NewItem)> = Vec::new();
     for added in &working.added {
         if let Added::Item(new, id) = added {
             items.push((*id, new));
@@ -224,11 +211,18 @@ async fn write_added(
     }
     items.sort_unstable_by(|(_, one), (_, two)| one.sku.cmp(&two.sku));
     store::catalogue::insert_items(conn, &items, now).await?;
+    // One statement writes a run of changed entries; what else changes an item's
+    // version comes before or after it, as it was decided.
+    let mut entries = Entries::new();
     for added in &working.added {
+        if matches!(added, Added::Status(..) | Added::Sku(..)) {
+            store::catalogue::update_fields(conn, &std::mem::take(&mut entries), now).await?;
+        }
         match added {
             Added::Item(..) | Added::Personal(..) => {}
             Added::Fields(fields, id, version) => {
-                store::catalogue::update_fields(conn, *id, fields, *version, now).await?;
+                let entry = entries.entry(*id).or_insert((*version - 1, *version, fields));
+                (entry.1, entry.2) = (*version, fields);
             }
             Added::Status(id, status, version) => {
                 store::catalogue::update_status(conn, *id, *status, *version, now).await?;
@@ -253,26 +247,36 @@ async fn write_added(
             Added::BatchStatus(id, from, to) => {
                 store::batches::set_status(conn, *id, from, to, now).await?;
             }
+            Added::BatchReverting(id) => store::batches::begin_revert(conn, *id).await?,
         }
     }
-    Ok(())
+    store::catalogue::update_fields(conn, &entries, now).await
 }
+
+/// Catalogue entries that changed and are not written yet: by item the version
+/// before its first change, after its last one, and the fields after it.
+type Entries<'w> = BTreeMap<ItemId, (i64, i64, &'w ItemFields)>;
 
 /// Commits. When the reply is lost the outcome is unknown: the batch is run
 /// again, and its keys turn what was committed into replays.
 async fn commit(tools: &Tools, tx: WriteTx, jobs: &mut [Job]) -> Result<(), Failed> {
-    for job in jobs.iter_mut() {
-        job.maybe_done = true;
-    }
     let injected = tools.step(Step::Committing)?;
-    tx.commit().await?;
-    tools.counters.batches.add(1);
-    tools.step(Step::Committed)?;
-    if injected == Injected::LoseReply {
-        let lost = std::io::Error::other("the reply to the commit was lost");
-        return Err(StoreError::Connection(sqlx::Error::Io(lost)).into());
+    let mut result = tx.commit().await;
+    if result.is_ok() {
+        tools.counters.batches.add(1);
+        tools.step(Step::Committed)?;
+        if injected == Injected::LoseReply {
+            let lost = std::io::Error::other("the reply to the commit was lost");
+            result = Err(StoreError::Connection(sqlx::Error::Io(lost)));
+        }
     }
-    Ok(())
+    // Only here: a job that is marked does not say that it was a replay.
+    if result.is_err() {
+        for job in jobs {
+            job.maybe_done = true;
+        }
+    }
+    Ok(result?)
 }
 
 fn answers(
@@ -282,40 +286,32 @@ fn answers(
     verdicts: Vec<Verdict>,
     first: i64,
 ) -> Committed {
-    let answers = jobs
-        .iter()
-        .zip(verdicts)
-        .map(|(job, verdict)| match verdict {
-            Verdict::Done(entries, detail, ended) => {
-                let count = entries.len();
-                Ok(Answer {
-                    seq: (count > 0).then(|| seq_of(first, entries.start)),
-                    entries: u64::try_from(count).unwrap_or(0),
-                    replayed: ended == Ended::Replayed && !job.maybe_done,
-                    detail,
-                })
-            }
-            Verdict::Replay(kept, detail) => Ok(Answer {
-                seq: kept
-                    .seq
-                    .or_else(|| kept.index.map(|index| seq_of(first, index))),
-                entries: 0,
-                // A batch run again after an unknown commit meets its own keys.
-                replayed: !job.maybe_done,
+    let answers = jobs.iter().zip(verdicts).map(|(job, verdict)| match verdict {
+        Verdict::Done(entries, detail, ended) => {
+            let count = entries.len();
+            Ok(Answer {
+                seq: (count > 0).then(|| seq_of(first, entries.start)),
+                entries: u64::try_from(count).unwrap_or(0),
+                replayed: ended == Ended::Replayed && !job.maybe_done,
                 detail,
-            }),
-            Verdict::Refused(refusal) => Err(WriteError::Refused(refusal)),
-            Verdict::Broken(what) => {
-                tools.counters.invariant_violations.add(1);
-                tracing::error!(command = job.command.name(), what, "broken invariant");
-                Err(WriteError::Broken(what))
-            }
-        });
+            })
+        }
+        Verdict::Replay(kept, detail) => Ok(Answer {
+            seq: kept.seq.or_else(|| kept.index.map(|index| seq_of(first, index))),
+            entries: 0,
+            // A batch run again after an unknown commit meets its own keys.
+            replayed: !job.maybe_done,
+            detail,
+        }),
+        Verdict::Refused(refusal) => Err(WriteError::Refused(refusal)),
+        Verdict::Broken(what) => {
+            tools.counters.invariant_violations.add(1);
+            tracing::error!(command = job.command.name(), what, "broken invariant");
+            Err(WriteError::Broken(what))
+        }
+    });
     let answers = answers.collect();
-    Committed {
-        answers,
-        fill_later: working.fill_later.iter().copied().collect(),
-    }
+    Committed { answers, fill_later: working.fill_later.iter().copied().collect() }
 }
 
 /// The error every command of a failed batch gets.

@@ -12,7 +12,7 @@ use crate::orders::{self, Ended};
 pub(super) enum Verdict {
     /// It was done: its entries in the batch, and what to answer.
     Done(std::ops::Range<usize>, Detail, Ended),
-    /// It was done before under this key.
+    /// It was done before under this key: what is known of it, and what to answer.
     Replay(Kept, Detail),
     /// It was refused.
     Refused(Refusal),
@@ -76,10 +76,8 @@ fn decide_one(set: &mut Working, job: &Job) -> Decided<Verdict> {
             let kept = *kept;
             return Ok(Verdict::Replay(kept, replayed(set, job, kept)?));
         }
-        return Err(Refusal::IdempotencyMismatch {
-            key: job.key.to_string(),
-        }
-        .into());
+        // Not an error: nothing was begun, and to undo would undo the command before.
+        return Ok(Verdict::Refused(Refusal::IdempotencyMismatch { key: job.key.to_string() }));
     }
     set.begin(Context {
         account: Some(job.account),
@@ -144,23 +142,16 @@ fn dispatch_batch(set: &mut Working, command: &Command) -> Decided<(Detail, Ende
     match command {
         Command::BatchOpen(new) => open_batch(set, new),
         Command::ItemRows { chunk, rows } => item_rows(set, *chunk, rows),
-        Command::StockRows {
-            chunk,
-            rows,
-            mode,
-            observed_at,
-        } => {
-            for row in rows {
-                stock::decide_row(set, row, *mode, *observed_at)?;
-            }
+        Command::StockRows { chunk, rows, mode, observed_at } => {
+            each(rows, |row| stock::decide_row(set, row, *mode, *observed_at))?;
             advance(set, *chunk);
             Ok(done(()))
         }
         Command::OrderRows { chunk, orders } => {
-            for order in orders {
+            each(orders, |order| {
                 let hash = Command::Import(order.clone()).content_hash();
-                orders::import(set, order, &hash)?;
-            }
+                orders::import(set, order, &hash).map(drop)
+            })?;
             advance(set, *chunk);
             Ok(done(()))
         }
@@ -169,13 +160,13 @@ fn dispatch_batch(set: &mut Working, command: &Command) -> Decided<(Detail, Ende
             Ok(done(()))
         }
         Command::RevertOpen(batch) => {
-            let states = ("applied", "reverting");
-            move_batch(set, *batch, states, Kind::BatchReverting);
+            set.added.push(Added::BatchReverting(*batch));
+            let mut entry = set.entry(Kind::BatchReverting);
+            entry.batch = Some(*batch);
+            set.append(entry);
             Ok(done(()))
         }
-        Command::Revert {
-            rows, skip_blocked, ..
-        } => ledger::revert(set, rows, *skip_blocked)
+        Command::Revert { rows, skip_blocked, .. } => ledger::revert(set, rows, *skip_blocked)
             .map(|blocked| (Detail::Blocked(blocked), Ended::Done)),
         Command::BatchReverted(batch) => {
             move_batch(set, *batch, ("reverting", "reverted"), Kind::BatchReverted);
@@ -194,26 +185,33 @@ fn item_rows(
     rows: &[(crate::domain::Sku, catalogue::ItemRow)],
 ) -> Decided<(Detail, Ended)> {
     let mut outcomes = Vec::with_capacity(rows.len());
-    for (sku, row) in rows {
-        outcomes.push(catalogue::decide_item(
-            set,
-            sku,
-            row,
-            catalogue::Upsert::Either,
-        )?);
-    }
+    each(rows, |(sku, row)| {
+        outcomes.push(catalogue::decide_item(set, sku, row, catalogue::Upsert::Either)?);
+        Ok(())
+    })?;
     advance(set, chunk);
     Ok((Detail::Rows(outcomes), Ended::Done))
 }
 
+/// Decides the rows of a chunk. What they need is gathered over all of them and
+/// asked for at once: one redo a chunk, where one a row would never settle.
+fn each<R>(rows: &[R], mut decide: impl FnMut(&R) -> Decided<()>) -> Decided<()> {
+    let mut need = ledger::Need::default();
+    for row in rows {
+        match decide(row) {
+            Err(Stop::Need(more)) => need.merge(*more),
+            // What follows a need is decided over a half-done set: it only looks
+            // for further needs, and what it ends in does not count.
+            Err(stop) if need == ledger::Need::default() => return Err(stop),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    if need == ledger::Need::default() { Ok(()) } else { Err(need.into()) }
+}
+
 fn advance(set: &mut Working, chunk: Chunk) {
-    let Chunk {
-        batch,
-        done_before,
-        done_after,
-    } = chunk;
-    set.added
-        .push(Added::BatchProgress(batch, done_before, done_after));
+    let Chunk { batch, done_before, done_after } = chunk;
+    set.added.push(Added::BatchProgress(batch, done_before, done_after));
     if set.own_entries().is_empty() {
         // The key of every command stands in the journal: it tells what came of
         // the command when the reply to its commit is lost.

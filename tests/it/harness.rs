@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use invshop::clock::{ManualClock, Timestamp};
-use invshop::domain::{LocationCode, LocationKind, Quantity, Sku, Title};
+use invshop::clock::{Clock as _, ManualClock, Timestamp};
+use invshop::domain::{ExternalId, LocationCode, LocationKind, OrderRef, Quantity, Sku, Title};
 use invshop::ledger::OrderPolicy;
 use invshop::ledger::catalogue::{ItemRow, NewLocation, Upsert};
 use invshop::ledger::stock::{Change, Place as At, StockCommand};
+use invshop::orders::{self, LineRequest};
 use invshop::secret::{KeyFile, SeededRandom};
 use invshop::shop::{Opening, Shop};
 use invshop::store::Place;
@@ -33,22 +34,24 @@ pub(crate) enum Backend {
 #[macro_export]
 macro_rules! both {
     ($(#[$meta:meta])* $name:ident, |$shop:ident| $body:expr) => {
+        async fn $name($shop: $crate::harness::TestShop) -> $crate::harness::TestShop {
+            $body;
+            $shop
+        }
+
         mod $name {
-            use super::*;
             $(#[$meta])*
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn sqlite() {
-                let $shop = $crate::harness::TestShop::new($crate::harness::Backend::Sqlite).await;
-                $body;
-                $shop.end().await;
+                let shop = $crate::harness::TestShop::new($crate::harness::Backend::Sqlite).await;
+                super::$name(shop).await.end().await;
             }
             $(#[$meta])*
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn postgres() {
                 if !$crate::harness::has_postgres() { return; }
-                let $shop = $crate::harness::TestShop::new($crate::harness::Backend::Postgres).await;
-                $body;
-                $shop.end().await;
+                let shop = $crate::harness::TestShop::new($crate::harness::Backend::Postgres).await;
+                super::$name(shop).await.end().await;
             }
         }
     };
@@ -107,6 +110,14 @@ impl TestShop {
         let (shop, _) = Shop::create(opening.clone()).await.unwrap();
         let corrupted = AtomicBool::new(false);
         Self { shop, clock, opening, dir, database, corrupted }
+    }
+
+    /// Which database it is on.
+    pub(crate) fn backend(&self) -> Backend {
+        match self.opening.place {
+            Place::Sqlite(_) => Backend::Sqlite,
+            Place::Postgres(_) => Backend::Postgres,
+        }
     }
 
     /// A second process' view of the same database.
@@ -182,6 +193,7 @@ impl TestShop {
     pub(crate) async fn end(self) {
         assert_eq!(self.shop.counters.invariant_violations.get(), 0, "broken invariants");
         if !self.corrupted.load(Ordering::Relaxed) {
+            self.audit().await;
             let verified = invshop::reports::verify(&self.shop.db, &mut |_| {}).await.unwrap();
             assert!(verified.is_clean(), "{verified:#?}");
         }
@@ -189,6 +201,11 @@ impl TestShop {
         if let Some(name) = self.database {
             drop_database(&name).await;
         }
+    }
+
+    /// What the test's clock shows.
+    pub(crate) fn clock_now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Has a command done.
@@ -231,6 +248,32 @@ impl TestShop {
     }
 }
 
+/// An order's name: of the command line, or of the source before its first `:`.
+pub(crate) fn reference(id: &str) -> OrderRef {
+    let (source, id) = id.split_once(':').unwrap_or(("cli", id));
+    OrderRef { source: source.to_owned(), external_id: ExternalId::new(id).unwrap() }
+}
+
+/// A request for an order with nothing special about it.
+pub(crate) fn place(id: &str, lines: &[(&str, i64)]) -> orders::Place {
+    let line = |&(name, count): &(&str, i64)| LineRequest {
+        sku: sku(name),
+        quantity: units(count),
+        unit_price: None,
+    };
+    orders::Place {
+        reference: reference(id),
+        lines: lines.iter().map(line).collect(),
+        location: None,
+        payment_required: false,
+        allow_backorder: false,
+        hold_ms: None,
+        currency: None,
+        placed_at: None,
+        personal: None,
+    }
+}
+
 /// A movement without reason, time or version.
 pub(crate) fn movement(name: &str, location: &str, change: Change) -> StockCommand {
     StockCommand {
@@ -257,7 +300,6 @@ async fn admin() -> sqlx::PgConnection {
     sqlx::PgConnection::connect(&url).await.unwrap()
 }
 
-/// A database of its own: its URL and its name.
 pub(crate) async fn new_database() -> (String, String) {
     let number = DATABASES.fetch_add(1, Ordering::Relaxed);
     let name = format!("t_{}_{number}", std::process::id());
@@ -270,7 +312,6 @@ pub(crate) async fn new_database() -> (String, String) {
     (format!("{server}/{name}{query}"), name)
 }
 
-/// Removes a database whoever is connected.
 pub(crate) async fn drop_database(name: &str) {
     let drop = format!("drop database if exists {name} with (force)");
     admin().await.execute(sqlx::AssertSqlSafe(drop)).await.unwrap();

@@ -6,8 +6,23 @@
     reason = "a test that cannot go on says so by panicking, and what it skipped by printing"
 )]
 
+mod acts;
+mod auditor;
+mod batches;
 mod cli;
+mod dice;
+mod gate;
 mod harness;
+mod layering;
+mod ledger;
+mod model;
+mod orders;
+mod probe;
+mod raw;
 mod reads;
+mod reports;
+mod scenarios;
 mod smoke;
+mod source;
+mod store;
 mod verify;

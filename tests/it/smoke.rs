@@ -1,52 +1,20 @@
 //! The shortest way through the ledger.
 
-use invshop::domain::{ExternalId, FactId, OrderRef, Refusal};
-use invshop::orders::{LineRequest, Place, Ship};
+use invshop::domain::{FactId, Refusal};
+use invshop::orders::Ship;
 use invshop::store;
 use invshop::writer::{Command, WriteError};
 
 use crate::both;
-use crate::harness::{sku, units};
-
-pub(crate) fn reference(id: &str) -> OrderRef {
-    OrderRef {
-        source: "cli".to_owned(),
-        external_id: ExternalId::new(id).unwrap(),
-    }
-}
-
-pub(crate) fn place(id: &str, lines: &[(&str, i64)]) -> Place {
-    let line = |&(name, count): &(&str, i64)| LineRequest {
-        sku: sku(name),
-        quantity: units(count),
-        unit_price: None,
-    };
-    Place {
-        reference: reference(id),
-        lines: lines.iter().map(line).collect(),
-        location: None,
-        payment_required: false,
-        allow_backorder: false,
-        hold_ms: None,
-        currency: None,
-        placed_at: None,
-        personal: None,
-    }
-}
+use crate::harness::{place, reference};
 
 both!(an_order_is_placed_replayed_refused_and_shipped, |shop| {
     let count = store::prepare_all(&shop.shop.db).await.unwrap();
     assert!(count > 50);
     shop.item("MUG", 3).await;
-    let first = shop
-        .run(Command::Place(place("1", &[("MUG", 2)])))
-        .await
-        .unwrap();
+    let first = shop.run(Command::Place(place("1", &[("MUG", 2)]))).await.unwrap();
     assert!(!first.replayed);
-    let again = shop
-        .run(Command::Place(place("1", &[("MUG", 2)])))
-        .await
-        .unwrap();
+    let again = shop.run(Command::Place(place("1", &[("MUG", 2)]))).await.unwrap();
     assert!(again.replayed);
     assert_eq!(again.detail, first.detail);
     let other = shop.run(Command::Place(place("2", &[("MUG", 2)]))).await;

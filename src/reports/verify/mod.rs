@@ -227,15 +227,21 @@ impl Desk<'_> {
         }
         let unnamed = |id: i64| format!("#{id}");
         let sku = match spot.item {
-            Some(id) => Some(audit_rows::item_name(&mut self.conn, id).await?.unwrap_or_else(|| unnamed(id))),
+            Some(id) => Some(
+                audit_rows::item_name(&mut self.conn, id).await?.unwrap_or_else(|| unnamed(id)),
+            ),
             None => None,
         };
         let location = match spot.location {
-            Some(id) => Some(audit_rows::location_name(&mut self.conn, id).await?.unwrap_or_else(|| unnamed(id))),
+            Some(id) => Some(
+                audit_rows::location_name(&mut self.conn, id).await?.unwrap_or_else(|| unnamed(id)),
+            ),
             None => None,
         };
         let order_id = match spot.order {
-            Some(id) => Some(audit_rows::order_name(&mut self.conn, id).await?.unwrap_or_else(|| unnamed(id))),
+            Some(id) => Some(
+                audit_rows::order_name(&mut self.conn, id).await?.unwrap_or_else(|| unnamed(id)),
+            ),
             None => None,
         };
         let (line, seq) = (spot.line, spot.seq);
