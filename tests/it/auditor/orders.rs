@@ -484,6 +484,16 @@ impl Auditor {
     pub(super) fn cancel(&mut self, order: &str, lines: Option<&[(i64, i64)]>) -> Verdict {
         let order = self.known(order)?;
         let counts = self.orders[order].counts();
+        let known = |line: &i64| self.orders[order].lines.contains_key(line);
+        if lines.is_some_and(|named| !named.iter().all(|(line, _)| known(line))) {
+            return Err("unknown_line");
+        }
+        if counts.open() == 0 && counts.shipped > 0 && counts.cancelled == 0 {
+            return Err("already_shipped");
+        }
+        if counts.open() == 0 {
+            return Ok(Outcome::Replayed);
+        }
         let lines: Vec<(i64, i64)> = match lines {
             Some(named) => {
                 let mut sums = BTreeMap::new();
@@ -492,10 +502,6 @@ impl Auditor {
                 }
                 sums.into_iter().collect()
             }
-            None if counts.open() == 0 && counts.shipped > 0 && counts.cancelled == 0 => {
-                return Err("already_shipped");
-            }
-            None if counts.open() == 0 => return Ok(Outcome::Replayed),
             None => {
                 let lines = self.orders[order].lines.iter();
                 lines.map(|(&number, line)| (number, line.counts().open())).collect()
