@@ -49,8 +49,12 @@ struct Cli {
 /// What every command understands.
 #[derive(Clone, Debug, Args)]
 struct Global {
-    /// Configuration file [default: $INVSHOP_CONFIG, ./invshop.toml, /etc/invshop/config.toml]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help = "Configuration file [default: $INVSHOP_CONFIG, ./invshop.toml, /etc/invshop/config.toml]"
+    )]
     config: Option<PathBuf>,
     /// One JSON document on stdout; errors as JSON on stderr
     #[arg(long, global = true)]
