@@ -38,7 +38,9 @@ pub enum ShopError {
     #[error(transparent)]
     Name(#[from] TextError),
     /// The database was created half-way.
-    #[error("the database at {0} was not created to its end\nhint: remove it and run `invshop init` again")]
+    #[error(
+        "the database at {0} was not created to its end\nhint: remove it and run `invshop init` again"
+    )]
     Unfinished(String),
 }
 

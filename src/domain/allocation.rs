@@ -55,7 +55,9 @@ pub fn allocate(
     let mut desk = Desk { lines, room: &mut room, placed: Vec::new() };
     let all: Vec<usize> = (0..lines.len()).collect();
     if let Some(&location) = locations.iter().find(|&&location| desk.serves(&all, location)) {
-        all.iter().for_each(|&line| desk.take_line(line, location));
+        for &line in &all {
+            desk.take_line(line, location);
+        }
         return desk.placed;
     }
     match policy {
@@ -194,8 +196,7 @@ mod tests {
     #[test]
     fn without_splitting_all_comes_from_the_best_location() {
         let levels = room(&[(1, MAIN, 2), (1, STORE, 3)]);
-        let placed =
-            allocate(&[line(1, 5)], &[MAIN, STORE], levels, AllocationPolicy::OneLocation);
+        let placed = allocate(&[line(1, 5)], &[MAIN, STORE], levels, AllocationPolicy::OneLocation);
         assert_eq!((at(&placed, MAIN), at(&placed, STORE)), (0, 3));
     }
 }

@@ -84,10 +84,9 @@ impl Totals {
             safety: self.safety.saturating_add(deltas.safety),
         };
         let bounded = |units: i64| (0..=QUANTITY_MAX).contains(&units);
-        let sound = [after.on_hand, after.reserved, after.shortfall, after.safety]
-            .into_iter()
-            .all(bounded)
-            && after.reserved <= after.on_hand;
+        let sound =
+            [after.on_hand, after.reserved, after.shortfall, after.safety].into_iter().all(bounded)
+                && after.reserved <= after.on_hand;
         if sound { Ok(after) } else { Err(LevelBroken { after }) }
     }
 }

@@ -301,9 +301,8 @@ impl Line {
         };
         let shortfall = widest(|counts| counts.shortfall);
         let held = widest(|counts| counts.shortfall + counts.held) - shortfall;
-        let shipped = widest(|counts| counts.shortfall + counts.held + counts.shipped)
-            - shortfall
-            - held;
+        let shipped =
+            widest(|counts| counts.shortfall + counts.held + counts.shipped) - shortfall - held;
         let ordered = widest(|counts| counts.ordered);
         let returned =
             self.parts.iter().map(|part| part.returned / part.per_unit).min().unwrap_or(0);
@@ -414,7 +413,12 @@ mod tests {
 
     fn part(number: i64, per_unit: i64, held: i64, shipped: i64, shortfall: i64) -> Part {
         let mut part = Part::new(number, Some(ItemId::new(number)), per_unit);
-        part.allocations.push(Allocation { location: LocationId::new(1), held, shipped, shortfall });
+        part.allocations.push(Allocation {
+            location: LocationId::new(1),
+            held,
+            shipped,
+            shortfall,
+        });
         part
     }
 

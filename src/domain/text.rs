@@ -159,10 +159,7 @@ mod tests {
 
     #[test]
     fn control_characters_and_long_texts_are_refused_by_name() {
-        assert_eq!(
-            Sku::new("a\0b"),
-            Err(TextError::Character { field: "sku", character: '\0' })
-        );
+        assert_eq!(Sku::new("a\0b"), Err(TextError::Character { field: "sku", character: '\0' }));
         assert!(matches!(Sku::new(&"x".repeat(201)), Err(TextError::TooLong { length: 201, .. })));
         assert_eq!(Title::new(""), Err(TextError::Empty { field: "title" }));
         assert!(LocationCode::new("store north").is_err());

@@ -188,7 +188,8 @@ fn create_item(
     let recipe = recipe.unwrap_or_default();
     let title = match &row.title {
         Some(title) => title.clone(),
-        None => Title::new(sku.as_str()).map_err(|error| Refusal::invalid("title", error.to_string()))?,
+        None => Title::new(sku.as_str())
+            .map_err(|error| Refusal::invalid("title", error.to_string()))?,
     };
     let fields = ItemFields {
         title,

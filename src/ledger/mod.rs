@@ -9,6 +9,7 @@
 pub mod catalogue;
 mod expire;
 mod fill;
+mod lookup;
 mod low;
 mod revert;
 pub mod stock;

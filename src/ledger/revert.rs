@@ -23,16 +23,15 @@ pub struct RevertRow {
 pub fn revert(set: &mut Working, rows: &[RevertRow], skip_blocked: bool) -> Decided<Vec<String>> {
     let mut blocked = Vec::new();
     for row in rows {
-        match obstacle(set, row)? {
-            Some(why) => blocked.push(why),
-            None => {
-                let mut movement =
-                    Movement::new(row.key, Kind::Adjustment, Deltas::on_hand(-row.on_hand));
-                movement.quantity = Some(-row.on_hand);
-                movement.reverses = Some(row.seq);
-                movement.data = Some(r#"{"cause":"batch_reverted"}"#.to_owned());
-                set.post(movement)?;
-            }
+        if let Some(why) = obstacle(set, row)? {
+            blocked.push(why);
+        } else {
+            let mut movement =
+                Movement::new(row.key, Kind::Adjustment, Deltas::on_hand(-row.on_hand));
+            movement.quantity = Some(-row.on_hand);
+            movement.reverses = Some(row.seq);
+            movement.data = Some(r#"{"cause":"batch_reverted"}"#.to_owned());
+            set.post(movement)?;
         }
     }
     if blocked.is_empty() || skip_blocked {

@@ -98,7 +98,9 @@ fn place(set: &Working, command: &StockCommand) -> Decided<LocationId> {
 }
 
 fn check_version(set: &Working, command: &StockCommand, key: LevelKey) -> Decided<()> {
-    let Some(expected) = command.if_version else { return Ok(()) };
+    let Some(expected) = command.if_version else {
+        return Ok(());
+    };
     let level = set.peek(key)?;
     if level.version == expected {
         return Ok(());
@@ -159,19 +161,20 @@ impl Post<'_> {
         .into())
     }
 
-    /// Sets on_hand to what was counted plus what moved after the counting.
+    /// Sets `on_hand` to what was counted plus what moved after the counting.
     fn count(&self, set: &mut Working, counted: i64, basis: Basis) -> Decided<()> {
         let observed_at = self.command.effective_at.unwrap_or(set.now).min(set.now);
         if set.is_history(self.key, self.command.effective_at)? {
             return set.post(self.movement(Kind::Count, Deltas::default(), counted));
         }
         let totals = set.level(self.key)?.totals;
+        let (moved, promised) = moved_since(set, self.key, self.command.effective_at)?;
         let physical = match basis {
             Basis::Physical => counted,
-            Basis::Available => counted + totals.reserved + totals.shortfall,
+            // What was promised at the moment of counting, not what is promised now.
+            Basis::Available => counted + totals.reserved + totals.shortfall - promised,
         };
-        let moved_since = moved_since(set, self.key, self.command.effective_at)?;
-        let found = physical + moved_since;
+        let found = physical + moved;
         let on_hand = found.max(0);
         check_bound(set, self.key, on_hand - totals.on_hand)?;
         take_holds(set, self.key, totals.reserved - on_hand)?;
@@ -260,21 +263,24 @@ fn check_bound(set: &Working, key: LevelKey, delta: i64) -> Decided<()> {
     Err(Refusal::invalid("quantity", message).into())
 }
 
-/// What moved on the shelf after the moment of counting, as far as it was
-/// recorded: in the database, and earlier in this batch.
-fn moved_since(set: &Working, key: LevelKey, observed_at: Option<i64>) -> Decided<i64> {
-    let Some(observed_at) = observed_at.filter(|&at| at < set.now) else { return Ok(0) };
-    let Some(stored) = set.later.get(&(key, observed_at)) else {
-        let later = std::iter::once((key, observed_at)).collect();
-        return Err(Stop::from(Need { later, ..Need::default() }));
+/// What moved and what was promised after the moment of counting, as far as it
+/// was recorded: in the database, and earlier in this batch.
+fn moved_since(set: &Working, key: LevelKey, observed_at: Option<i64>) -> Decided<(i64, i64)> {
+    let Some(observed_at) = observed_at.filter(|&at| at < set.now) else {
+        return Ok((0, 0));
     };
-    let of_batch = set.entries.iter().filter(|entry| entry.effective_at > observed_at);
-    let of_batch: i64 = of_batch
-        .filter_map(|entry| entry.level)
-        .filter(|mark| mark.key == key)
-        .map(|mark| mark.deltas.on_hand)
-        .sum();
-    Ok(stored + of_batch)
+    let Some(&(mut moved, mut promised)) = set.later.get(&(key, observed_at)) else {
+        let later = std::iter::once((key, observed_at)).collect();
+        let need = Need { later, ..Need::default() };
+        return Err(Stop::from(need));
+    };
+    for entry in set.entries.iter().filter(|entry| entry.effective_at > observed_at) {
+        if let Some(mark) = entry.level.filter(|mark| mark.key == key) {
+            moved += mark.deltas.on_hand;
+            promised += mark.deltas.reserved + mark.deltas.shortfall;
+        }
+    }
+    Ok((moved, promised))
 }
 
 /// One row of a stock import.

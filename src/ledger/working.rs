@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use super::catalogue::{ItemFields, NewAccount, NewBatch, NewItem, NewLocation};
 use super::{Decided, Need, Stop};
 use crate::domain::{
-    AccountId, BatchId, BundlePart, Deltas, Entry, Item, ItemId, ItemStatus, Key, Kind, Level, LevelKey,
-    LevelMark, Location, LocationCode, LocationId, Order, OrderId, OrderRef, Refusal, Seq, Sku,
+    AccountId, BatchId, BundlePart, Deltas, Entry, Item, ItemId, ItemStatus, Key, Kind, Level,
+    LevelKey, LevelMark, Location, LocationId, Order, OrderId, OrderRef, Seq, Sku,
 };
 
 /// How orders are decided, from the configuration.
@@ -72,6 +72,8 @@ pub struct Kept {
     pub content_hash: [u8; 32],
     /// The order it was about, if any.
     pub order: Option<OrderId>,
+    /// The import it was about, if any.
+    pub batch: Option<BatchId>,
 }
 
 /// Which of an item's short lines were loaded: the oldest ones, up to an age.
@@ -110,6 +112,8 @@ pub enum Added {
     BatchProgress(BatchId, i64, i64),
     /// A new state of an import: (batch, from, to).
     BatchStatus(BatchId, &'static str, &'static str),
+    /// Taking an import back has begun, whether or not it was written whole.
+    BatchReverting(BatchId),
 }
 
 /// One movement to post.
@@ -197,8 +201,8 @@ pub struct Working {
     pub shorts: HashMap<(ItemId, LocationId), ShortWindow>,
     /// Levels whose holders were loaded: units asked for, and whether that was all of them.
     pub victims: HashMap<LevelKey, (i64, bool)>,
-    /// Sums of later movements for counts observed in the past.
-    pub later: HashMap<(LevelKey, i64), i64>,
+    /// Sums of later movements for counts observed in the past: on hand, and promised.
+    pub later: HashMap<(LevelKey, i64), (i64, i64)>,
     /// Ids for orders of this batch.
     pub order_ids: VecDeque<OrderId>,
     /// Ids for items of this batch.
@@ -306,6 +310,7 @@ impl Working {
                     index: Some(self.entries.len()),
                     content_hash: hash,
                     order: entry.order,
+                    batch: entry.batch,
                 };
                 self.keys.insert((account, key.clone()), kept);
                 self.undo.push(Undo::Key((account, key.clone())));
@@ -319,7 +324,8 @@ impl Working {
     /// Posts a movement: the only place where a level changes. Later decisions
     /// of the batch see the level it leaves behind.
     pub fn post(&mut self, movement: Movement) -> Decided<()> {
-        let Movement { key, kind, deltas, quantity, effective_at, order, reverses, data } = movement;
+        let Movement { key, kind, deltas, quantity, effective_at, order, reverses, data } =
+            movement;
         let slot = self.level_slot(key)?;
         let before = slot.now;
         let totals = before.totals.plus(deltas)?;
@@ -379,98 +385,6 @@ impl Working {
         }
     }
 
-    /// Whether a fact of a given time lies before the level's last fixed point:
-    /// then it is history only and moves nothing.
-    pub fn is_history(&self, key: LevelKey, effective_at: Option<i64>) -> Decided<bool> {
-        let counted_at = self.peek(key)?.counted_at;
-        Ok(match (effective_at, counted_at) {
-            (Some(given), Some(counted)) => given < self.now && given <= counted,
-            _ => false,
-        })
-    }
-
-    /// An item by any of its names.
-    pub fn item_by_sku(&self, sku: &Sku) -> Decided<ItemId> {
-        let found = self.skus.get(sku).copied();
-        found.ok_or_else(|| Refusal::UnknownSku { sku: sku.clone() }.into())
-    }
-
-    /// An item.
-    pub fn item(&self, id: ItemId) -> Decided<&Item> {
-        self.items.get(&id).ok_or_else(|| Need::item(id).into())
-    }
-
-    /// An item that has stock of its own, by name.
-    pub fn stocked_item(&self, sku: &Sku) -> Decided<ItemId> {
-        let id = self.item_by_sku(sku)?;
-        if self.item(id)?.bundle {
-            return Err(Refusal::BundleHasNoStock { sku: sku.clone() }.into());
-        }
-        Ok(id)
-    }
-
-    /// A location by its id.
-    pub fn location(&self, id: LocationId) -> Option<&Location> {
-        self.locations.iter().find(|location| location.id == id)
-    }
-
-    /// The named location, or the only one there is (R64).
-    pub fn location_or_only(&self, code: Option<&LocationCode>) -> Decided<&Location> {
-        if let Some(code) = code {
-            return self.location_by_code(code);
-        }
-        match self.locations.as_slice() {
-            [only] => Ok(only),
-            many => {
-                let locations = many.iter().map(|one| one.code.to_string()).collect();
-                Err(Refusal::LocationRequired { locations }.into())
-            }
-        }
-    }
-
-    /// The named location.
-    pub fn location_by_code(&self, code: &LocationCode) -> Decided<&Location> {
-        let found = self.locations.iter().find(|location| location.code == *code);
-        found.ok_or_else(|| Refusal::UnknownLocation { location: code.to_string() }.into())
-    }
-
-    /// The named location, whose numbers must be the ledger's own.
-    pub fn own_location(&self, code: Option<&LocationCode>) -> Decided<LocationId> {
-        let location = self.location_or_only(code)?;
-        if location.is_mirrored() {
-            return Err(Refusal::MirroredLocation {
-                location: location.code.to_string(),
-                authority: location.authority.clone(),
-            }
-            .into());
-        }
-        Ok(location.id)
-    }
-
-    /// Locations an order may use, best first: its own, or all that serve orders.
-    pub fn locations_for(&self, own: Option<LocationId>) -> Vec<LocationId> {
-        let serving = self.locations.iter().filter(|location| location.serves_orders());
-        match own {
-            Some(own) => vec![own],
-            None => serving.map(|location| location.id).collect(),
-        }
-    }
-
-    /// An order that is loaded.
-    pub fn order(&self, id: OrderId) -> Decided<&Order> {
-        let found = self.orders.get(&id).map(|slot| &slot.now);
-        found.ok_or_else(|| {
-            let orders = std::iter::once(id).collect();
-            Need { orders, ..Need::default() }.into()
-        })
-    }
-
-    /// An order by its name outside.
-    pub fn order_by_ref(&self, reference: &OrderRef) -> Decided<OrderId> {
-        let found = self.refs.get(reference).copied();
-        found.ok_or_else(|| Refusal::UnknownOrder { order: reference.to_string() }.into())
-    }
-
     /// An order to change; it is remembered as it was.
     pub fn order_mut(&mut self, id: OrderId) -> Decided<&mut Order> {
         self.order(id)?;
@@ -495,8 +409,9 @@ impl Working {
 
     /// Adds or replaces an item.
     pub fn put_item(&mut self, item: Item) {
-        let was = self.items.insert(item.id, item.clone());
-        self.undo.push(Undo::Item(item.id, was));
+        let id = item.id;
+        let was = self.items.insert(id, item);
+        self.undo.push(Undo::Item(id, was));
     }
 
     /// Makes a SKU resolve to an item.
@@ -536,15 +451,6 @@ impl Working {
     pub fn put_location(&mut self, location: Location) {
         self.locations.push(location);
         self.undo.push(Undo::Location);
-    }
-
-    /// All levels of an item that have rows.
-    pub fn levels_of(&self, item: ItemId) -> impl Iterator<Item = (LevelKey, Level)> + '_ {
-        let from = LevelKey { item, location: LocationId::new(i64::MIN) };
-        self.levels
-            .range(from..)
-            .take_while(move |(key, _)| key.item == item)
-            .map(|(key, slot)| (*key, slot.now))
     }
 }
 

@@ -235,7 +235,7 @@ pub(super) fn place_units(
     own: Option<LocationId>,
 ) -> Decided<()> {
     let mut order = set.order(id)?.clone();
-    let wants = wants_of(&mut order, units);
+    let wants = wants_of(set, &mut order, units)?;
     *set.order_mut(id)? = order;
     let plan = plan(set, &wants, own, Bound::Fact, AllocationPolicy::Split)?;
     let owed = hold(set, id, &wants, &plan)?;

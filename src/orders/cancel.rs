@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::hold::add_units;
 use super::Ended;
+use super::hold::add_units;
 use crate::domain::{Deltas, Kind, LevelKey, OrderId, OrderRef, Part, Quantity, Reason, Refusal};
 use crate::ledger::{Decided, Movement, Working, fill_freed};
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::domain::{
-    AllocationPolicy, Demand, DemandLine, Deltas, FulfilledBy, ItemId, ItemStatus, Kind, LevelKey,
+    AllocationPolicy, Deltas, Demand, DemandLine, FulfilledBy, ItemId, ItemStatus, Kind, LevelKey,
     LocationId, Order, OrderId, Refusal, allocate, allocation,
 };
 use crate::ledger::{Decided, Movement, Working};
@@ -15,6 +15,8 @@ pub(super) struct Want {
     pub(super) part: i64,
     pub(super) item: ItemId,
     pub(super) units: i64,
+    /// The line is of a discontinued bundle: a request gets nothing for it.
+    pub(super) closed: bool,
 }
 
 /// What bounds a hold.
@@ -55,6 +57,9 @@ pub(super) fn plan(
     let mut index_of: Vec<Vec<usize>> = Vec::new();
     let mut last = None;
     for (index, want) in wants.iter().enumerate() {
+        if want.closed && bound == Bound::Request {
+            continue;
+        }
         if last != Some(want.line) {
             lines.push(Vec::new());
             index_of.push(Vec::new());
@@ -135,23 +140,37 @@ pub(super) fn owed_at(set: &Working, order: &Order) -> Decided<LocationId> {
 
 /// The wants of whole lines: `units` of each line, in all of its parts.
 /// Lines that the ledger does not hold stock for get their units off the levels.
-pub(super) fn wants_of(order: &mut Order, units: &BTreeMap<i64, i64>) -> Vec<Want> {
+pub(super) fn wants_of(
+    set: &Working,
+    order: &mut Order,
+    units: &BTreeMap<i64, i64>,
+) -> Decided<Vec<Want>> {
     let mut wants = Vec::new();
     for line in &mut order.lines {
-        let Some(&count) = units.get(&line.number).filter(|&&count| count > 0) else { continue };
+        let Some(&count) = units.get(&line.number).filter(|&&count| count > 0) else {
+            continue;
+        };
         let by_channel = line.fulfilled_by == FulfilledBy::Channel;
+        let status = line.item.map(|item| set.item(item).map(|item| item.status));
+        let closed = line.bundle && status.transpose()? == Some(ItemStatus::Discontinued);
         for part in &mut line.parts {
             let count = count * part.per_unit;
             match part.item {
                 Some(item) if !by_channel => {
-                    wants.push(Want { line: line.number, part: part.number, item, units: count });
+                    wants.push(Want {
+                        line: line.number,
+                        part: part.number,
+                        item,
+                        units: count,
+                        closed,
+                    });
                 }
                 _ if by_channel => part.loose.held += count,
                 _ => part.loose.shortfall += count,
             }
         }
     }
-    wants
+    Ok(wants)
 }
 
 /// Says that an order is owed units.

@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use super::allocate::place_units;
 use super::cancel::cancel_lines;
 use super::lines::{self, Unknown};
-use super::ship::{ShipLine, ship_line};
 use super::place::keep_personal;
+use super::ship::{ShipLine, ship_line};
 use super::{Ended, LineRequest, Personal};
 use crate::domain::{
-    Counts, Decision, FactKind, FulfilledBy, Kind, LocationCode, Order, OrderId, OrderRef, Payment, Quantity,
-    Refusal,
+    Counts, Decision, FactKind, FulfilledBy, Kind, LocationCode, Order, OrderId, OrderRef, Payment,
+    Quantity, Refusal,
 };
 use crate::ledger::{Decided, Working};
 
@@ -56,11 +56,7 @@ pub struct ImportLine {
 /// Records the state of an order. Nothing of it is ever refused for want of stock.
 ///
 /// `content` is the hash of the state: the same state again changes nothing.
-pub fn import(
-    set: &mut Working,
-    state: &Import,
-    content: &[u8; 32],
-) -> Decided<(OrderId, Ended)> {
+pub fn import(set: &mut Working, state: &Import, content: &[u8; 32]) -> Decided<(OrderId, Ended)> {
     check(state)?;
     let Some(&id) = set.refs.get(&state.reference) else {
         return create(set, state, content).map(|id| (id, Ended::Done));
@@ -140,12 +136,7 @@ fn create(set: &mut Working, state: &Import, content: &[u8; 32]) -> Decided<Orde
     Ok(id)
 }
 
-fn update(
-    set: &mut Working,
-    id: OrderId,
-    state: &Import,
-    content: &[u8; 32],
-) -> Decided<()> {
+fn update(set: &mut Working, id: OrderId, state: &Import, content: &[u8; 32]) -> Decided<()> {
     let mut entry = set.entry(Kind::OrderUpdated);
     entry.order = Some(id);
     entry.effective_at = state.effective_at.unwrap_or(set.now).min(set.now);

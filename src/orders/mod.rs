@@ -19,7 +19,7 @@ pub use cancel::{Cancel, cancel};
 pub use import::{Import, ImportLine, import};
 pub use lines::LineRequest;
 pub use pay::{PayOutcome, Payment, pay};
-pub use place::{Personal, Place, place};
+pub use place::{Personal, PersonalError, Place, place};
 pub use returns::{Disposition, Refund, RefundLine, Return, ReturnLine, refund, take_back};
 pub use ship::{Ship, ShipLine, ship};
 

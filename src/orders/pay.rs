@@ -2,9 +2,7 @@
 
 use super::hold::{Bound, Want, hold, plan};
 use super::{Ended, fact_is_replay, record_fact};
-use crate::domain::{
-    self, AllocationPolicy, Fact, FactId, FactKind, Kind, OrderId, OrderRef,
-};
+use crate::domain::{self, AllocationPolicy, Fact, FactId, FactKind, Kind, OrderId, OrderRef};
 use crate::ledger::{Decided, Working};
 
 /// Money that came for an order.
@@ -104,9 +102,11 @@ fn late_holds(set: &Working, id: OrderId) -> Decided<Option<(Vec<Want>, super::h
     let mut wants = Vec::new();
     for line in &order.lines {
         for part in line.parts.iter().filter(|part| part.expired > 0) {
-            let Some(item) = part.item else { return Ok(None) };
+            let Some(item) = part.item else {
+                return Ok(None);
+            };
             let (line, part, units) = (line.number, part.number, part.expired);
-            wants.push(Want { line, part, item, units });
+            wants.push(Want { line, part, item, units, closed: false });
         }
     }
     if wants.is_empty() {

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use thiserror::Error;
+
 use super::hold::{Bound, Plan, Want, hold, plan, raise_short, wants_of};
 use super::lines::{self, Unknown};
 use super::{Ended, LineRequest};
 use crate::domain::{
-    AllocationPolicy, Decision, FulfilledBy, Kind, LocationCode, Order, OrderId, OrderRef, Payment,
-    Refusal, Shortage, Sku,
+    AllocationPolicy, Decision, FulfilledBy, Kind, Location, LocationCode, LocationId, Order,
+    OrderId, OrderRef, Payment, Refusal, Shortage, Sku,
 };
 use crate::ledger::{Added, Decided, Working};
+use crate::secret::{InstanceKey, OpenError, Random};
 
 /// The longest a hold may be asked for: 30 days.
 const HOLD_MS_MAX: i64 = 30 * 24 * 3600 * 1000;
@@ -22,6 +25,47 @@ pub struct Personal {
     pub sealed: Vec<u8>,
     /// Keyed hash of the plain data.
     pub digest: [u8; 32],
+}
+
+impl Personal {
+    /// Seals a JSON object of an order. What was sealed for one order opens for no other.
+    pub fn seal(
+        key: &InstanceKey,
+        reference: &OrderRef,
+        plain: &serde_json::Value,
+        random: &dyn Random,
+    ) -> Self {
+        let plain = plain.to_string();
+        Self {
+            sealed: key.seal(&context(reference), plain.as_bytes(), random),
+            digest: key.keyed_hash("order.personal", plain.as_bytes()),
+        }
+    }
+
+    /// Gives back what was sealed for the order.
+    pub fn open(
+        key: &InstanceKey,
+        reference: &OrderRef,
+        sealed: &[u8],
+    ) -> Result<serde_json::Value, PersonalError> {
+        let plain = key.open(&context(reference), sealed)?;
+        Ok(serde_json::from_slice(&plain)?)
+    }
+}
+
+/// Why personal data cannot be read.
+#[derive(Debug, Error)]
+pub enum PersonalError {
+    /// It was sealed with another key or for another order, or it is damaged.
+    #[error("{0}")]
+    Sealed(#[from] OpenError),
+    /// What was sealed is not JSON.
+    #[error("what was sealed is not JSON")]
+    Json(#[from] serde_json::Error),
+}
+
+fn context(reference: &OrderRef) -> String {
+    format!("order.personal {reference}")
 }
 
 pub(super) fn keep_personal(set: &mut Working, id: OrderId, personal: Option<&Personal>) {
@@ -56,11 +100,7 @@ pub struct Place {
 /// Decides a request for an order.
 ///
 /// `content` is the hash of what was asked for: it tells a replay from a clash.
-pub fn place(
-    set: &mut Working,
-    request: &Place,
-    content: &[u8; 32],
-) -> Decided<(OrderId, Ended)> {
+pub fn place(set: &mut Working, request: &Place, content: &[u8; 32]) -> Decided<(OrderId, Ended)> {
     if let Some(&id) = set.refs.get(&request.reference) {
         return replay(set, id, request, content).map(|id| (id, Ended::Replayed));
     }
@@ -68,7 +108,7 @@ pub fn place(
     let mut order = build(set, request, content)?;
     let units: BTreeMap<i64, i64> =
         (1..).zip(request.lines.iter().map(|line| line.quantity.get())).collect();
-    let wants = wants_of(&mut order, &units);
+    let wants = wants_of(set, &mut order, &units)?;
     let policy = if set.policy.orders.split {
         AllocationPolicy::Split
     } else {
@@ -92,12 +132,7 @@ pub fn place(
     Ok((id, Ended::Done))
 }
 
-fn replay(
-    set: &Working,
-    id: OrderId,
-    request: &Place,
-    content: &[u8; 32],
-) -> Decided<OrderId> {
+fn replay(set: &Working, id: OrderId, request: &Place, content: &[u8; 32]) -> Decided<OrderId> {
     if set.order(id)?.content_hash == Some(*content) {
         Ok(id)
     } else {
@@ -110,7 +145,7 @@ fn build(set: &Working, request: &Place, content: &[u8; 32]) -> Decided<Order> {
         return Err(Refusal::invalid("order_id", "no id was set aside for it").into());
     };
     let location = match &request.location {
-        Some(code) => Some(set.own_location(Some(code))?),
+        Some(code) => Some(serving(set, code)?),
         None => None,
     };
     let numbered = (1_i64..).zip(&request.lines);
@@ -137,6 +172,16 @@ fn build(set: &Working, request: &Place, content: &[u8; 32]) -> Decided<Order> {
         lines,
         facts: BTreeMap::new(),
     })
+}
+
+/// The location a request names must be one that orders are served from.
+fn serving(set: &Working, code: &LocationCode) -> Decided<LocationId> {
+    let id = set.own_location(Some(code))?;
+    if set.location(id).is_some_and(Location::serves_orders) {
+        return Ok(id);
+    }
+    let message = format!("{code} is not a location that orders are served from");
+    Err(Refusal::invalid("location", message).into())
 }
 
 /// Unpaid orders hold for the configured time, others until they are done with,

@@ -131,7 +131,9 @@ fn return_line(
         let units = one.quantity.get().saturating_mul(per_unit);
         let counted = units.min(part.counts().shipped - part.returned);
         beyond += units - counted;
-        add_units(set.order_mut(id)?, one.line, part.number, |part| part.returned += counted);
+        add_units(set.order_mut(id)?, one.line, part.number, |part| {
+            part.returned += counted;
+        });
         if let Some(item) = part.item.filter(|_| stocked) {
             let to = came_to(set, id, &part, one.disposition, location)?;
             let back = Back { id, line: one.line, part: part.number, units, effective_at };
@@ -225,8 +227,7 @@ pub fn refund(
     if fact_is_replay(set, id, FactKind::Refund, refund_id, content)? {
         return Ok((id, Ended::Replayed));
     }
-    let data =
-        serde_json::json!({ "refund_id": refund_id.as_str(), "amount": request.amount });
+    let data = serde_json::json!({ "refund_id": refund_id.as_str(), "amount": request.amount });
     let mut entry = set.entry(Kind::OrderRefunded);
     entry.order = Some(id);
     entry.data = Some(data.to_string());
@@ -264,4 +265,3 @@ fn restock_refund(set: &mut Working, id: OrderId, one: RefundLine) -> Decided<()
     }
     Ok(())
 }
-

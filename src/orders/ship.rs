@@ -3,7 +3,7 @@
 use super::hold::{add_units, owed_at};
 use super::{Ended, fact_is_replay, record_fact};
 use crate::domain::{
-    Deltas, Fact, FactId, FactKind, FulfilledBy, Kind, Line, LevelKey, LocationCode, LocationId,
+    Deltas, Fact, FactId, FactKind, FulfilledBy, Kind, LevelKey, Line, LocationCode, LocationId,
     OrderId, OrderRef, Part, Quantity, Refusal,
 };
 use crate::ledger::stock::{discrepancy, make_room};
@@ -57,11 +57,7 @@ struct Leaving {
 }
 
 /// Records a shipment.
-pub fn ship(
-    set: &mut Working,
-    shipment: &Ship,
-    content: &[u8; 32],
-) -> Decided<(OrderId, Ended)> {
+pub fn ship(set: &mut Working, shipment: &Ship, content: &[u8; 32]) -> Decided<(OrderId, Ended)> {
     let id = set.order_by_ref(&shipment.reference)?;
     let shipment_id = &shipment.shipment_id;
     if fact_is_replay(set, id, FactKind::Shipment, shipment_id, content)? {
@@ -129,9 +125,9 @@ fn named(
         for part in parts {
             let per_unit = if one.part.is_some() { 1 } else { part.per_unit };
             let units = one.quantity.get().checked_mul(per_unit);
-            let units = units.filter(|&units| Quantity::new(units).is_ok()).ok_or_else(|| {
-                Refusal::invalid("quantity", "more units than a line can hold")
-            })?;
+            let units = units
+                .filter(|&units| Quantity::new(units).is_ok())
+                .ok_or_else(|| Refusal::invalid("quantity", "more units than a line can hold"))?;
             leaving.extend(sources(set, id, line, part, (units, from))?);
         }
     }
@@ -139,12 +135,12 @@ fn named(
 }
 
 /// A line and the parts of it that are meant.
-pub(super) fn line_parts<'s>(
-    set: &'s Working,
+pub(super) fn line_parts(
+    set: &Working,
     id: OrderId,
     line: i64,
     part: Option<i64>,
-) -> Decided<(&'s Line, Vec<&'s Part>)> {
+) -> Decided<(&Line, Vec<&Part>)> {
     let found = set.order(id)?.lines.iter().find(|one| one.number == line);
     let Some(found) = found else {
         return Err(Refusal::UnknownLine { line: format!("line {line}") }.into());
@@ -209,12 +205,7 @@ struct Used {
 
 /// Ships units of one part: its own hold, then its owed, then its cancelled
 /// units; beyond that the line grows.
-fn ship_part(
-    set: &mut Working,
-    id: OrderId,
-    leaving: Leaving,
-    terms: Terms,
-) -> Decided<()> {
+fn ship_part(set: &mut Working, id: OrderId, leaving: Leaving, terms: Terms) -> Decided<()> {
     let Leaving { line, part, from, units } = leaving;
     let (_, parts) = line_parts(set, id, line, Some(part))?;
     let item = parts.first().and_then(|part| part.item).filter(|_| from != Part::NOWHERE);
@@ -222,7 +213,13 @@ fn ship_part(
         set.level(LevelKey { item, location: from })?;
     }
     let mut used = Used::default();
-    add_units(set.order_mut(id)?, line, part, |part| used = use_units(part, from, units));
+    add_units(set.order_mut(id)?, line, part, |part| {
+        used = use_units(part, from, units);
+    });
+    let order = set.order_mut(id)?;
+    if order.counts().cancelled < order.counts().ordered {
+        order.cancel_reason = None;
+    }
     if used.grown > 0 && terms.review {
         let mut entry = set.entry(Kind::OrderUpdated);
         entry.order = Some(id);

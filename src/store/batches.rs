@@ -64,5 +64,17 @@ pub(crate) async fn set_status(
     conn.execute_one(&SET_BATCH_STATUS, args![id.get(), from, to, now]).await
 }
 
+statement!(
+    BEGIN_REVERT,
+    "update batch set status = 'reverting', finished_at = null
+     where id = $1 and status in ('open', 'applied')"
+);
+
+/// Records that taking an import back has begun: one that was interrupted can be
+/// taken back as well as one that was written whole.
+pub(crate) async fn begin_revert(conn: &mut Conn<'_>, id: BatchId) -> Result<(), StoreError> {
+    conn.execute_one(&BEGIN_REVERT, args![id.get()]).await
+}
+
 pub(super) const STATEMENTS: &[&Statement] =
-    &[&INSERT_BATCH, &ADVANCE_BATCH, &SET_BATCH_STATUS];
+    &[&INSERT_BATCH, &ADVANCE_BATCH, &SET_BATCH_STATUS, &BEGIN_REVERT];

@@ -1,10 +1,10 @@
 //! The tables `item`, `item_sku` and `bundle_part`.
 
+use std::collections::BTreeMap;
+
 use super::statement::{Row, Rows, Type, args, statement};
 use super::{Conn, Statement, StoreError};
-use crate::domain::{
-    Barcode, BundlePart, Item, ItemId, ItemStatus, Quantity, Sku, Title,
-};
+use crate::domain::{Barcode, BundlePart, Item, ItemId, ItemStatus, Quantity, Sku, Title};
 use crate::ledger::catalogue::{ItemFields, NewItem};
 
 statement!(
@@ -32,10 +32,7 @@ statement!(
 );
 
 /// Items as decisions see them.
-pub(crate) async fn items(
-    conn: &mut Conn<'_>,
-    ids: Vec<i64>,
-) -> Result<Vec<Item>, StoreError> {
+pub(crate) async fn items(conn: &mut Conn<'_>, ids: Vec<i64>) -> Result<Vec<Item>, StoreError> {
     conn.all(&ITEMS, args![ids]).await?.iter().map(item).collect()
 }
 
@@ -115,10 +112,7 @@ statement!(
 );
 
 /// Ids for new items; on SQLite they count up from the first, under its write lock.
-pub(crate) async fn next_item_ids(
-    conn: &mut Conn<'_>,
-    count: i64,
-) -> Result<Vec<i64>, StoreError> {
+pub(crate) async fn next_item_ids(conn: &mut Conn<'_>, count: i64) -> Result<Vec<i64>, StoreError> {
     super::next_ids(conn, &NEXT_ITEM_IDS, count).await
 }
 
@@ -162,8 +156,7 @@ pub(crate) async fn insert_items(
     now: i64,
 ) -> Result<(), StoreError> {
     use Type::{Int, Text};
-    let mut rows =
-        Rows::new(&[Int, Text, Text, Int, Text, Int, Int, Text, Int, Text, Int]);
+    let mut rows = Rows::new(&[Int, Text, Text, Int, Text, Int, Int, Text, Int, Text, Int]);
     let mut skus = Rows::new(&[Text, Int]);
     let mut parts = Rows::new(&[Int, Int, Int]);
     for (id, new) in items {
@@ -214,9 +207,24 @@ pub(crate) async fn replace_recipe(
 
 statement!(
     UPDATE_FIELDS,
-    "update item set title = $3, barcode = $4, price = $5, cost = $6, currency = $7,
-                     reorder_point = $8, attributes = $9, version = version + 1, updated_at = $10
-     where id = $1 and version = $2"
+    sqlite "update item set title = d.title, barcode = d.barcode, price = d.price, cost = d.cost,
+              currency = d.currency, reorder_point = d.reorder_point, attributes = d.attributes,
+              version = d.version, updated_at = d.at
+            from (select value->>0 as id, value->>1 as read_version, value->>2 as version,
+                         value->>3 as title, value->>4 as barcode, value->>5 as price,
+                         value->>6 as cost, value->>7 as currency, value->>8 as reorder_point,
+                         value->>9 as attributes, value->>10 as at
+                  from json_each($1)) as d
+            where item.id = d.id and item.version = d.read_version",
+    postgres "update item set title = d.title, barcode = d.barcode, price = d.price, cost = d.cost,
+                currency = d.currency, reorder_point = d.reorder_point, attributes = d.attributes,
+                version = d.version, updated_at = d.at
+              from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[],
+                          $6::bigint[], $7::bigint[], $8::text[], $9::bigint[], $10::text[],
+                          $11::bigint[])
+                as d (id, read_version, version, title, barcode, price, cost, currency,
+                      reorder_point, attributes, at)
+              where item.id = d.id and item.version = d.read_version"
 );
 statement!(
     UPDATE_STATUS,
@@ -236,27 +244,31 @@ statement!(
      where item_sku.item_id = excluded.item_id"
 );
 
-/// Writes catalogue fields; `version` is the new one.
+/// Writes catalogue fields: by item the version that was read, the new one and
+/// the fields. An entry whose version is no longer the one read fails the whole.
 pub(crate) async fn update_fields(
     conn: &mut Conn<'_>,
-    id: ItemId,
-    fields: &ItemFields,
-    version: i64,
+    entries: &BTreeMap<ItemId, (i64, i64, &ItemFields)>,
     now: i64,
 ) -> Result<(), StoreError> {
-    let args = args![
-        id.get(),
-        version - 1,
-        fields.title.as_str(),
-        fields.barcode.as_ref().map(ToString::to_string),
-        fields.price,
-        fields.cost,
-        fields.currency.clone(),
-        fields.reorder_point.map(Quantity::get),
-        fields.attributes.clone(),
-        now,
-    ];
-    conn.execute_one(&UPDATE_FIELDS, args).await
+    use Type::{Int, Text};
+    let mut rows = Rows::new(&[Int, Int, Int, Text, Text, Int, Int, Text, Int, Text, Int]);
+    for (id, (read_version, version, fields)) in entries {
+        rows.push(args![
+            id.get(),
+            *read_version,
+            *version,
+            fields.title.as_str(),
+            fields.barcode.as_ref().map(ToString::to_string),
+            fields.price,
+            fields.cost,
+            fields.currency.clone(),
+            fields.reorder_point.map(Quantity::get),
+            fields.attributes.clone(),
+            now,
+        ]);
+    }
+    conn.write(&UPDATE_FIELDS, rows).await
 }
 
 /// Writes an item's status; `version` is the new one.
@@ -283,11 +295,7 @@ pub(crate) async fn rename(
 }
 
 /// Remembers whether an item is low.
-pub(crate) async fn set_low(
-    conn: &mut Conn<'_>,
-    id: ItemId,
-    low: bool,
-) -> Result<(), StoreError> {
+pub(crate) async fn set_low(conn: &mut Conn<'_>, id: ItemId, low: bool) -> Result<(), StoreError> {
     conn.execute_one(&UPDATE_LOW, args![id.get(), i64::from(low)]).await
 }
 

@@ -265,7 +265,6 @@ impl WriteTx {
 }
 
 impl Drop for WriteTx {
-    #[expect(clippy::disallowed_methods, reason = "a rollback must outlive the task that gave up")]
     fn drop(&mut self) {
         // sqlx rolls PostgreSQL back by itself before the connection is used again.
         if let Some(Inner::Sqlite(mut guard)) = self.inner.take()

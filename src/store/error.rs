@@ -78,7 +78,9 @@ pub enum StoreError {
         known: i64,
     },
     /// The schema is older than this program.
-    #[error("the database has schema version {found}, this program needs {known}\nhint: run `invshop db migrate`")]
+    #[error(
+        "the database has schema version {found}, this program needs {known}\nhint: run `invshop db migrate`"
+    )]
     Older {
         /// Version in the database.
         found: i64,
@@ -89,7 +91,9 @@ pub enum StoreError {
     #[error("the schema cannot be migrated: {0}")]
     Migration(String),
     /// The database would lose acknowledged writes in a crash.
-    #[error("{setting} is {found}, and must be {wanted}: an acknowledged order would not survive a crash")]
+    #[error(
+        "{setting} is {found}, and must be {wanted}: an acknowledged order would not survive a crash"
+    )]
     NotDurable {
         /// The setting at fault.
         setting: &'static str,
@@ -158,8 +162,13 @@ impl From<sqlx::Error> for StoreError {
 fn classify_transport(error: sqlx::Error) -> StoreError {
     use sqlx::Error as E;
     match error {
-        E::Io(_) | E::Tls(_) | E::Protocol(_) | E::PoolTimedOut | E::PoolClosed
-        | E::WorkerCrashed | E::BeginFailed => StoreError::Connection(error),
+        E::Io(_)
+        | E::Tls(_)
+        | E::Protocol(_)
+        | E::PoolTimedOut
+        | E::PoolClosed
+        | E::WorkerCrashed
+        | E::BeginFailed => StoreError::Connection(error),
         other => StoreError::Statement(other),
     }
 }

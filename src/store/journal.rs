@@ -2,7 +2,7 @@
 
 use super::statement::{Rows, Type, args, statement};
 use super::{Conn, Statement, StoreError, lock_journal};
-use crate::domain::{AccountId, Entry, Key, LevelKey, OrderId, Seq};
+use crate::domain::{AccountId, BatchId, Entry, ItemId, Key, LevelKey, LocationId, OrderId, Seq};
 use crate::ledger::Kept;
 
 statement!(NEWEST, "select seq, at from journal order by seq desc limit 1");
@@ -17,11 +17,11 @@ pub(crate) async fn newest(conn: &mut Conn<'_>) -> Result<(i64, i64), StoreError
 
 statement!(
     KEYS,
-    sqlite "select j.account_id, j.idem_key, j.seq, j.content_hash, j.order_id
+    sqlite "select j.account_id, j.idem_key, j.seq, j.content_hash, j.order_id, j.batch_id
             from json_each($1) as wanted
             cross join journal as j
               on j.account_id = wanted.value->>0 and j.idem_key = wanted.value->>1",
-    postgres "select j.account_id, j.idem_key, j.seq, j.content_hash, j.order_id
+    postgres "select j.account_id, j.idem_key, j.seq, j.content_hash, j.order_id, j.batch_id
               from unnest($1::bigint[], $2::text[]) as wanted (account_id, idem_key)
               join journal as j
                 on j.account_id = wanted.account_id and j.idem_key = wanted.idem_key"
@@ -49,6 +49,7 @@ pub(crate) async fn keys<'k>(
                 index: None,
                 content_hash: hash.ok_or_else(|| row.decode_error("a key without its hash"))?,
                 order: row.int_opt(4)?.map(OrderId::new),
+                batch: row.int_opt(5)?.map(BatchId::new),
             };
             Ok(((AccountId::new(row.int(0)?), key), kept))
         })
@@ -57,18 +58,50 @@ pub(crate) async fn keys<'k>(
 
 statement!(
     MOVED_SINCE,
-    "select cast(coalesce(sum(d_on_hand), 0) as bigint) from journal
-     where item_id = $1 and location_id = $2 and level_version is not null and effective_at > $3"
+    sqlite "select wanted.value->>0, wanted.value->>1, wanted.value->>2,
+                   cast(coalesce(sum(j.d_on_hand), 0) as bigint),
+                   cast(coalesce(sum(j.d_reserved + j.d_shortfall), 0) as bigint)
+            from json_each($1) as wanted
+            left join journal as j
+              on j.item_id = wanted.value->>0 and j.location_id = wanted.value->>1
+                and j.level_version is not null and j.effective_at > wanted.value->>2
+            group by 1, 2, 3",
+    postgres "select w.item_id, w.location_id, w.observed_at,
+                     cast(coalesce(sum(j.d_on_hand), 0) as bigint),
+                     cast(coalesce(sum(j.d_reserved + j.d_shortfall), 0) as bigint)
+              from unnest($1::bigint[], $2::bigint[], $3::bigint[])
+                as w (item_id, location_id, observed_at)
+              left join journal as j
+                on j.item_id = w.item_id and j.location_id = w.location_id
+                  and j.level_version is not null and j.effective_at > w.observed_at
+              group by w.item_id, w.location_id, w.observed_at"
 );
 
-/// What moved at a level after a moment, as far as it was recorded.
+/// A level and the moment it was counted at.
+pub(crate) type Counted = (LevelKey, i64);
+
+/// What moved at levels after moments, as far as it was recorded: on hand, and
+/// promised (reserved and owed). One statement, because a file of counts asks
+/// this of each of its rows.
 pub(crate) async fn moved_since(
     conn: &mut Conn<'_>,
-    key: LevelKey,
-    observed_at: i64,
-) -> Result<i64, StoreError> {
-    let args = args![key.item.get(), key.location.get(), observed_at];
-    conn.one(&MOVED_SINCE, args).await?.int(0)
+    wanted: impl Iterator<Item = Counted>,
+) -> Result<Vec<(Counted, (i64, i64))>, StoreError> {
+    let mut rows = Rows::new(&[Type::Int; 3]);
+    for (key, observed_at) in wanted {
+        rows.push(args![key.item.get(), key.location.get(), observed_at]);
+    }
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = conn.all(&MOVED_SINCE, args![rows]).await?;
+    rows.iter()
+        .map(|row| {
+            let location = LocationId::new(row.int(1)?);
+            let key = LevelKey { item: ItemId::new(row.int(0)?), location };
+            Ok(((key, row.int(2)?), (row.int(3)?, row.int(4)?)))
+        })
+        .collect()
 }
 
 // Bytes stand as hexadecimal text in the JSON document of SQLite.
@@ -129,8 +162,8 @@ fn rows(entries: &[Entry], last: i64, at: i64) -> Rows {
             seq,
             at,
             entry.kind.as_str(),
-            item.map(|id| id.get()),
-            location.map(|id| id.get()),
+            item.map(ItemId::get),
+            location.map(LocationId::get),
             mark.map(|mark| mark.version),
             mark.map(|mark| mark.deltas.on_hand),
             mark.map(|mark| mark.deltas.reserved),
@@ -145,7 +178,7 @@ fn rows(entries: &[Entry], last: i64, at: i64) -> Rows {
             entry.order.map(OrderId::get),
             entry.line,
             entry.part,
-            entry.batch.map(|id| id.get()),
+            entry.batch.map(BatchId::get),
             entry.account.map(AccountId::get),
             entry.key.as_ref().map(ToString::to_string),
             entry.content_hash,

@@ -119,10 +119,7 @@ statement!(
 );
 
 /// Makes missing levels as zeros; those somebody else made meanwhile stay.
-pub(crate) async fn insert_zeros(
-    conn: &mut Conn<'_>,
-    keys: &[LevelKey],
-) -> Result<(), StoreError> {
+pub(crate) async fn insert_zeros(conn: &mut Conn<'_>, keys: &[LevelKey]) -> Result<(), StoreError> {
     let mut rows = Rows::new(&[Type::Int, Type::Int]);
     for key in keys {
         rows.push(args![key.item.get(), key.location.get()]);

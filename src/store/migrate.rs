@@ -51,10 +51,7 @@ statement!(
 );
 
 // Prepared only where the table exists, so it is not in the list of statements.
-statement!(
-    APPLIED_VERSION,
-    "select coalesce(max(version), 0) from _sqlx_migrations where success"
-);
+statement!(APPLIED_VERSION, "select coalesce(max(version), 0) from _sqlx_migrations where success");
 
 pub(super) const STATEMENTS: &[&Statement] = &[&COUNT_TABLES, &FIND_OURS, &APPLIED_VERSION];
 

@@ -6,19 +6,25 @@
 //! writes domain values into rows.
 
 pub(crate) mod accounts;
+pub(crate) mod audit;
+pub(crate) mod audit_rows;
 pub(crate) mod batches;
 pub(crate) mod catalogue;
 mod db;
 mod error;
 mod ids;
+pub(crate) mod item_reads;
 pub(crate) mod journal;
+pub(crate) mod journal_reads;
 pub(crate) mod levels;
 pub(crate) mod locations;
 mod migrate;
+pub(crate) mod order_reads;
 pub(crate) mod order_rows;
 pub(crate) mod orders;
 mod postgres;
 mod registry;
+pub(crate) mod report_reads;
 pub(crate) mod shop;
 mod sqlite;
 pub(crate) mod statement;

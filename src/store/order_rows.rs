@@ -66,8 +66,8 @@ statement!(
 fn order_rows() -> Rows {
     use Type::{Bytes, Int, Text};
     Rows::new(&[
-        Int, Text, Text, Text, Text, Int, Int, Int, Text, Int, Int, Text, Int, Bytes, Int, Int, Int,
-        Int, Int, Int, Int, Int,
+        Int, Text, Text, Text, Text, Int, Int, Int, Text, Int, Int, Text, Int, Bytes, Int, Int,
+        Int, Int, Int, Int, Int, Int,
     ])
 }
 
@@ -80,7 +80,7 @@ fn push_order(rows: &mut Rows, order: &Order, now: i64) {
         order.decision.as_str(),
         order.payment.as_str(),
         i64::from(order.accepted),
-        order.location.map(|location| location.get()),
+        order.location.map(super::super::domain::ids::LocationId::get),
         order.expires_at,
         order.cancel_reason.clone(),
         order.placed_at,
@@ -235,7 +235,7 @@ impl Tables {
         self.lines.push(args![
             id.get(),
             line.number,
-            line.item.map(|item| item.get()),
+            line.item.map(super::super::domain::ids::ItemId::get),
             line.sku.as_str(),
             i64::from(line.bundle),
             line.unit_price,

@@ -79,19 +79,22 @@ statement!(
     ANY_DUE,
     "select id from orders where expires_at is not null and expires_at <= $1 limit 1"
 );
+// From the due orders to their items, not the other way: an item in demand has
+// far more holds than there are due orders.
 statement!(
     DUE_ON_ITEMS,
-    sqlite "select distinct o.id from orders as o
-            join allocation as a on a.order_id = o.id
+    sqlite "select o.id from orders as o
             where o.expires_at is not null and o.expires_at <= $1
-              and (a.held > 0 or a.shortfall > 0)
-              and a.item_id in (select value from json_each($2))
-            order by o.id limit $3",
-    postgres "select distinct o.id from orders as o
-              join allocation as a on a.order_id = o.id
+              and exists (select 1 from allocation as a
+                          where a.order_id = o.id and (a.held > 0 or a.shortfall > 0)
+                            and a.item_id in (select value from json_each($2)))
+            order by o.expires_at, o.id limit $3",
+    postgres "select o.id from orders as o
               where o.expires_at is not null and o.expires_at <= $1
-                and (a.held > 0 or a.shortfall > 0) and a.item_id = any($2::bigint[])
-              order by o.id limit $3"
+                and exists (select 1 from allocation as a
+                            where a.order_id = o.id and (a.held > 0 or a.shortfall > 0)
+                              and a.item_id = any($2::bigint[]))
+              order by o.expires_at, o.id limit $3"
 );
 
 /// Due orders with units on any of the items. The first look is one probe of a
@@ -274,10 +277,7 @@ statement!(
 );
 
 /// Orders whole, locked in id order until the transaction ends.
-pub(crate) async fn lock(
-    conn: &mut Conn<'_>,
-    ids: &[OrderId],
-) -> Result<Vec<Order>, StoreError> {
+pub(crate) async fn lock(conn: &mut Conn<'_>, ids: &[OrderId]) -> Result<Vec<Order>, StoreError> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -289,10 +289,7 @@ pub(crate) async fn lock(
 }
 
 /// Orders whole, as they are.
-pub(crate) async fn load(
-    conn: &mut Conn<'_>,
-    ids: &[OrderId],
-) -> Result<Vec<Order>, StoreError> {
+pub(crate) async fn load(conn: &mut Conn<'_>, ids: &[OrderId]) -> Result<Vec<Order>, StoreError> {
     let raw: Vec<i64> = ids.iter().map(|id| id.get()).collect();
     let mut orders: BTreeMap<i64, Order> = BTreeMap::new();
     for row in conn.all(&ORDERS, args![raw.clone()]).await? {
@@ -355,7 +352,8 @@ fn set_loose(order: &mut Order, totals: &HashMap<(i64, i64, i64), [i64; 3]>) {
             else {
                 continue;
             };
-            let sum = |count: fn(&Allocation) -> i64| part.allocations.iter().map(count).sum::<i64>();
+            let sum =
+                |count: fn(&Allocation) -> i64| part.allocations.iter().map(count).sum::<i64>();
             part.loose = Allocation {
                 location: Part::NOWHERE,
                 held: held - sum(|one| one.held),

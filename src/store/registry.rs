@@ -4,16 +4,22 @@ use super::{Db, Statement, StoreError};
 
 const ALL: &[&[&Statement]] = &[
     super::accounts::STATEMENTS,
+    super::audit::STATEMENTS,
+    super::audit_rows::STATEMENTS,
     super::batches::STATEMENTS,
     super::catalogue::STATEMENTS,
     super::ids::STATEMENTS,
+    super::item_reads::STATEMENTS,
     super::journal::STATEMENTS,
+    super::journal_reads::STATEMENTS,
     super::levels::STATEMENTS,
     super::locations::STATEMENTS,
     super::migrate::STATEMENTS,
+    super::order_reads::STATEMENTS,
     super::order_rows::STATEMENTS,
     super::orders::STATEMENTS,
     super::postgres::STATEMENTS,
+    super::report_reads::STATEMENTS,
     super::shop::STATEMENTS,
     super::sqlite::STATEMENTS,
 ];

@@ -113,11 +113,19 @@ impl SqliteDb {
         let synchronous = conn.one(&SYNCHRONOUS, args![]).await?.int(0)?;
         let foreign_keys = conn.one(&FOREIGN_KEYS, args![]).await?.int(0)?;
         if mode != "wal" {
-            return Err(StoreError::NotDurable { setting: "journal_mode", found: mode, wanted: "wal" });
+            return Err(StoreError::NotDurable {
+                setting: "journal_mode",
+                found: mode,
+                wanted: "wal",
+            });
         }
         if synchronous < 2 {
             let found = synchronous.to_string();
-            return Err(StoreError::NotDurable { setting: "synchronous", found, wanted: "2 (FULL)" });
+            return Err(StoreError::NotDurable {
+                setting: "synchronous",
+                found,
+                wanted: "2 (FULL)",
+            });
         }
         if foreign_keys != 1 {
             let found = foreign_keys.to_string();
@@ -160,7 +168,9 @@ impl WriterGuard {
 
     /// Rolls back; a connection that cannot is given up and opened again by the next writer.
     pub(crate) async fn rollback(&mut self) {
-        let Some(connection) = self.writer.connection.as_mut() else { return };
+        let Some(connection) = self.writer.connection.as_mut() else {
+            return;
+        };
         let failed = Conn::Sqlite(connection).execute(&ROLLBACK, args![]).await.is_err();
         if failed && let Some(broken) = self.writer.connection.take() {
             // SQLite rolls back by itself after some errors; closing settles either case.

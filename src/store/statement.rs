@@ -25,11 +25,8 @@ pub struct Statement {
 /// Defines a statement: one text for both databases, or one for each.
 macro_rules! statement {
     ($name:ident, $both:expr) => {
-        const $name: $crate::store::Statement = $crate::store::Statement {
-            name: stringify!($name),
-            sqlite: $both,
-            postgres: $both,
-        };
+        const $name: $crate::store::Statement =
+            $crate::store::Statement { name: stringify!($name), sqlite: $both, postgres: $both };
     };
     ($name:ident, sqlite $sqlite:expr, postgres $postgres:expr) => {
         const $name: $crate::store::Statement = $crate::store::Statement {
@@ -58,70 +55,28 @@ pub(crate) enum Arg {
     Rows(Rows),
 }
 
-impl From<i64> for Arg {
-    fn from(value: i64) -> Self {
-        Self::Int(Some(value))
-    }
+macro_rules! from {
+    ($($given:ty => |$value:ident| $arg:expr;)*) => { $(
+        impl From<$given> for Arg {
+            fn from($value: $given) -> Self {
+                $arg
+            }
+        }
+    )* };
 }
 
-impl From<Option<i64>> for Arg {
-    fn from(value: Option<i64>) -> Self {
-        Self::Int(value)
-    }
-}
-
-impl From<&str> for Arg {
-    fn from(value: &str) -> Self {
-        Self::Text(Some(value.to_owned()))
-    }
-}
-
-impl From<String> for Arg {
-    fn from(value: String) -> Self {
-        Self::Text(Some(value))
-    }
-}
-
-impl From<Option<String>> for Arg {
-    fn from(value: Option<String>) -> Self {
-        Self::Text(value)
-    }
-}
-
-impl From<Vec<u8>> for Arg {
-    fn from(value: Vec<u8>) -> Self {
-        Self::Bytes(Some(value))
-    }
-}
-
-impl From<[u8; 32]> for Arg {
-    fn from(value: [u8; 32]) -> Self {
-        Self::Bytes(Some(value.to_vec()))
-    }
-}
-
-impl From<Option<[u8; 32]>> for Arg {
-    fn from(value: Option<[u8; 32]>) -> Self {
-        Self::Bytes(value.map(|bytes| bytes.to_vec()))
-    }
-}
-
-impl From<Vec<i64>> for Arg {
-    fn from(value: Vec<i64>) -> Self {
-        Self::Ints(value)
-    }
-}
-
-impl From<Vec<String>> for Arg {
-    fn from(value: Vec<String>) -> Self {
-        Self::Texts(value)
-    }
-}
-
-impl From<Rows> for Arg {
-    fn from(value: Rows) -> Self {
-        Self::Rows(value)
-    }
+from! {
+    i64 => |value| Self::Int(Some(value));
+    Option<i64> => |value| Self::Int(value);
+    &str => |value| Self::Text(Some(value.to_owned()));
+    String => |value| Self::Text(Some(value));
+    Option<String> => |value| Self::Text(value);
+    Vec<u8> => |value| Self::Bytes(Some(value));
+    [u8; 32] => |value| Self::Bytes(Some(value.to_vec()));
+    Option<[u8; 32]> => |value| Self::Bytes(value.map(|bytes| bytes.to_vec()));
+    Vec<i64> => |value| Self::Ints(value);
+    Vec<String> => |value| Self::Texts(value);
+    Rows => |value| Self::Rows(value);
 }
 
 /// Builds the argument list of a statement.
@@ -294,7 +249,9 @@ impl Row {
 
     /// A 32-byte hash or null.
     pub(crate) fn hash_opt(&self, index: usize) -> Result<Option<[u8; 32]>, StoreError> {
-        let Some(bytes) = self.bytes_opt(index)? else { return Ok(None) };
+        let Some(bytes) = self.bytes_opt(index)? else {
+            return Ok(None);
+        };
         bytes.try_into().map(Some).map_err(|_| self.decode_error("a hash has not 32 bytes"))
     }
 
@@ -424,7 +381,10 @@ impl Conn<'_> {
     }
 
     /// Prepares a statement without running it.
-    pub(crate) async fn prepare(&mut self, statement: &'static Statement) -> Result<(), StoreError> {
+    pub(crate) async fn prepare(
+        &mut self,
+        statement: &'static Statement,
+    ) -> Result<(), StoreError> {
         use sqlx::Executor as _;
         use sqlx::SqlSafeStr as _;
         match self {
@@ -451,7 +411,9 @@ fn sqlite_arguments(args: Vec<Arg>) -> Result<SqliteArguments, StoreError> {
             Arg::Text(value) => arguments.add(value),
             Arg::Bytes(value) => arguments.add(value),
             Arg::Ints(values) => arguments.add(json_list(values, push_int)),
-            Arg::Texts(values) => arguments.add(json_list(values, |json, text| push_text(json, &text))),
+            Arg::Texts(values) => {
+                arguments.add(json_list(values, |json, text| push_text(json, &text)))
+            }
             Arg::Rows(rows) => arguments.add(rows.to_json()),
         }
         .map_err(encode_error)?;

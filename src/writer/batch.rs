@@ -1,5 +1,6 @@
 //! One batch: load under lock, decide, write, commit, answer.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use super::decide::{Decision, Verdict, decide_all, seq_of};
 use super::load::{LoadSet, load, missing_levels};
 use super::{Injected, Job, Step, Tools};
 use crate::domain::{ItemId, LevelKey};
+use crate::ledger::catalogue::{ItemFields, NewItem};
 use crate::ledger::{Added, Need, Policy, Working};
 use crate::orders::Ended;
 use crate::store::{self, Conn, StoreError, WriteTx};
@@ -113,11 +115,11 @@ async fn attempt(tools: &Tools, jobs: &mut [Job], set: &LoadSet) -> Result<Tried
         }
         Ok(Written::Nothing(working, verdicts)) => {
             tx.rollback().await;
-            Ok(Tried::Committed(answers(tools, jobs, working, verdicts, 0)))
+            Ok(Tried::Committed(answers(tools, jobs, &working, verdicts, 0)))
         }
         Ok(Written::Rows(working, verdicts, first)) => {
             commit(tools, tx, jobs).await?;
-            Ok(Tried::Committed(answers(tools, jobs, working, verdicts, first)))
+            Ok(Tried::Committed(answers(tools, jobs, &working, verdicts, first)))
         }
         Err(Failed::Crashed) => Err(Failed::Crashed), // Dropping the transaction rolls back.
         Err(failed) => {
@@ -173,12 +175,10 @@ async fn write(
     let moved = working.levels.iter().filter(|(_, slot)| slot.now != slot.read || !slot.stored);
     store::levels::write(conn, moved.map(|(key, slot)| (*key, *slot))).await?;
     tools.step(Step::LevelsWritten)?;
-    let mut changed: Vec<_> = working
-        .orders
-        .values()
-        .filter(|slot| slot.read.as_ref() != Some(&slot.now))
-        .collect();
-    changed.sort_unstable_by_key(|slot| slot.now.id);
+    let mut changed: Vec<_> =
+        working.orders.values().filter(|slot| slot.read.as_ref() != Some(&slot.now)).collect();
+    // Unique keys are inserted in one order everywhere, or two nodes could wait for each other.
+    changed.sort_unstable_by(|one, two| one.now.reference.cmp(&two.now.reference));
     store::order_rows::write(conn, changed.into_iter(), now).await?;
     for added in &working.added {
         if let Added::Personal(id, sealed) = added {
@@ -201,18 +201,26 @@ async fn write_added(
     jobs: &[Job],
     now: i64,
 ) -> Result<(), StoreError> {
-    let mut items: Vec<(ItemId, &crate::ledger::catalogue::NewItem)> = Vec::new();
+    let mut items: Vec<(ItemId, &NewItem)> = Vec::new();
     for added in &working.added {
         if let Added::Item(new, id) = added {
             items.push((*id, new));
         }
     }
+    items.sort_unstable_by(|(_, one), (_, two)| one.sku.cmp(&two.sku));
     store::catalogue::insert_items(conn, &items, now).await?;
+    // One statement writes a run of changed entries; what else changes an item's
+    // version comes before or after it, as it was decided.
+    let mut entries = Entries::new();
     for added in &working.added {
+        if matches!(added, Added::Status(..) | Added::Sku(..)) {
+            store::catalogue::update_fields(conn, &std::mem::take(&mut entries), now).await?;
+        }
         match added {
             Added::Item(..) | Added::Personal(..) => {}
             Added::Fields(fields, id, version) => {
-                store::catalogue::update_fields(conn, *id, fields, *version, now).await?;
+                let entry = entries.entry(*id).or_insert((*version - 1, *version, fields));
+                (entry.1, entry.2) = (*version, fields);
             }
             Added::Status(id, status, version) => {
                 store::catalogue::update_status(conn, *id, *status, *version, now).await?;
@@ -237,10 +245,15 @@ async fn write_added(
             Added::BatchStatus(id, from, to) => {
                 store::batches::set_status(conn, *id, from, to, now).await?;
             }
+            Added::BatchReverting(id) => store::batches::begin_revert(conn, *id).await?,
         }
     }
-    Ok(())
+    store::catalogue::update_fields(conn, &entries, now).await
 }
+
+/// Catalogue entries that changed and are not written yet: by item the version
+/// before its first change, after its last one, and the fields after it.
+type Entries<'w> = BTreeMap<ItemId, (i64, i64, &'w ItemFields)>;
 
 /// Commits. When the reply is lost the outcome is unknown: the batch is run
 /// again, and its keys turn what was committed into replays.
@@ -257,7 +270,9 @@ async fn commit(tools: &Tools, tx: WriteTx, jobs: &mut [Job]) -> Result<(), Fail
     }
     // Only here: a job that is marked does not say that it was a replay.
     if result.is_err() {
-        jobs.iter_mut().for_each(|job| job.maybe_done = true);
+        for job in jobs {
+            job.maybe_done = true;
+        }
     }
     Ok(result?)
 }
@@ -265,7 +280,7 @@ async fn commit(tools: &Tools, tx: WriteTx, jobs: &mut [Job]) -> Result<(), Fail
 fn answers(
     tools: &Tools,
     jobs: &[Job],
-    working: Box<Working>,
+    working: &Working,
     verdicts: Vec<Verdict>,
     first: i64,
 ) -> Committed {

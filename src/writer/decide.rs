@@ -12,7 +12,7 @@ use crate::orders::{self, Ended};
 pub(super) enum Verdict {
     /// It was done: its entries in the batch, and what to answer.
     Done(std::ops::Range<usize>, Detail, Ended),
-    /// It was done before under this key: what is known of it, and what to answer.
+    /// It was done before under this key.
     Replay(Kept, Detail),
     /// It was refused.
     Refused(Refusal),
@@ -74,8 +74,7 @@ fn decide_one(set: &mut Working, job: &Job) -> Decided<Verdict> {
     if let Some(kept) = set.keys.get(&(job.account, job.key.clone())) {
         if kept.content_hash == job.content_hash {
             let kept = *kept;
-            let detail = first_detail(set, job, kept)?;
-            return Ok(Verdict::Replay(kept, detail));
+            return Ok(Verdict::Replay(kept, replayed(set, job, kept)?));
         }
         return Err(Refusal::IdempotencyMismatch { key: job.key.to_string() }.into());
     }
@@ -88,16 +87,15 @@ fn decide_one(set: &mut Working, job: &Job) -> Decided<Verdict> {
     Ok(Verdict::Done(set.own_entries(), detail, ended))
 }
 
-/// What the first answer said: a payment is asked again what it led to, which
-/// its id knows without writing anything.
-fn first_detail(set: &mut Working, job: &Job, kept: Kept) -> Decided<Detail> {
-    match (&job.command, kept.order) {
-        (Command::Pay(payment), Some(_)) => {
-            let (id, _, outcome) = orders::pay(set, payment, &job.content_hash)?;
-            Ok(Detail::Payment(id, outcome))
-        }
-        (_, Some(id)) => Ok(Detail::Order(id)),
-        (_, None) => Ok(Detail::None),
+/// The first answer of a command that was done before, as far as it is more than its entry.
+fn replayed(set: &mut Working, job: &Job, kept: Kept) -> Decided<Detail> {
+    match (&job.command, kept.order, kept.batch) {
+        // The payment's own id makes this a replay: it changes nothing.
+        (Command::Pay(payment), ..) => orders::pay(set, payment, &job.content_hash)
+            .map(|(id, _, outcome)| Detail::Payment(id, outcome)),
+        (Command::BatchOpen(_), _, Some(batch)) => Ok(Detail::Id(batch.get())),
+        (_, Some(order), _) => Ok(Detail::Order(order)),
+        _ => Ok(Detail::None),
     }
 }
 
@@ -111,8 +109,9 @@ fn dispatch(set: &mut Working, job: &Job) -> Decided<(Detail, Ended)> {
             .map(|outcome| (Detail::Rows(vec![outcome]), Ended::Done)),
         Command::Discontinue(sku) => catalogue::discontinue(set, sku).map(done),
         Command::Rename { from, to } => catalogue::rename(set, from, to).map(done),
-        Command::CreateLocation(new) => catalogue::create_location(set, new)
-            .map(|id| (Detail::Id(id.get()), Ended::Done)),
+        Command::CreateLocation(new) => {
+            catalogue::create_location(set, new).map(|id| (Detail::Id(id.get()), Ended::Done))
+        }
         Command::CreateAccount(new) => create_account(set, new),
         Command::Place(place) => orders::place(set, place, content).map(order),
         Command::Import(import) => orders::import(set, import, content).map(order),
@@ -132,32 +131,49 @@ fn dispatch(set: &mut Working, job: &Job) -> Decided<(Detail, Ended)> {
         }
         Command::Fill(key) => ledger::fill(set, *key).map(done),
         Command::ExpireDue => Ok((Detail::None, Ended::Done)),
+        _ => dispatch_batch(set, &job.command),
+    }
+}
+
+/// Commands of imports.
+fn dispatch_batch(set: &mut Working, command: &Command) -> Decided<(Detail, Ended)> {
+    let done = |()| (Detail::None, Ended::Done);
+    match command {
         Command::BatchOpen(new) => open_batch(set, new),
         Command::ItemRows { chunk, rows } => item_rows(set, *chunk, rows),
         Command::StockRows { chunk, rows, mode, observed_at } => {
-            for row in rows {
-                stock::decide_row(set, row, *mode, *observed_at)?;
-            }
-            advance(set, *chunk).map(done)
+            each(rows, |row| stock::decide_row(set, row, *mode, *observed_at))?;
+            advance(set, *chunk);
+            Ok(done(()))
         }
         Command::OrderRows { chunk, orders } => {
-            for order in orders {
+            each(orders, |order| {
                 let hash = Command::Import(order.clone()).content_hash();
-                orders::import(set, order, &hash)?;
-            }
-            advance(set, *chunk).map(done)
+                orders::import(set, order, &hash).map(drop)
+            })?;
+            advance(set, *chunk);
+            Ok(done(()))
         }
         Command::BatchApplied(batch) => {
-            finish_batch(set, *batch, ("open", "applied"), Kind::BatchApplied).map(done)
+            move_batch(set, *batch, ("open", "applied"), Kind::BatchApplied);
+            Ok(done(()))
         }
         Command::RevertOpen(batch) => {
-            set.added.push(Added::BatchStatus(*batch, "applied", "reverting"));
-            Ok((Detail::None, Ended::Done))
+            set.added.push(Added::BatchReverting(*batch));
+            let mut entry = set.entry(Kind::BatchReverting);
+            entry.batch = Some(*batch);
+            set.append(entry);
+            Ok(done(()))
         }
         Command::Revert { rows, skip_blocked, .. } => ledger::revert(set, rows, *skip_blocked)
             .map(|blocked| (Detail::Blocked(blocked), Ended::Done)),
         Command::BatchReverted(batch) => {
-            finish_batch(set, *batch, ("reverting", "reverted"), Kind::BatchReverted).map(done)
+            move_batch(set, *batch, ("reverting", "reverted"), Kind::BatchReverted);
+            Ok(done(()))
+        }
+        other => {
+            let message = format!("{} is not a command of an import", other.name());
+            Err(Refusal::invalid("command", message).into())
         }
     }
 }
@@ -168,17 +184,39 @@ fn item_rows(
     rows: &[(crate::domain::Sku, catalogue::ItemRow)],
 ) -> Decided<(Detail, Ended)> {
     let mut outcomes = Vec::with_capacity(rows.len());
-    for (sku, row) in rows {
+    each(rows, |(sku, row)| {
         outcomes.push(catalogue::decide_item(set, sku, row, catalogue::Upsert::Either)?);
-    }
-    advance(set, chunk)?;
+        Ok(())
+    })?;
+    advance(set, chunk);
     Ok((Detail::Rows(outcomes), Ended::Done))
 }
 
-fn advance(set: &mut Working, chunk: Chunk) -> Decided<()> {
+/// Decides the rows of a chunk. What they need is gathered over all of them and
+/// asked for at once: one redo a chunk, where one a row would never settle.
+fn each<R>(rows: &[R], mut decide: impl FnMut(&R) -> Decided<()>) -> Decided<()> {
+    let mut need = ledger::Need::default();
+    for row in rows {
+        match decide(row) {
+            Err(Stop::Need(more)) => need.merge(*more),
+            // What follows a need is decided over a half-done set: it only looks
+            // for further needs, and what it ends in does not count.
+            Err(stop) if need == ledger::Need::default() => return Err(stop),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    if need == ledger::Need::default() { Ok(()) } else { Err(need.into()) }
+}
+
+fn advance(set: &mut Working, chunk: Chunk) {
     let Chunk { batch, done_before, done_after } = chunk;
     set.added.push(Added::BatchProgress(batch, done_before, done_after));
-    Ok(())
+    if set.own_entries().is_empty() {
+        // The key of every command stands in the journal: it tells what came of
+        // the command when the reply to its commit is lost.
+        let entry = set.entry(Kind::BatchAdvanced);
+        set.append(entry);
+    }
 }
 
 fn open_batch(set: &mut Working, new: &NewBatch) -> Decided<(Detail, Ended)> {
@@ -186,20 +224,22 @@ fn open_batch(set: &mut Working, new: &NewBatch) -> Decided<(Detail, Ended)> {
         return Err(Refusal::invalid("batch", "no id was set aside for it").into());
     };
     set.added.push(Added::Batch(new.clone(), BatchId::new(id)));
+    let mut entry = set.entry(Kind::BatchOpened);
+    entry.batch = Some(BatchId::new(id));
+    set.append(entry);
     Ok((Detail::Id(id), Ended::Done))
 }
 
-fn finish_batch(
+fn move_batch(
     set: &mut Working,
     batch: BatchId,
     (from, to): (&'static str, &'static str),
     kind: Kind,
-) -> Decided<()> {
+) {
     set.added.push(Added::BatchStatus(batch, from, to));
     let mut entry = set.entry(kind);
     entry.batch = Some(batch);
     set.append(entry);
-    Ok(())
 }
 
 fn create_account(set: &mut Working, new: &NewAccount) -> Decided<(Detail, Ended)> {

@@ -8,7 +8,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::Job;
 use super::command::Command;
-use crate::domain::{AccountId, BundlePart, ItemId, Key, LevelKey, LocationId, OrderId, OrderRef, Sku};
+use crate::domain::{
+    AccountId, BundlePart, ItemId, Key, LevelKey, LocationId, OrderId, OrderRef, Sku,
+};
 use crate::ledger::stock::{Change, StockCommand};
 use crate::ledger::{LevelSlot, Need, OrderSlot, Policy, ShortWindow, Working};
 use crate::store::{self, Conn, StoreError};
@@ -76,10 +78,14 @@ impl LoadSet {
             Command::Fill(key) => drop(self.need.items.insert(key.item)),
             Command::ExpireDue => self.sweep = true,
             Command::ItemRows { rows, .. } => {
-                rows.iter().for_each(|(sku, row)| self.item_row(sku, row));
+                for (sku, row) in rows {
+                    self.item_row(sku, row);
+                }
             }
             Command::StockRows { rows, .. } => {
-                rows.iter().for_each(|row| self.sku(&row.place.sku));
+                for row in rows {
+                    self.sku(&row.place.sku);
+                }
             }
             Command::Revert { rows, .. } => {
                 self.need.items.extend(rows.iter().map(|row| row.key.item));
@@ -248,10 +254,8 @@ async fn read_demand(
         let (asked, all) = working.victims.get(&key).copied().unwrap_or((0, false));
         working.victims.insert(key, (asked.max(units), all || complete));
     }
-    for &(key, observed_at) in &set.need.later {
-        let moved = store::journal::moved_since(conn, key, observed_at).await?;
-        working.later.insert((key, observed_at), moved);
-    }
+    let later = store::journal::moved_since(conn, set.need.later.iter().copied()).await?;
+    working.later = later.into_iter().collect();
     Ok(())
 }
 
@@ -289,9 +293,7 @@ pub(super) fn missing_levels(working: &Working, jobs: &[Job]) -> Need {
             }
         }
     };
-    let place = |command: &StockCommand| {
-        working.own_location(command.place.location.as_ref()).ok()
-    };
+    let place = |command: &StockCommand| working.own_location(command.place.location.as_ref()).ok();
     for job in jobs {
         match &job.command {
             Command::Stock(command) => {

@@ -19,9 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-pub use command::{
-    Answer, CHUNK_ROWS_MAX, Chunk, Command, Detail, Request, WriteError,
-};
+pub use command::{Answer, CHUNK_ROWS_MAX, Chunk, Command, Detail, Request, WriteError};
 
 use crate::clock::Clock;
 use crate::domain::{AccountId, Key};
@@ -193,7 +191,15 @@ impl Writer {
             Some(key) => key,
             None => own_key(self.random.as_ref())?,
         };
-        Ok(Job { command, account, key, content_hash, deadline, maybe_done: false, reply: Some(reply) })
+        Ok(Job {
+            command,
+            account,
+            key,
+            content_hash,
+            deadline,
+            maybe_done: false,
+            reply: Some(reply),
+        })
     }
 }
 
@@ -299,12 +305,16 @@ impl WriterTask {
             return;
         }
         let error = shared(error);
-        jobs.iter_mut().for_each(|job| job.answer(Err(error.clone())));
+        for job in &mut jobs {
+            job.answer(Err(error.clone()));
+        }
     }
 
     /// What one transaction left to fill becomes the next commands.
     fn fill_later(&mut self, levels: &[crate::domain::LevelKey], jobs: &[Job]) {
-        let Some(account) = jobs.first().map(|job| job.account) else { return };
+        let Some(account) = jobs.first().map(|job| job.account) else {
+            return;
+        };
         for &key in levels {
             let command = Command::Fill(key);
             let content_hash = command.content_hash();

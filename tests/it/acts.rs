@@ -195,7 +195,8 @@ impl TestShop {
 
     /// Cancels what was not shipped.
     pub(crate) async fn cancel(&self, id: &str) -> Outcome {
-        self.run(Command::Cancel(Cancel { reference: reference(id), lines: None, reason: None })).await
+        self.run(Command::Cancel(Cancel { reference: reference(id), lines: None, reason: None }))
+            .await
     }
 
     /// Cancels named units.
@@ -222,7 +223,13 @@ impl TestShop {
     }
 
     /// Money of line 1 went back.
-    pub(crate) async fn refund(&self, id: &str, refund_id: &str, count: i64, restock: bool) -> Outcome {
+    pub(crate) async fn refund(
+        &self,
+        id: &str,
+        refund_id: &str,
+        count: i64,
+        restock: bool,
+    ) -> Outcome {
         self.run(Command::Refund(refunding(id, refund_id, count, restock))).await
     }
 
@@ -239,7 +246,8 @@ impl TestShop {
     /// Moves an order's holds.
     pub(crate) async fn reassign(&self, id: &str, from: &str, to: &str) -> Outcome {
         let (from, to) = (code(from), code(to));
-        self.run(Command::Reassign(Reassign { reference: reference(id), line: None, from, to })).await
+        self.run(Command::Reassign(Reassign { reference: reference(id), line: None, from, to }))
+            .await
     }
 
     /// Says which item an unmapped line is.

@@ -1,12 +1,22 @@
 //! The integration tests: one binary, every test on both databases.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on says so by panicking, and what it skipped by printing"
+)]
 
 mod acts;
+mod catalogue;
 mod harness;
 mod layering;
 mod ledger;
 mod orders;
 mod probe;
+mod reads;
+mod reports;
 mod scenarios;
 mod smoke;
 mod source;
 mod store;
+mod verify;

@@ -2,8 +2,8 @@
 //! of its own.
 
 use invshop::store::Place;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, Row as _};
 
 use crate::harness::TestShop;
@@ -134,9 +134,8 @@ impl TestShop {
         let (source, id) = id.split_once(':').unwrap_or(("cli", id));
         let whose = format!("from orders where source = '{source}' and external_id = '{id}'");
         let status = self.texts(&format!("select status {whose}")).await;
-        let counts = format!(
-            "select ordered, held, shipped, shortfall, cancelled, returned {whose}"
-        );
+        let counts =
+            format!("select ordered, held, shipped, shortfall, cancelled, returned {whose}");
         let counts = self.ints(&counts).await;
         (status[0][0].clone(), counts[0].as_slice().try_into().unwrap())
     }

@@ -23,7 +23,9 @@ both!(what_is_owed_is_cancelled_before_what_is_held, |shop| {
     let before = shop.newest().await;
     shop.cancel_lines("1", &[(1, 1), (1, 1)]).await.unwrap();
     assert_eq!(shop.line("1", 1).await, [5, 2, 0, 1, 2, 0]);
-    let told = format!("select d_reserved, d_shortfall from journal where seq > {before} and kind = 'release'");
+    let told = format!(
+        "select d_reserved, d_shortfall from journal where seq > {before} and kind = 'release'"
+    );
     assert_eq!(shop.ints(&told).await, [[0, -2]]);
     shop.cancel_lines("1", &[(1, 2)]).await.unwrap();
     assert_eq!(shop.line("1", 1).await, [5, 1, 0, 0, 4, 0]);

@@ -117,7 +117,8 @@ both!(keys_and_ids_are_known_for_ever, |shop| {
 both!(r55_another_policy_changes_no_history, |shop| {
     shop.item("MUG", 5).await;
     shop.unpaid("1", &[("MUG", 2)]).await.unwrap();
-    let sum = "select count(*), cast(sum(seq * on_hand + 7 * reserved) as bigint), max(seq) from journal";
+    let sum =
+        "select count(*), cast(sum(seq * on_hand + 7 * reserved) as bigint), max(seq) from journal";
     let (journal, level) = (shop.ints(sum).await, shop.level("MUG", "main").await);
     let ends = "select expires_at from orders";
     let expires = shop.int(ends).await;

@@ -75,8 +75,7 @@ both!(what_is_known_of_the_payment_is_what_the_newest_state_says, |shop| {
             let lines = [(mug.as_str(), 2, 0)];
             Command::Import(Import { source_version: Some(version), payment, ..state(&id, &lines) })
         };
-        let states =
-            [paid(1, Payment::Required), paid(2, Payment::Paid), paid(3, Payment::None)];
+        let states = [paid(1, Payment::Required), paid(2, Payment::Paid), paid(3, Payment::None)];
         for index in permutation {
             shop.run(states[index].clone()).await.unwrap();
         }

@@ -211,11 +211,7 @@ both!(a_late_payment_brings_back_only_what_ran_out, |shop| {
 
 both!(a_late_payment_counts_what_was_owed_too, |shop| {
     shop.item("MUG", 1).await;
-    let owed = Place {
-        payment_required: true,
-        allow_backorder: true,
-        ..place("1", &[("MUG", 3)])
-    };
+    let owed = Place { payment_required: true, allow_backorder: true, ..place("1", &[("MUG", 3)]) };
     shop.run(Command::Place(owed)).await.unwrap();
     shop.expire(HOLD_MS).await;
     assert_eq!(led_to(shop.pay("1", "p1").await), PayOutcome::RefundDue);

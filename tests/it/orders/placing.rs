@@ -90,7 +90,8 @@ both!(one_place_that_serves_all_is_best_then_whole_lines_then_a_split, |shop| {
 
 both!(an_order_with_a_place_of_its_own_uses_no_other, |shop| {
     two_places(&shop).await;
-    let only = |id: &str, count| Place { location: Some(code("main")), ..place(id, &[("MUG", count)]) };
+    let only =
+        |id: &str, count| Place { location: Some(code("main")), ..place(id, &[("MUG", count)]) };
     assert_eq!(shortage(shop.run(Command::Place(only("1", 3))).await), (3, 2));
     shop.run(Command::Place(only("2", 2))).await.unwrap();
     assert_eq!(shop.at("2", 1, "main").await, [2, 0, 0]);

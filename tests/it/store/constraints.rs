@@ -49,21 +49,31 @@ both!(r8_the_database_refuses_impossible_levels, |shop| {
     ] {
         refuses(&shop, &format!("update level set {change} where reserved > 0")).await;
     }
-    refuses(&shop, "insert into level (item_id, location_id, on_hand, reserved, shortfall, safety, version)
-                    values (999, 1, 0, 0, 0, 0, 0)").await;
+    refuses(
+        &shop,
+        "insert into level (item_id, location_id, on_hand, reserved, shortfall, safety, version)
+                    values (999, 1, 0, 0, 0, 0, 0)",
+    )
+    .await;
 });
 
 // R12: there is one level of an item at a place.
 both!(r12_a_level_cannot_be_there_twice, |shop| {
     busy(&shop).await;
-    refuses(&shop, "insert into level (item_id, location_id, on_hand, reserved, shortfall, safety, version)
-                    select item_id, location_id, 0, 0, 0, 0, 0 from level").await;
+    refuses(
+        &shop,
+        "insert into level (item_id, location_id, on_hand, reserved, shortfall, safety, version)
+                    select item_id, location_id, 0, 0, 0, 0, 0 from level",
+    )
+    .await;
 });
 
 both!(the_database_refuses_impossible_orders, |shop| {
     busy(&shop).await;
     for table in ["orders", "order_line", "order_part"] {
-        for change in ["held = held + 1", "shipped = -1, held = held + shipped + 1", "returned = shipped + 1"] {
+        for change in
+            ["held = held + 1", "shipped = -1, held = held + shipped + 1", "returned = shipped + 1"]
+        {
             refuses(&shop, &format!("update {table} set {change}")).await;
         }
     }

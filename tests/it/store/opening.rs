@@ -29,7 +29,10 @@ both!(a_newer_schema_is_refused, |shop| {
     );
     changed(&shop, &newer).await;
     let error = refusal(shop.opening.clone()).await;
-    assert!(matches!(&error, ShopError::Store(StoreError::Newer { found: 99, known: 1 })), "{error}");
+    assert!(
+        matches!(&error, ShopError::Store(StoreError::Newer { found: 99, known: 1 })),
+        "{error}"
+    );
     let text = error.to_string();
     assert!(text.contains("schema version 99") && text.contains("hint: use the invshop version"));
     match Db::migrate(&shop.opening.place).await {
@@ -41,7 +44,10 @@ both!(a_newer_schema_is_refused, |shop| {
 both!(an_older_schema_is_refused_with_the_way_to_migrate_it, |shop| {
     changed(&shop, "delete from _sqlx_migrations").await;
     let error = refusal(shop.opening.clone()).await;
-    assert!(matches!(&error, ShopError::Store(StoreError::Older { found: 0, known: 1 })), "{error}");
+    assert!(
+        matches!(&error, ShopError::Store(StoreError::Older { found: 0, known: 1 })),
+        "{error}"
+    );
     assert!(error.to_string().contains("hint: run `invshop db migrate`"), "{error}");
 });
 
@@ -106,7 +112,8 @@ both!(a_database_that_would_forget_is_refused, |shop| {
         }
         Backend::Postgres => {
             let name = shop.texts("select current_database()::text").await[0][0].clone();
-            let set = |value: &str| format!("alter database {name} set synchronous_commit = {value}");
+            let set =
+                |value: &str| format!("alter database {name} set synchronous_commit = {value}");
             changed(&shop, &set("off")).await;
             let error = refusal(shop.opening.clone()).await;
             match &error {

@@ -11,7 +11,8 @@ fn lines(rows: Vec<Vec<String>>) -> Lines {
     rows.into_iter().map(|row| row.join(" ")).collect()
 }
 
-const OURS: &str = "m.type = 'table' and m.name not like 'sqlite_%' and m.name <> '_sqlx_migrations'";
+const OURS: &str =
+    "m.type = 'table' and m.name not like 'sqlite_%' and m.name <> '_sqlx_migrations'";
 const PUBLIC: &str = "n.nspname = 'public' and c.relname <> '_sqlx_migrations'";
 
 /// Table, column, type and whether it may be null. The types of the program are

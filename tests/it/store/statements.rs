@@ -13,9 +13,7 @@ both!(every_statement_can_be_prepared, |shop| {
 /// The SQL of the store: its string literals in lower case, spaces made one.
 fn statements() -> Vec<String> {
     let literals = files("src/store").into_iter().flat_map(|source| source.literals);
-    let plain = |text: String| {
-        text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
-    };
+    let plain = |text: String| text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ");
     literals.map(plain).collect()
 }
 

@@ -1,0 +1,8 @@
+//! import
+use crate::{arguments::*, report::*, shops::*};
+pub(crate) async fn child(_a: ImportArguments) -> anyhow::Result<()> {
+    Ok(())
+}
+pub(crate) async fn measure(_a: &Arguments, _b: &Bed, _r: &mut Report) -> anyhow::Result<()> {
+    Ok(())
+}
