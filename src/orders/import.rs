@@ -70,11 +70,22 @@ pub fn import(set: &mut Working, state: &Import, content: &[u8; 32]) -> Decided<
         (Some(_), None) => false,
         (None, _) => same,
     };
-    if known {
-        return Ok((id, Ended::Replayed));
+    match (known, same) {
+        (true, _) => return Ok((id, Ended::Replayed)),
+        (false, true) => confirm(set, id, state)?,
+        (false, false) => update(set, id, state, content)?,
     }
-    update(set, id, state, content)?;
     Ok((id, Ended::Done))
+}
+
+/// The state stands under a newer version: what comes late from before it must
+/// find that version.
+fn confirm(set: &mut Working, id: OrderId, state: &Import) -> Decided<()> {
+    set.order_mut(id)?.source_version = state.source_version;
+    let mut entry = set.entry(Kind::OrderUpdated);
+    entry.order = Some(id);
+    set.append(entry);
+    Ok(())
 }
 
 fn check(state: &Import) -> Decided<()> {

@@ -91,6 +91,11 @@ pub fn ship(set: &mut Working, shipment: &Ship, content: &[u8; 32]) -> Decided<(
         let terms = Terms { effective_at: shipment.effective_at, review: true };
         ship_part(set, id, one, terms)?;
     }
+    let order = set.order_mut(id)?;
+    if order.counts().open() == 0 {
+        // Nothing is left that could run out; the sweeper would extend it for ever.
+        order.expires_at = None;
+    }
     Ok((id, Ended::Done))
 }
 

@@ -82,6 +82,8 @@ pub(crate) async fn sold(
     after: (i64, i64),
     limit: i64,
 ) -> Result<Vec<SoldRow>, StoreError> {
+    // The page starts where the last one ended, not at the start of the period.
+    let from = from.max(after.0);
     let rows = conn.all(&SOLD_PAGE, args![from, to, after.0, after.1, limit]).await?;
     rows.iter()
         .map(|row| {

@@ -118,8 +118,10 @@ async fn attempt(tools: &Tools, jobs: &mut [Job], set: &LoadSet) -> Result<Tried
             Ok(Tried::Committed(answers(tools, jobs, &working, verdicts, 0)))
         }
         Ok(Written::Rows(working, verdicts, first)) => {
-            commit(tools, tx, jobs).await?;
-            Ok(Tried::Committed(answers(tools, jobs, &working, verdicts, first)))
+            let committed = answers(tools, jobs, &working, verdicts, first);
+            let decided = committed.answers.len().min(jobs.len());
+            commit(tools, tx, &mut jobs[..decided]).await?;
+            Ok(Tried::Committed(committed))
         }
         Err(Failed::Crashed) => Err(Failed::Crashed), // Dropping the transaction rolls back.
         Err(failed) => {

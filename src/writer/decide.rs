@@ -12,7 +12,7 @@ use crate::orders::{self, Ended};
 pub(super) enum Verdict {
     /// It was done: its entries in the batch, and what to answer.
     Done(std::ops::Range<usize>, Detail, Ended),
-    /// It was done before under this key.
+    /// It was done before under this key: what is known of it, and what to answer.
     Replay(Kept, Detail),
     /// It was refused.
     Refused(Refusal),
@@ -76,7 +76,8 @@ fn decide_one(set: &mut Working, job: &Job) -> Decided<Verdict> {
             let kept = *kept;
             return Ok(Verdict::Replay(kept, replayed(set, job, kept)?));
         }
-        return Err(Refusal::IdempotencyMismatch { key: job.key.to_string() }.into());
+        // Not an error: nothing was begun, and to undo would undo the command before.
+        return Ok(Verdict::Refused(Refusal::IdempotencyMismatch { key: job.key.to_string() }));
     }
     set.begin(Context {
         account: Some(job.account),

@@ -7,12 +7,18 @@
 )]
 
 mod acts;
+mod auditor;
+mod batches;
 mod catalogue;
+mod dice;
+mod gate;
 mod harness;
 mod layering;
 mod ledger;
+mod model;
 mod orders;
 mod probe;
+mod raw;
 mod reads;
 mod reports;
 mod scenarios;
