@@ -9,6 +9,7 @@
 mod acts;
 mod auditor;
 mod batches;
+mod catalogue;
 mod cli;
 mod dice;
 mod gate;

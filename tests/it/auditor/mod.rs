@@ -14,6 +14,7 @@
 //! - a command that changes nothing writes nothing, and its key is not kept.
 
 mod goods;
+mod lines;
 mod orders;
 mod page;
 mod parcels;
@@ -22,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::act::{Act, State, Units, Wish};
 
-pub(crate) use orders::{Order, Paid};
+pub(crate) use lines::{Order, Paid};
 pub(crate) use page::read as read_page;
 
 /// What a command must lead to: done, nothing left to do, or the code of a refusal.

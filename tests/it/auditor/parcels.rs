@@ -1,6 +1,6 @@
 //! What goes out of the door and comes back; holds moved on purpose.
 
-use super::orders::NOWHERE;
+use super::lines::NOWHERE;
 use super::{Act, Auditor, Key, Outcome, Units, Verdict};
 use crate::model::act::Fate;
 
