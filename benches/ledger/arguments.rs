@@ -144,13 +144,7 @@ impl Arguments {
 
     /// The parts to measure, in the order of the table.
     pub(crate) fn parts(&self) -> Vec<Part> {
-        let all = [
-            Part::Orders,
-            Part::Nodes,
-            Part::Import,
-            Part::Stall,
-            Part::Growth,
-        ];
+        let all = [Part::Orders, Part::Nodes, Part::Import, Part::Stall, Part::Growth];
         let wanted = |part: &Part| self.only.is_empty() || self.only.contains(part);
         all.into_iter().filter(wanted).collect()
     }

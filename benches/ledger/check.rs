@@ -35,25 +35,13 @@ pub(crate) async fn orders(made: &Made, accepted: u64, numbers: Numbers) -> anyh
     let mut plain = Plain::open(made).await?;
     let place = &made.arguments.place;
     let wrong = plain.number(WRONG_LEVELS).await?;
-    ensure!(
-        wrong == 0,
-        "{place}: {wrong} levels do not hold what was allocated"
-    );
+    ensure!(wrong == 0, "{place}: {wrong} levels do not hold what was allocated");
     let wrong = plain.number(WRONG_VERSIONS).await?;
-    ensure!(
-        wrong == 0,
-        "{place}: {wrong} levels have not one movement a version"
-    );
+    ensure!(wrong == 0, "{place}: {wrong} levels have not one movement a version");
     let found = plain.number(ORDERS).await?;
-    ensure!(
-        found == accepted,
-        "{place}: {found} orders of {accepted} that were accepted"
-    );
+    ensure!(found == accepted, "{place}: {found} orders of {accepted} that were accepted");
     let found = plain.number(ORDERS_PLACED).await?;
-    ensure!(
-        found == accepted,
-        "{place}: {found} entries of {accepted} orders"
-    );
+    ensure!(found == accepted, "{place}: {found} entries of {accepted} orders");
     let lines = accepted * i64::try_from(LINES)?;
     let found = plain.number(ORDER_LINES).await?;
     ensure!(found == lines, "{place}: {found} order lines of {lines}");
@@ -71,30 +59,13 @@ pub(crate) async fn items(made: &Made, items: usize, on_hand: i64) -> anyhow::Re
     const NAMED: &str = "select count(*) from item as i join item_sku as s on s.item_id = i.id";
     let items = i64::try_from(items)?;
     let mut plain = Plain::open(made).await?;
-    for query in [
-        CREATED,
-        NAMED,
-        "select count(*) from item",
-        "select count(*) from level",
-    ] {
+    for query in [CREATED, NAMED, "select count(*) from item", "select count(*) from level"] {
         let found = plain.number(query).await?;
-        ensure!(
-            found == items,
-            "{}: {found} of {items}: {query}",
-            made.arguments.place
-        );
+        ensure!(found == items, "{}: {found} of {items}: {query}", made.arguments.place);
     }
     let found = plain.number(STOCK).await?;
-    ensure!(
-        found == on_hand,
-        "{}: {found} units of {on_hand}",
-        made.arguments.place
-    );
+    ensure!(found == on_hand, "{}: {found} units of {on_hand}", made.arguments.place);
     let wrong = plain.number(WRONG_VERSIONS).await?;
-    ensure!(
-        wrong == 0,
-        "{}: {wrong} levels without their movement",
-        made.arguments.place
-    );
+    ensure!(wrong == 0, "{}: {wrong} levels without their movement", made.arguments.place);
     plain.close().await
 }

@@ -65,18 +65,11 @@ async fn place(shop: &Shop, wanted: &Wanted) -> anyhow::Result<Outcome> {
     let mut lines = Vec::with_capacity(wanted.lines.len());
     for &(item, units) in &wanted.lines {
         let sku = Sku::new(&sku(item))?;
-        lines.push(LineRequest {
-            sku,
-            quantity: Quantity::new(units)?,
-            unit_price: None,
-        });
+        lines.push(LineRequest { sku, quantity: Quantity::new(units)?, unit_price: None });
     }
     let external_id = ExternalId::new(&id)?;
     let command = Command::Place(Place {
-        reference: OrderRef {
-            source: CLI_ACCOUNT.to_owned(),
-            external_id,
-        },
+        reference: OrderRef { source: CLI_ACCOUNT.to_owned(), external_id },
         lines,
         location: None,
         payment_required: false,
@@ -131,9 +124,7 @@ async fn call(
         if placer.place(&wanted).await? == Outcome::Accepted {
             answers.accepted += 1;
         }
-        answers
-            .times_us
-            .push(u32::try_from(begun.elapsed().as_micros())?);
+        answers.times_us.push(u32::try_from(begun.elapsed().as_micros())?);
     }
     Ok(answers)
 }
@@ -150,9 +141,7 @@ impl Answers {
         let orders = self.times_us.len();
         let at = |per_cent: usize| {
             let index = (orders * per_cent / 100).min(orders.saturating_sub(1));
-            self.times_us
-                .get(index)
-                .map_or(0.0, |&us| f64::from(us) / 1000.0)
+            self.times_us.get(index).map_or(0.0, |&us| f64::from(us) / 1000.0)
         };
         let orders = orders as u64;
         Sample {
@@ -167,10 +156,7 @@ impl Answers {
 }
 
 /// Counts of a bench are far below 2^52.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "counts of a bench are far below 2^52"
-)]
+#[expect(clippy::cast_precision_loss, reason = "counts of a bench are far below 2^52")]
 pub(crate) const fn float(number: u64) -> f64 {
     number as f64
 }

@@ -12,10 +12,7 @@ pub(crate) async fn measure(
     report: &mut Report,
 ) -> anyhow::Result<()> {
     let rows = arguments.stock_rows;
-    let (items, stock) = (
-        bed.folder().join("items.csv"),
-        bed.folder().join("stock.csv"),
-    );
+    let (items, stock) = (bed.folder().join("items.csv"), bed.folder().join("stock.csv"));
     items_file(&items, arguments.seed, 0..u64::try_from(rows)?)?;
     let mut seconds = Vec::new();
     for rows in [rows / 2, rows] {
@@ -26,19 +23,14 @@ pub(crate) async fn measure(
         seconds.push(in_process(&made, FileKind::Stock, &stock).await?.seconds);
         bed.remove(&made).await?;
     }
-    let [half, whole] = seconds.as_slice() else {
-        anyhow::bail!("two imports were measured")
-    };
+    let [half, whole] = seconds.as_slice() else { anyhow::bail!("two imports were measured") };
     report.add(Line {
         what: format!("SQLite, stock import of {rows} rows"),
         ours: format!("{whole:.1} s"),
         beside: String::new(),
         figure: *whole,
         unit: "s",
-        goal: Goal::AtMost {
-            floor: 30.0,
-            aim: 15.0,
-        },
+        goal: Goal::AtMost { floor: 30.0, aim: 15.0 },
         detail: [String::new(), String::new()],
     });
     report.add(Line {
@@ -47,10 +39,7 @@ pub(crate) async fn measure(
         beside: format!("{half:.1} s"),
         figure: whole / half,
         unit: "x time",
-        goal: Goal::AtMost {
-            floor: 2.3,
-            aim: 2.1,
-        },
+        goal: Goal::AtMost { floor: 2.3, aim: 2.1 },
         detail: [String::new(), String::new()],
     });
     Ok(())

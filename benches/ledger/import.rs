@@ -76,10 +76,7 @@ pub(crate) async fn import(shop: &Shop, kind: FileKind, file: &Path) -> anyhow::
     let mut records = csv::Reader::from_path(file)?.into_records();
     let mut done = 0;
     loop {
-        let rows = records
-            .by_ref()
-            .take(CHUNK_ROWS_MAX)
-            .collect::<Result<Vec<_>, _>>()?;
+        let rows = records.by_ref().take(CHUNK_ROWS_MAX).collect::<Result<Vec<_>, _>>()?;
         if rows.is_empty() {
             break;
         }
@@ -92,12 +89,7 @@ pub(crate) async fn import(shop: &Shop, kind: FileKind, file: &Path) -> anyhow::
             FileKind::Stock => {
                 let rows = rows.iter().map(stock_row).collect::<anyhow::Result<_>>()?;
                 let mode = ImportMode::Set(Basis::Physical);
-                Command::StockRows {
-                    chunk,
-                    rows,
-                    mode,
-                    observed_at: None,
-                }
+                Command::StockRows { chunk, rows, mode, observed_at: None }
             }
         };
         shop.submit(command, None).await?;
@@ -123,14 +115,8 @@ fn item_row(record: &csv::StringRecord) -> anyhow::Result<(Sku, ItemRow)> {
 fn stock_row(record: &csv::StringRecord) -> anyhow::Result<StockRow> {
     let field = |index: usize| record.get(index).context("a field is missing");
     let location = Some(LocationCode::new(field(1)?)?);
-    let place = Place {
-        sku: Sku::new(field(0)?)?,
-        location,
-    };
-    Ok(StockRow {
-        place,
-        quantity: Quantity::new(field(2)?.parse()?)?,
-    })
+    let place = Place { sku: Sku::new(field(0)?)?, location };
+    Ok(StockRow { place, quantity: Quantity::new(field(2)?.parse()?)? })
 }
 
 fn minor(money: &str) -> anyhow::Result<i64> {
@@ -144,23 +130,10 @@ pub(crate) fn items_file(path: &Path, seed: u64, numbers: Range<u64>) -> anyhow:
     writeln!(file, "sku,title,location,on_hand,cost,price,currency")?;
     let mut units = 0;
     for number in numbers {
-        let FileRow {
-            sku,
-            title,
-            on_hand,
-            cost,
-            price,
-        } = row(seed, number);
+        let FileRow { sku, title, on_hand, cost, price } = row(seed, number);
         units += on_hand;
         let mut line = format!("{sku},{title},{FIRST_LOCATION},{on_hand},");
-        write!(
-            line,
-            "{}.{:02},{}.{:02},EUR",
-            cost / 100,
-            cost % 100,
-            price / 100,
-            price % 100
-        )?;
+        write!(line, "{}.{:02},{}.{:02},EUR", cost / 100, cost % 100, price / 100, price % 100)?;
         writeln!(file, "{line}")?;
     }
     file.flush()?;
@@ -199,10 +172,7 @@ pub(crate) async fn in_process(made: &Made, kind: FileKind, file: &Path) -> anyh
         }
     };
     ensure!(status.success(), "the import failed: {status}");
-    Ok(Took {
-        seconds: begun.elapsed().as_secs_f64(),
-        peak_mb: float(peak_kib) / 1024.0,
-    })
+    Ok(Took { seconds: begun.elapsed().as_secs_f64(), peak_mb: float(peak_kib) / 1024.0 })
 }
 
 /// Starts a process that imports a file: the command line where it knows the
@@ -243,9 +213,8 @@ pub(crate) fn start(made: &Made, kind: FileKind, file: &Path) -> anyhow::Result<
 }
 
 fn knows_import() -> anyhow::Result<bool> {
-    let help = std::process::Command::new(COMMAND_LINE)
-        .args(["import", "items", "--help"])
-        .output()?;
+    let help =
+        std::process::Command::new(COMMAND_LINE).args(["import", "items", "--help"]).output()?;
     Ok(help.status.success() && !help.stdout.is_empty())
 }
 
@@ -261,11 +230,7 @@ pub(crate) async fn measure(
         let (made, shop) = bed.empty(kind).await?;
         shop.close().await;
         let ours = in_process(&made, FileKind::Items, &file).await?;
-        note(&format!(
-            "{}: imported in {:.1} s",
-            kind.name(),
-            ours.seconds
-        ));
+        note(&format!("{}: imported in {:.1} s", kind.name(), ours.seconds));
         check::items(&made, arguments.rows, units).await?;
         bed.remove(&made).await?;
 
@@ -282,10 +247,7 @@ pub(crate) async fn measure(
             beside: format!("{plain:.1} s"),
             figure: ours.seconds / plain,
             unit: "x time",
-            goal: Goal::AtMost {
-                floor: 2.0,
-                aim: 1.3,
-            },
+            goal: Goal::AtMost { floor: 2.0, aim: 1.3 },
             detail: [String::new(), String::new()],
         });
         report.add(Line {
@@ -294,10 +256,7 @@ pub(crate) async fn measure(
             beside: String::new(),
             figure: ours.peak_mb,
             unit: "MB",
-            goal: Goal::AtMost {
-                floor: 64.0,
-                aim: 32.0,
-            },
+            goal: Goal::AtMost { floor: 64.0, aim: 32.0 },
             detail: [String::new(), String::new()],
         });
     }

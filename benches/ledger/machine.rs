@@ -54,8 +54,6 @@ pub(crate) fn cpu_us() -> anyhow::Result<u64> {
 /// The most memory a process has had so far, in KiB; `None` once it is gone.
 pub(crate) fn peak_kib(process: &str) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.split_whitespace().next()?.parse().ok()
 }

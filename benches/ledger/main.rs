@@ -31,9 +31,7 @@ use shops::Bed;
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(run(arguments))
 }
 
@@ -57,11 +55,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("the part {part:?} failed"))?;
     }
     let missed = report.finish(&bed)?;
-    Ok(if missed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn postgres_url() -> anyhow::Result<String> {

@@ -95,10 +95,8 @@ macro_rules! transaction {
         lines.execute(&mut *conn).await?;
         let mut totals = Vec::with_capacity(LINES);
         for &(item, units) in &$wanted.lines {
-            let update = sqlx::query(RESERVE)
-                .bind($naive.item(item)?)
-                .bind($naive.location)
-                .bind(units);
+            let update =
+                sqlx::query(RESERVE).bind($naive.item(item)?).bind($naive.location).bind(units);
             let Some(row) = update.fetch_optional(&mut *conn).await? else {
                 sqlx::query("rollback").execute(&mut *conn).await?;
                 return Ok(Outcome::Refused);
@@ -106,35 +104,20 @@ macro_rules! transaction {
             let figure = |index: usize| row.try_get::<i64, _>(index);
             totals.push([figure(0)?, figure(1)?, figure(2)?, figure(3)?, figure(4)?]);
         }
-        let mut allocations = sqlx::query(INSERT_ALLOCATIONS)
-            .bind(order)
-            .bind($naive.location);
+        let mut allocations = sqlx::query(INSERT_ALLOCATIONS).bind(order).bind($naive.location);
         for &(item, units) in &$wanted.lines {
             allocations = allocations.bind($naive.item(item)?).bind(units);
         }
         allocations.execute(&mut *conn).await?;
-        let placed = sqlx::query(INSERT_PLACED)
-            .bind(now)
-            .bind($wanted.units())
-            .bind(order);
-        placed
-            .bind(id.as_str())
-            .bind(hash.as_slice())
-            .execute(&mut *conn)
-            .await?;
-        let mut movements = sqlx::query(INSERT_MOVEMENTS)
-            .bind(now)
-            .bind($naive.location)
-            .bind(order);
+        let placed = sqlx::query(INSERT_PLACED).bind(now).bind($wanted.units()).bind(order);
+        placed.bind(id.as_str()).bind(hash.as_slice()).execute(&mut *conn).await?;
+        let mut movements =
+            sqlx::query(INSERT_MOVEMENTS).bind(now).bind($naive.location).bind(order);
         for (&(item, units), [on_hand, reserved, shortfall, safety, version]) in
             $wanted.lines.iter().zip(totals)
         {
             movements = movements.bind($naive.item(item)?).bind(version).bind(units);
-            movements = movements
-                .bind(on_hand)
-                .bind(reserved)
-                .bind(shortfall)
-                .bind(safety);
+            movements = movements.bind(on_hand).bind(reserved).bind(shortfall).bind(safety);
         }
         movements.execute(&mut *conn).await?;
         sqlx::query("commit").execute(&mut *conn).await?;
@@ -168,11 +151,7 @@ impl Naive {
                 (Pool::Postgres(pool), items)
             }
         };
-        Ok(Self {
-            pool,
-            location,
-            items,
-        })
+        Ok(Self { pool, location, items })
     }
 
     fn item(&self, number: u64) -> anyhow::Result<i64> {

@@ -40,14 +40,8 @@ pub(crate) async fn child(arguments: NodeArguments) -> anyhow::Result<()> {
     };
     let next = Arc::new(AtomicU64::new(arguments.first));
     let sample = drive(&Placer::Writer(Arc::clone(&shop)), load, &next).await?;
-    ensure!(
-        shop.counters.invariant_violations.get() == 0,
-        "broken invariants"
-    );
-    Arc::into_inner(shop)
-        .context("a caller still has the shop")?
-        .close()
-        .await;
+    ensure!(shop.counters.invariant_violations.get() == 0, "broken invariants");
+    Arc::into_inner(shop).context("a caller still has the shop")?.close().await;
     println!("{}", serde_json::to_string(&sample)?);
     Ok(())
 }
@@ -83,25 +77,14 @@ impl Node {
             .spawn()?;
         let stdin = child.stdin.take().context("a child without stdin")?;
         let stdout = child.stdout.take().context("a child without stdout")?;
-        let mut node = Self {
-            child,
-            stdin,
-            lines: BufReader::new(stdout).lines(),
-        };
+        let mut node = Self { child, stdin, lines: BufReader::new(stdout).lines() };
         let ready = node.lines.next_line().await?;
-        ensure!(
-            ready.as_deref() == Some("ready"),
-            "a node did not start: {ready:?}"
-        );
+        ensure!(ready.as_deref() == Some("ready"), "a node did not start: {ready:?}");
         Ok(node)
     }
 
     async fn finish(mut self) -> anyhow::Result<Sample> {
-        let line = self
-            .lines
-            .next_line()
-            .await?
-            .context("a node without a sample")?;
+        let line = self.lines.next_line().await?.context("a node without a sample")?;
         ensure!(self.child.wait().await?.success(), "a node failed");
         Ok(serde_json::from_str(&line)?)
     }
@@ -118,16 +101,9 @@ pub(crate) async fn measure(
     let mut plain = Plain::open(&made).await?;
     let before = plain.number(DEADLOCKS).await?;
     let (mut numbers, mut accepted) = (0, 0);
-    for (pattern, goal) in [
-        (
-            Pattern::Hot,
-            Goal::AtLeast {
-                floor: 0.8,
-                aim: 1.5,
-            },
-        ),
-        (Pattern::Spread, Goal::None),
-    ] {
+    for (pattern, goal) in
+        [(Pattern::Hot, Goal::AtLeast { floor: 0.8, aim: 1.5 }), (Pattern::Spread, Goal::None)]
+    {
         let (mut one, mut two) = (Vec::new(), Vec::new());
         for _ in 0..arguments.repetitions {
             for (count, samples) in [(1, &mut one), (2, &mut two)] {
@@ -143,14 +119,8 @@ pub(crate) async fn measure(
     let deadlocks = plain.number(DEADLOCKS).await? - before;
     plain.close().await?;
     check::orders(&made, accepted, Numbers::Dense).await?;
-    report.add(none_allowed(
-        "PostgreSQL, two processes: deadlocks",
-        deadlocks,
-    ));
-    report.add(none_allowed(
-        "PostgreSQL, two processes: levels that do not add up",
-        0,
-    ));
+    report.add(none_allowed("PostgreSQL, two processes: deadlocks", deadlocks));
+    report.add(none_allowed("PostgreSQL, two processes: levels that do not add up", 0));
     bed.remove(&made).await
 }
 
@@ -161,10 +131,7 @@ fn none_allowed(what: &str, found: i64) -> Line {
         beside: String::new(),
         figure: if found == 0 { 0.0 } else { 1.0 },
         unit: "",
-        goal: Goal::AtMost {
-            floor: 0.0,
-            aim: 0.0,
-        },
+        goal: Goal::AtMost { floor: 0.0, aim: 0.0 },
         detail: [String::new(), String::new()],
     }
 }

@@ -37,10 +37,7 @@ impl Runner {
         let numbers = match self.placer {
             Placer::Writer(shop) => {
                 let shop = Arc::into_inner(shop).context("a caller still has the shop")?;
-                anyhow::ensure!(
-                    shop.counters.invariant_violations.get() == 0,
-                    "broken invariants"
-                );
+                anyhow::ensure!(shop.counters.invariant_violations.get() == 0, "broken invariants");
                 shop.close().await;
                 Numbers::Dense
             }
@@ -69,13 +66,8 @@ pub(crate) async fn measure(
         let mut naive = runner(Placer::Naive(Arc::new(naive)), made);
         for &callers in &arguments.callers {
             let hot = pair(arguments, (callers, Pattern::Hot), &mut writer, &mut naive).await?;
-            let spread = pair(
-                arguments,
-                (callers, Pattern::Spread),
-                &mut writer,
-                &mut naive,
-            )
-            .await?;
+            let spread =
+                pair(arguments, (callers, Pattern::Spread), &mut writer, &mut naive).await?;
             for (pattern, [ours, plain]) in [(Pattern::Hot, hot), (Pattern::Spread, spread)] {
                 let what = format!("{}, {callers} callers, {}", kind.name(), pattern.name());
                 let goal = goal(kind, callers, pattern);
@@ -84,10 +76,7 @@ pub(crate) async fn measure(
             if callers >= MANY {
                 let what = format!("{}, {callers} callers, hot against spread", kind.name());
                 let goal = match kind {
-                    Kind::Sqlite => Goal::AtLeast {
-                        floor: 0.8,
-                        aim: 1.0,
-                    },
+                    Kind::Sqlite => Goal::AtLeast { floor: 0.8, aim: 1.0 },
                     Kind::Postgres => Goal::None,
                 };
                 report.add(Line::of_rates(what, &hot[0], &spread[0], goal));
@@ -100,12 +89,7 @@ pub(crate) async fn measure(
 }
 
 fn runner(placer: Placer, made: Made) -> Runner {
-    Runner {
-        placer,
-        made,
-        next: Arc::new(AtomicU64::new(0)),
-        accepted: 0,
-    }
+    Runner { placer, made, next: Arc::new(AtomicU64::new(0)), accepted: 0 }
 }
 
 /// One load on both variants, in turn, each first every other time.
@@ -115,12 +99,7 @@ async fn pair(
     writer: &mut Runner,
     naive: &mut Runner,
 ) -> anyhow::Result<[Sample; 2]> {
-    let load = Load {
-        callers,
-        pattern,
-        seconds: arguments.seconds,
-        seed: arguments.seed,
-    };
+    let load = Load { callers, pattern, seconds: arguments.seconds, seed: arguments.seed };
     let (mut ours, mut plain) = (Vec::new(), Vec::new());
     for repetition in 0..arguments.repetitions {
         if repetition % 2 == 0 {
@@ -137,26 +116,11 @@ async fn pair(
 /// The ratios to reach.
 const fn goal(kind: Kind, callers: usize, pattern: Pattern) -> Goal {
     match (kind, callers, pattern) {
-        (_, 1, _) => Goal::AtLeast {
-            floor: 0.9,
-            aim: 1.5,
-        },
-        (Kind::Sqlite, 64, Pattern::Hot) => Goal::AtLeast {
-            floor: 10.0,
-            aim: 20.0,
-        },
-        (Kind::Sqlite, 256, _) => Goal::AtLeast {
-            floor: 10.0,
-            aim: 25.0,
-        },
-        (Kind::Postgres, 64, Pattern::Hot) => Goal::AtLeast {
-            floor: 15.0,
-            aim: 30.0,
-        },
-        (Kind::Postgres, 64, Pattern::Spread) => Goal::AtLeast {
-            floor: 3.0,
-            aim: 6.0,
-        },
+        (_, 1, _) => Goal::AtLeast { floor: 0.9, aim: 1.5 },
+        (Kind::Sqlite, 64, Pattern::Hot) => Goal::AtLeast { floor: 10.0, aim: 20.0 },
+        (Kind::Sqlite, 256, _) => Goal::AtLeast { floor: 10.0, aim: 25.0 },
+        (Kind::Postgres, 64, Pattern::Hot) => Goal::AtLeast { floor: 15.0, aim: 30.0 },
+        (Kind::Postgres, 64, Pattern::Spread) => Goal::AtLeast { floor: 3.0, aim: 6.0 },
         _ => Goal::None,
     }
 }

@@ -41,15 +41,9 @@ struct Loaded {
 pub(crate) async fn load(made: &Made, seed: u64, rows: usize) -> anyhow::Result<f64> {
     let mut plain = Plain::open(made).await?;
     let numbers = Numbers {
-        location: plain
-            .number("select id from location where code = 'main'")
-            .await?,
-        item: plain
-            .number("select coalesce(max(id), 0) from item")
-            .await?,
-        seq: plain
-            .number("select coalesce(max(seq), 0) from journal")
-            .await?,
+        location: plain.number("select id from location where code = 'main'").await?,
+        item: plain.number("select coalesce(max(id), 0) from item").await?,
+        seq: plain.number("select coalesce(max(seq), 0) from journal").await?,
         at: SystemClock.now().as_millis(),
     };
     let begun = Instant::now();
@@ -114,11 +108,7 @@ async fn insert_sqlite(
     let Numbers { location, at, .. } = numbers;
     let mut items = QueryBuilder::<Sqlite>::new(ITEMS);
     items.push_values(rows, |mut values, Loaded { id, row, .. }| {
-        values
-            .push_bind(id)
-            .push_bind(&row.sku)
-            .push_bind(&row.title)
-            .push("'active', 0");
+        values.push_bind(id).push_bind(&row.sku).push_bind(&row.title).push("'active', 0");
         values
             .push_bind(row.price)
             .push_bind(row.cost)
@@ -134,43 +124,21 @@ async fn insert_sqlite(
     names.build().execute(&mut *conn).await?;
     let mut levels = QueryBuilder::<Sqlite>::new(LEVELS);
     levels.push_values(rows, |mut values, Loaded { id, row, .. }| {
-        values
-            .push_bind(id)
-            .push_bind(location)
-            .push_bind(row.on_hand)
-            .push("0, 0, 0, 1");
+        values.push_bind(id).push_bind(location).push_bind(row.on_hand).push("0, 0, 0, 1");
         values.push_bind(at);
     });
     levels.build().execute(&mut *conn).await?;
     let mut created = QueryBuilder::<Sqlite>::new(CREATED);
     created.push_values(rows, |mut values, Loaded { id, seq, .. }| {
-        values
-            .push_bind(seq)
-            .push_bind(at)
-            .push("'item.created'")
-            .push_bind(id);
+        values.push_bind(seq).push_bind(at).push("'item.created'").push_bind(id);
         values.push_bind(at).push("1");
     });
     created.build().execute(&mut *conn).await?;
     let mut counted = QueryBuilder::<Sqlite>::new(COUNTED);
     counted.push_values(rows, |mut values, Loaded { id, seq, row }| {
-        values
-            .push_bind(seq + 1)
-            .push_bind(at)
-            .push("'count'")
-            .push_bind(id)
-            .push_bind(location);
-        values
-            .push("1")
-            .push_bind(row.on_hand)
-            .push("0, 0, 0")
-            .push_bind(row.on_hand);
-        values
-            .push("0, 0, 0")
-            .push_bind(at)
-            .push_bind(row.on_hand)
-            .push("1")
-            .push_bind(OPENING);
+        values.push_bind(seq + 1).push_bind(at).push("'count'").push_bind(id).push_bind(location);
+        values.push("1").push_bind(row.on_hand).push("0, 0, 0").push_bind(row.on_hand);
+        values.push("0, 0, 0").push_bind(at).push_bind(row.on_hand).push("1").push_bind(OPENING);
     });
     counted.build().execute(&mut *conn).await?;
     Ok(())
@@ -198,38 +166,15 @@ async fn insert_postgres(
     let skus: Vec<&str> = rows.iter().map(|one| one.row.sku.as_str()).collect();
     let titles: Vec<&str> = rows.iter().map(|one| one.row.title.as_str()).collect();
     let text = |head: &str, rows: &str| AssertSqlSafe(format!("{head}{rows}"));
-    let items = sqlx::query(text(ITEMS, ITEM_ROWS))
-        .bind(&ids)
-        .bind(&skus)
-        .bind(&titles);
-    let items = items
-        .bind(column(|one| one.row.price))
-        .bind(column(|one| one.row.cost));
+    let items = sqlx::query(text(ITEMS, ITEM_ROWS)).bind(&ids).bind(&skus).bind(&titles);
+    let items = items.bind(column(|one| one.row.price)).bind(column(|one| one.row.cost));
     items.bind(at).execute(&mut *conn).await?;
-    sqlx::query(text(NAMES, NAME_ROWS))
-        .bind(&skus)
-        .bind(&ids)
-        .execute(&mut *conn)
-        .await?;
-    let levels = sqlx::query(text(LEVELS, LEVEL_ROWS))
-        .bind(&ids)
-        .bind(location)
-        .bind(&on_hand);
+    sqlx::query(text(NAMES, NAME_ROWS)).bind(&skus).bind(&ids).execute(&mut *conn).await?;
+    let levels = sqlx::query(text(LEVELS, LEVEL_ROWS)).bind(&ids).bind(location).bind(&on_hand);
     levels.bind(at).execute(&mut *conn).await?;
-    let created = sqlx::query(text(CREATED, CREATED_ROWS))
-        .bind(&seqs)
-        .bind(at)
-        .bind(&ids);
+    let created = sqlx::query(text(CREATED, CREATED_ROWS)).bind(&seqs).bind(at).bind(&ids);
     created.execute(&mut *conn).await?;
-    let counted = sqlx::query(text(COUNTED, COUNTED_ROWS))
-        .bind(&seqs)
-        .bind(at)
-        .bind(&ids);
-    counted
-        .bind(location)
-        .bind(&on_hand)
-        .bind(OPENING)
-        .execute(&mut *conn)
-        .await?;
+    let counted = sqlx::query(text(COUNTED, COUNTED_ROWS)).bind(&seqs).bind(at).bind(&ids);
+    counted.bind(location).bind(&on_hand).bind(OPENING).execute(&mut *conn).await?;
     Ok(())
 }

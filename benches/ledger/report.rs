@@ -98,10 +98,7 @@ fn rate(sample: &Sample) -> String {
 }
 
 fn times(sample: &Sample) -> String {
-    format!(
-        "{:.1}/{:.0} ms {:.0} us",
-        sample.p50_ms, sample.p99_ms, sample.cpu_us
-    )
+    format!("{:.1}/{:.0} ms {:.0} us", sample.p50_ms, sample.p99_ms, sample.cpu_us)
 }
 
 /// The report, while it grows.
@@ -130,26 +127,13 @@ impl Report {
             arguments.seconds,
             arguments.seed,
         );
-        Ok(Self {
-            head,
-            begun: Instant::now(),
-            lines: Vec::new(),
-        })
+        Ok(Self { head, begun: Instant::now(), lines: Vec::new() })
     }
 
     /// Adds a line and says it, so that a long run can be watched.
     pub(crate) fn add(&mut self, line: Line) {
-        let Line {
-            what,
-            ours,
-            beside,
-            figure,
-            unit,
-            ..
-        } = &line;
-        note(&format!(
-            "{what}: {ours} beside {beside}, {figure:.2} {unit}"
-        ));
+        let Line { what, ours, beside, figure, unit, .. } = &line;
+        note(&format!("{what}: {ours} beside {beside}, {figure:.2} {unit}"));
         self.lines.push(line);
     }
 
@@ -173,9 +157,7 @@ impl Report {
             let figure = format!("{:.2} {}", line.figure, line.unit);
             let verdict = line.goal.verdict(line.figure).name().to_owned();
             let [own, other] = line.detail.clone();
-            let Line {
-                what, ours, beside, ..
-            } = line.clone();
+            let Line { what, ours, beside, .. } = line.clone();
             table.add_row([what, ours, beside, figure, floor, aim, verdict, own, other]);
         }
         for column in 1..6 {

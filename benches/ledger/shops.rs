@@ -61,11 +61,7 @@ impl Bed {
     pub(crate) fn new(server: &str) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
         let server = server.to_owned();
-        Ok(Self {
-            folder,
-            server,
-            made: AtomicU32::new(0),
-        })
+        Ok(Self { folder, server, made: AtomicU32::new(0) })
     }
 
     /// The folder.
@@ -74,9 +70,7 @@ impl Bed {
     }
 
     async fn admin(&self) -> anyhow::Result<PgConnection> {
-        PgConnection::connect(&self.server)
-            .await
-            .context("PostgreSQL does not answer")
+        PgConnection::connect(&self.server).await.context("PostgreSQL does not answer")
     }
 
     /// A setting of the server.
@@ -90,12 +84,7 @@ impl Bed {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
         let name = format!("bench_{}_{number}", std::process::id());
         let place = match kind {
-            Kind::Sqlite => self
-                .folder
-                .path()
-                .join(format!("{name}.db"))
-                .display()
-                .to_string(),
+            Kind::Sqlite => self.folder.path().join(format!("{name}.db")).display().to_string(),
             Kind::Postgres => {
                 let create = AssertSqlSafe(format!("create database {name}"));
                 self.admin().await?.execute(create).await?;
@@ -119,14 +108,7 @@ impl Bed {
         let mut done = 0;
         for rows in rows.chunks(CHUNK_ROWS_MAX) {
             let chunk = chunk_of(batch, &mut done, rows.len())?;
-            shop.submit(
-                Command::ItemRows {
-                    chunk,
-                    rows: rows.to_vec(),
-                },
-                None,
-            )
-            .await?;
+            shop.submit(Command::ItemRows { chunk, rows: rows.to_vec() }, None).await?;
         }
         shop.submit(Command::BatchApplied(batch), None).await?;
         Ok((made, shop))
@@ -138,9 +120,7 @@ impl Bed {
             Place::Sqlite(path) => std::fs::remove_file(path)?,
             Place::Postgres(url) => {
                 let options = PgConnectOptions::from_str(url)?;
-                let name = options
-                    .get_database()
-                    .context("a database without a name")?;
+                let name = options.get_database().context("a database without a name")?;
                 let drop = AssertSqlSafe(format!("drop database {name} with (force)"));
                 self.admin().await?.execute(drop).await?;
             }
@@ -181,11 +161,7 @@ pub(crate) async fn open_batch(
 pub(crate) fn chunk_of(batch: BatchId, done: &mut i64, rows: usize) -> anyhow::Result<Chunk> {
     let done_before = *done;
     *done += i64::try_from(rows)?;
-    Ok(Chunk {
-        batch,
-        done_before,
-        done_after: *done,
-    })
+    Ok(Chunk { batch, done_before, done_after: *done })
 }
 
 /// How a shop is opened.
@@ -200,10 +176,7 @@ pub(crate) fn opening(arguments: &ShopArguments) -> Opening {
         key_file: KeyFile::new(arguments.key.clone()),
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
-        orders: OrderPolicy {
-            split: true,
-            hold_ms: 900_000,
-        },
+        orders: OrderPolicy { split: true, hold_ms: 900_000 },
         faults: None,
     }
 }

@@ -43,11 +43,7 @@ pub(crate) async fn measure(
         let (mut alone, mut beside): (Vec<Sample>, Vec<Sample>) = (Vec::new(), Vec::new());
         for repetition in 1..=u64::try_from(arguments.repetitions)? {
             // New items every time: known ones would be looked at, not written.
-            items_file(
-                &file,
-                arguments.seed,
-                repetition * rows..(repetition + 1) * rows,
-            )?;
+            items_file(&file, arguments.seed, repetition * rows..(repetition + 1) * rows)?;
             alone.push(drive(&placer, load, &next).await?);
             let mut import = start(&made, FileKind::Items, &file)?;
             wait_until_it_writes(&made, &mut import).await?;
@@ -60,23 +56,13 @@ pub(crate) async fn measure(
             import.kill().await?;
         }
         drop(placer);
-        Arc::into_inner(shop)
-            .context("a caller still has the shop")?
-            .close()
-            .await;
-        let accepted = alone
-            .iter()
-            .chain(&beside)
-            .map(|sample| sample.accepted)
-            .sum();
+        Arc::into_inner(shop).context("a caller still has the shop")?.close().await;
+        let accepted = alone.iter().chain(&beside).map(|sample| sample.accepted).sum();
         check::orders(&made, accepted, Numbers::Dense).await?;
         bed.remove(&made).await?;
         let (alone, beside) = (medians(&alone), medians(&beside));
         let mut line = Line::of_rates(
-            format!(
-                "{}, {CALLERS} callers during an import, p99 against without",
-                kind.name()
-            ),
+            format!("{}, {CALLERS} callers during an import, p99 against without", kind.name()),
             &beside,
             &alone,
             Goal::None,

@@ -60,14 +60,7 @@ impl Wanted {
         let refused = random.next_u64().is_multiple_of(REFUSED_ONE_IN);
         let mut lines = [(0, 1); LINES];
         for (line, item) in lines.iter_mut().zip(items) {
-            *line = (
-                item,
-                if random.next_u64().is_multiple_of(4) {
-                    2
-                } else {
-                    1
-                },
-            );
+            *line = (item, if random.next_u64().is_multiple_of(4) { 2 } else { 1 });
         }
         if refused {
             lines[LINES - 1].1 = TOO_MANY;

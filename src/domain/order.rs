@@ -206,7 +206,8 @@ pub struct Part {
     pub returned: i64,
     /// Of the cancelled units, those that ran out and may be held again by a late payment.
     pub expired: i64,
-    /// Where its units stand, one entry a location.
+    /// Where its units stand, one entry a location, by location as they are stored:
+    /// what a command leads to must not depend on what shared its batch.
     pub allocations: Vec<Allocation>,
     /// Held, shipped and owed units on no level: channel-fulfilled and unmapped lines.
     pub loose: Allocation,
@@ -226,12 +227,7 @@ impl Part {
             returned: 0,
             expired: 0,
             allocations: Vec::new(),
-            loose: Allocation {
-                location: Self::NOWHERE,
-                held: 0,
-                shipped: 0,
-                shortfall: 0,
-            },
+            loose: Allocation { location: Self::NOWHERE, held: 0, shipped: 0, shortfall: 0 },
         }
     }
 
@@ -256,25 +252,16 @@ impl Part {
 
     /// What stands at a location, if anything ever did.
     pub fn at(&self, location: LocationId) -> Option<&Allocation> {
-        self.allocations
-            .iter()
-            .find(|allocation| allocation.location == location)
+        self.allocations.iter().find(|allocation| allocation.location == location)
     }
 
     /// What stands at a location, made when it is the first to stand there.
     pub fn at_mut(&mut self, location: LocationId) -> &mut Allocation {
-        let found = self
-            .allocations
-            .iter()
-            .position(|entry| entry.location == location);
-        let index = found.unwrap_or_else(|| {
-            self.allocations.push(Allocation {
-                location,
-                held: 0,
-                shipped: 0,
-                shortfall: 0,
-            });
-            self.allocations.len() - 1
+        let found = self.allocations.binary_search_by_key(&location, |entry| entry.location);
+        let index = found.unwrap_or_else(|index| {
+            let entry = Allocation { location, held: 0, shipped: 0, shortfall: 0 };
+            self.allocations.insert(index, entry);
+            index
         });
         &mut self.allocations[index]
     }
@@ -319,21 +306,10 @@ impl Line {
         let shipped =
             widest(|counts| counts.shortfall + counts.held + counts.shipped) - shortfall - held;
         let ordered = widest(|counts| counts.ordered);
-        let returned = self
-            .parts
-            .iter()
-            .map(|part| part.returned / part.per_unit)
-            .min()
-            .unwrap_or(0);
+        let returned =
+            self.parts.iter().map(|part| part.returned / part.per_unit).min().unwrap_or(0);
         let cancelled = ordered - shortfall - held - shipped;
-        Counts {
-            ordered,
-            held,
-            shipped,
-            shortfall,
-            cancelled,
-            returned,
-        }
+        Counts { ordered, held, shipped, shortfall, cancelled, returned }
     }
 }
 
@@ -427,9 +403,7 @@ impl Order {
     pub fn total(&self) -> Option<i64> {
         self.lines.iter().try_fold(0_i64, |sum, line| {
             let counts = line.counts();
-            let price = line
-                .unit_price?
-                .checked_mul(counts.ordered - counts.cancelled)?;
+            let price = line.unit_price?.checked_mul(counts.ordered - counts.cancelled)?;
             sum.checked_add(price)
         })
     }
@@ -460,6 +434,17 @@ mod tests {
             fulfilled_by: FulfilledBy::Ledger,
             parts,
         }
+    }
+
+    #[test]
+    fn allocations_stay_in_the_order_in_which_they_are_read_back() {
+        let mut part = Part::new(0, Some(ItemId::new(1)), 1);
+        for location in [3, 1, 2, 1] {
+            part.at_mut(LocationId::new(location)).held += 1;
+        }
+        let order: Vec<i64> = part.allocations.iter().map(|one| one.location.get()).collect();
+        assert_eq!(order, [1, 2, 3]);
+        assert_eq!(part.at(LocationId::new(1)).map(|one| one.held), Some(2));
     }
 
     #[test]

@@ -60,16 +60,8 @@ impl Working {
 
     /// The named location.
     pub fn location_by_code(&self, code: &LocationCode) -> Decided<&Location> {
-        let found = self
-            .locations
-            .iter()
-            .find(|location| location.code == *code);
-        found.ok_or_else(|| {
-            Refusal::UnknownLocation {
-                location: code.to_string(),
-            }
-            .into()
-        })
+        let found = self.locations.iter().find(|location| location.code == *code);
+        found.ok_or_else(|| Refusal::UnknownLocation { location: code.to_string() }.into())
     }
 
     /// The named location, whose numbers must be the ledger's own.
@@ -87,10 +79,7 @@ impl Working {
 
     /// Locations an order may use, best first: its own, or all that serve orders.
     pub fn locations_for(&self, own: Option<LocationId>) -> Vec<LocationId> {
-        let serving = self
-            .locations
-            .iter()
-            .filter(|location| location.serves_orders());
+        let serving = self.locations.iter().filter(|location| location.serves_orders());
         match own {
             Some(own) => vec![own],
             None => serving.map(|location| location.id).collect(),
@@ -102,31 +91,19 @@ impl Working {
         let found = self.orders.get(&id).map(|slot| &slot.now);
         found.ok_or_else(|| {
             let orders = std::iter::once(id).collect();
-            Need {
-                orders,
-                ..Need::default()
-            }
-            .into()
+            Need { orders, ..Need::default() }.into()
         })
     }
 
     /// An order by its name outside.
     pub fn order_by_ref(&self, reference: &OrderRef) -> Decided<OrderId> {
         let found = self.refs.get(reference).copied();
-        found.ok_or_else(|| {
-            Refusal::UnknownOrder {
-                order: reference.to_string(),
-            }
-            .into()
-        })
+        found.ok_or_else(|| Refusal::UnknownOrder { order: reference.to_string() }.into())
     }
 
     /// All levels of an item that have rows.
     pub fn levels_of(&self, item: ItemId) -> impl Iterator<Item = (LevelKey, Level)> + '_ {
-        let from = LevelKey {
-            item,
-            location: LocationId::new(i64::MIN),
-        };
+        let from = LevelKey { item, location: LocationId::new(i64::MIN) };
         self.levels
             .range(from..)
             .take_while(move |(key, _)| key.item == item)

@@ -50,9 +50,7 @@ fn victims(set: &Working, key: LevelKey) -> Vec<Victim> {
         let order = &slot.now;
         for line in &order.lines {
             for part in line.parts.iter().filter(|part| part.item == Some(key.item)) {
-                let held = part
-                    .at(key.location)
-                    .map_or(0, |allocation| allocation.held);
+                let held = part.at(key.location).map_or(0, |allocation| allocation.held);
                 if held > 0 {
                     let accepted = order.is_line_accepted(line);
                     let paid = order.payment != Payment::Required;
@@ -65,24 +63,19 @@ fn victims(set: &Working, key: LevelKey) -> Vec<Victim> {
     victims
 }
 
-/// The right victims are known only when the holders were loaded for this very
-/// command, before others of the batch changed who is paid or accepted.
+/// The right victims are known when all holders were loaded, or those that go
+/// first before others of the batch changed who is paid or accepted.
 fn require_all(set: &Working, key: LevelKey, wanted: i64, found: i64) -> Decided<()> {
-    let (asked, complete) = match set.victims.get(&key) {
-        None if !set.policy.first => return Err(Stop::MustBeFirst),
-        None => (0, false),
-        Some(&(asked, complete)) => (asked, complete),
-    };
+    let (asked, complete) = set.victims.get(&key).copied().unwrap_or((0, false));
+    if !complete && !set.policy.first {
+        return Err(Stop::MustBeFirst);
+    }
     if complete || asked >= wanted && found >= wanted {
         return Ok(());
     }
     let units = wanted.max(asked.saturating_mul(2));
     let victims = std::iter::once((key, units)).collect();
-    Err(Need {
-        victims,
-        ..Need::default()
-    }
-    .into())
+    Err(Need { victims, ..Need::default() }.into())
 }
 
 fn release(

@@ -327,32 +327,15 @@ impl Working {
     /// Posts a movement: the only place where a level changes. Later decisions
     /// of the batch see the level it leaves behind.
     pub fn post(&mut self, movement: Movement) -> Decided<()> {
-        let Movement {
-            key,
-            kind,
-            deltas,
-            quantity,
-            effective_at,
-            order,
-            reverses,
-            data,
-        } = movement;
+        let Movement { key, kind, deltas, quantity, effective_at, order, reverses, data } =
+            movement;
         let slot = self.level_slot(key)?;
         let before = slot.now;
         let totals = before.totals.plus(deltas)?;
-        let after = Level {
-            totals,
-            version: before.version + 1,
-            ..before
-        };
+        let after = Level { totals, version: before.version + 1, ..before };
         self.set_level(key, after);
         let mut entry = self.entry(kind);
-        entry.level = Some(LevelMark {
-            key,
-            version: after.version,
-            deltas,
-            totals,
-        });
+        entry.level = Some(LevelMark { key, version: after.version, deltas, totals });
         entry.quantity = quantity;
         entry.effective_at = effective_at.unwrap_or(self.now).min(self.now);
         entry.order = order.map(|(id, _, _)| id);
@@ -391,11 +374,7 @@ impl Working {
         }
         if self.items.contains_key(&key.item) {
             let levels = std::iter::once(key).collect();
-            return Err(Need {
-                levels,
-                ..Need::default()
-            }
-            .into());
+            return Err(Need { levels, ..Need::default() }.into());
         }
         Err(Need::item(key.item).into())
     }
@@ -428,13 +407,7 @@ impl Working {
         self.undo_orders.insert(order.id);
         self.undo.push(Undo::Ref(order.reference.clone()));
         self.refs.insert(order.reference.clone(), order.id);
-        self.orders.insert(
-            order.id,
-            OrderSlot {
-                read: None,
-                now: order,
-            },
-        );
+        self.orders.insert(order.id, OrderSlot { read: None, now: order });
     }
 
     /// Adds or replaces an item.
@@ -472,11 +445,7 @@ impl Working {
 
     /// Adds the level of an item of this batch, which nobody else can know yet.
     pub fn put_new_level(&mut self, key: LevelKey) {
-        let slot = LevelSlot {
-            read: Level::EMPTY,
-            now: Level::EMPTY,
-            stored: false,
-        };
+        let slot = LevelSlot { read: Level::EMPTY, now: Level::EMPTY, stored: false };
         let was = self.levels.insert(key, slot);
         self.undo.push(Undo::Level(key, was));
     }

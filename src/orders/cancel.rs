@@ -23,21 +23,22 @@ pub fn cancel(set: &mut Working, request: &Cancel) -> Decided<(OrderId, Ended)> 
     let id = set.order_by_ref(&request.reference)?;
     let order = set.order(id)?;
     let counts = order.counts();
-    let lines = match &request.lines {
-        Some(lines) => summed(lines),
-        None if counts.open() > 0 => order
-            .lines
-            .iter()
-            .map(|line| (line.number, line.counts().open()))
-            .collect(),
-        None if counts.shipped > 0 && counts.cancelled == 0 => {
-            return Err(Refusal::AlreadyShipped {
-                order: request.reference.to_string(),
-            }
-            .into());
+    let named = request.lines.as_deref().map(summed);
+    for &(line, _) in named.iter().flatten() {
+        if !order.lines.iter().any(|known| known.number == line) {
+            return Err(Refusal::UnknownLine { line: format!("line {line}") }.into());
         }
-        None => return Ok((id, Ended::Replayed)),
-    };
+    }
+    // Whether lines are named or not: a repeat finds nothing left, and changes nothing.
+    if counts.open() == 0 && counts.shipped > 0 && counts.cancelled == 0 {
+        return Err(Refusal::AlreadyShipped { order: request.reference.to_string() }.into());
+    }
+    if counts.open() == 0 {
+        return Ok((id, Ended::Replayed));
+    }
+    let lines = named.unwrap_or_else(|| {
+        order.lines.iter().map(|line| (line.number, line.counts().open())).collect()
+    });
     let reason = request.reason.as_ref().map(Reason::as_str);
     cancel_lines(set, id, &lines, reason)?;
     Ok((id, Ended::Done))
@@ -91,10 +92,7 @@ fn parts_to_cancel(
 ) -> Decided<Vec<(i64, i64, i64)>> {
     let found = set.order(id)?.lines.iter().find(|one| one.number == line);
     let Some(found) = found else {
-        return Err(Refusal::UnknownLine {
-            line: format!("line {line}"),
-        }
-        .into());
+        return Err(Refusal::UnknownLine { line: format!("line {line}") }.into());
     };
     let open = found.counts().open();
     if units > open {
@@ -103,11 +101,7 @@ fn parts_to_cancel(
     }
     let keep = open - units;
     let cut = |part: &Part| (part.counts().open() - keep * part.per_unit).max(0);
-    Ok(found
-        .parts
-        .iter()
-        .map(|part| (line, part.number, cut(part)))
-        .collect())
+    Ok(found.parts.iter().map(|part| (line, part.number, cut(part))).collect())
 }
 
 /// Cancels units of one part: owed ones first, so that holds stay. The levels freed.
@@ -128,19 +122,13 @@ pub(super) fn cancel_part(
             taken
         };
         take(&mut part.loose.shortfall);
-        let owed: Vec<i64> = part
-            .allocations
-            .iter_mut()
-            .map(|one| take(&mut one.shortfall))
-            .collect();
+        let owed: Vec<i64> =
+            part.allocations.iter_mut().map(|one| take(&mut one.shortfall)).collect();
         take(&mut part.loose.held);
         for (allocation, owed) in part.allocations.iter_mut().zip(owed) {
             let held = take(&mut allocation.held);
             if let Some(item) = part.item.filter(|_| held + owed > 0) {
-                let key = LevelKey {
-                    item,
-                    location: allocation.location,
-                };
+                let key = LevelKey { item, location: allocation.location };
                 moves.push((key, held, owed));
             }
         }

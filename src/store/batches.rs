@@ -45,8 +45,7 @@ pub(crate) async fn advance(
     before: i64,
     after: i64,
 ) -> Result<(), StoreError> {
-    conn.execute_one(&ADVANCE_BATCH, args![id.get(), before, after])
-        .await
+    conn.execute_one(&ADVANCE_BATCH, args![id.get(), before, after]).await
 }
 
 statement!(
@@ -62,8 +61,7 @@ pub(crate) async fn set_status(
     to: &str,
     now: i64,
 ) -> Result<(), StoreError> {
-    conn.execute_one(&SET_BATCH_STATUS, args![id.get(), from, to, now])
-        .await
+    conn.execute_one(&SET_BATCH_STATUS, args![id.get(), from, to, now]).await
 }
 
 statement!(
@@ -78,9 +76,5 @@ pub(crate) async fn begin_revert(conn: &mut Conn<'_>, id: BatchId) -> Result<(),
     conn.execute_one(&BEGIN_REVERT, args![id.get()]).await
 }
 
-pub(super) const STATEMENTS: &[&Statement] = &[
-    &INSERT_BATCH,
-    &ADVANCE_BATCH,
-    &SET_BATCH_STATUS,
-    &BEGIN_REVERT,
-];
+pub(super) const STATEMENTS: &[&Statement] =
+    &[&INSERT_BATCH, &ADVANCE_BATCH, &SET_BATCH_STATUS, &BEGIN_REVERT];

@@ -11,7 +11,6 @@ pub(crate) struct ItemRecord {
     pub(crate) sku: Sku,
     pub(crate) title: String,
     pub(crate) status: ItemStatus,
-    pub(crate) bundle: bool,
     pub(crate) barcode: Option<String>,
     pub(crate) price: Option<i64>,
     pub(crate) cost: Option<i64>,
@@ -52,7 +51,8 @@ pub(crate) struct ItemPage {
     pub(crate) changed: Option<(i64, i64)>,
 }
 
-// Letters outside ASCII compare as they are on both databases.
+// Letters outside ASCII compare as they are on both databases. `cross join` keeps
+// SQLite from reading all movements of an item where its newest ones tell.
 statement!(
     ITEM_PAGE,
     sqlite "select i.id, i.sku from item_sku as s
@@ -67,7 +67,7 @@ statement!(
               and ($6 = 0 or i.reorder_point is not null)
               and ($7 is null or i.updated_at >= $7 or exists (
                 select 1 from level as l
-                join journal as j on j.item_id = l.item_id and j.location_id = l.location_id
+                cross join journal as j on j.item_id = l.item_id and j.location_id = l.location_id
                   and j.level_version = l.version
                 where l.item_id = i.id and j.seq > $8))
             order by s.sku limit $9",
@@ -107,17 +107,15 @@ pub(crate) async fn page(
         limit,
     ];
     let rows = conn.all(&ITEM_PAGE, args).await?;
-    rows.iter()
-        .map(|row| Ok((ItemId::new(row.int(0)?), row.parsed(1, Sku::new)?)))
-        .collect()
+    rows.iter().map(|row| Ok((ItemId::new(row.int(0)?), row.parsed(1, Sku::new)?))).collect()
 }
 
 statement!(
     ITEM_RECORDS,
-    sqlite "select i.id, i.sku, i.title, i.status, i.bundle, i.barcode, i.price, i.cost, i.currency,
+    sqlite "select i.id, i.sku, i.title, i.status, i.barcode, i.price, i.cost, i.currency,
                    i.reorder_point, i.attributes, i.low, i.version, i.created_at, i.updated_at
             from json_each($1) as wanted cross join item as i on i.id = wanted.value",
-    postgres "select id, sku, title, status, bundle, barcode, price, cost, currency,
+    postgres "select id, sku, title, status, barcode, price, cost, currency,
                      reorder_point, attributes, low, version, created_at, updated_at
               from item where id = any($1::bigint[])"
 );
@@ -127,11 +125,7 @@ pub(crate) async fn records(
     conn: &mut Conn<'_>,
     ids: Vec<i64>,
 ) -> Result<Vec<ItemRecord>, StoreError> {
-    conn.all(&ITEM_RECORDS, args![ids])
-        .await?
-        .iter()
-        .map(record)
-        .collect()
+    conn.all(&ITEM_RECORDS, args![ids]).await?.iter().map(record).collect()
 }
 
 fn record(row: &Row) -> Result<ItemRecord, StoreError> {
@@ -141,17 +135,16 @@ fn record(row: &Row) -> Result<ItemRecord, StoreError> {
         sku: row.parsed(1, Sku::new)?,
         title: row.text(2)?,
         status: status.ok_or_else(|| row.decode_error("an unknown item status"))?,
-        bundle: row.flag(4)?,
-        barcode: row.text_opt(5)?,
-        price: row.int_opt(6)?,
-        cost: row.int_opt(7)?,
-        currency: row.text_opt(8)?,
-        reorder_point: row.int_opt(9)?,
-        attributes: row.text_opt(10)?,
-        low: row.flag(11)?,
-        version: row.int(12)?,
-        created_at: row.int(13)?,
-        updated_at: row.int(14)?,
+        barcode: row.text_opt(4)?,
+        price: row.int_opt(5)?,
+        cost: row.int_opt(6)?,
+        currency: row.text_opt(7)?,
+        reorder_point: row.int_opt(8)?,
+        attributes: row.text_opt(9)?,
+        low: row.flag(10)?,
+        version: row.int(11)?,
+        created_at: row.int(12)?,
+        updated_at: row.int(13)?,
     })
 }
 
@@ -178,23 +171,13 @@ pub(crate) async fn levels(
                 shortfall: row.int(4)?,
                 safety: row.int(5)?,
             };
-            let key = LevelKey {
-                item,
-                location: LocationId::new(row.int(1)?),
-            };
-            Ok(LevelRecord {
-                key,
-                totals,
-                version: row.int(6)?,
-            })
+            let key = LevelKey { item, location: LocationId::new(row.int(1)?) };
+            Ok(LevelRecord { key, totals, version: row.int(6)? })
         })
         .collect()
 }
 
-statement!(
-    ALIASES,
-    "select sku from item_sku where item_id = $1 order by sku"
-);
+statement!(ALIASES, "select sku from item_sku where item_id = $1 order by sku");
 
 /// Every name an item has or had.
 pub(crate) async fn names(conn: &mut Conn<'_>, item: ItemId) -> Result<Vec<String>, StoreError> {

@@ -6,6 +6,8 @@
 //! writes domain values into rows.
 
 pub(crate) mod accounts;
+pub(crate) mod audit;
+pub(crate) mod audit_rows;
 pub(crate) mod batches;
 pub(crate) mod catalogue;
 mod db;
@@ -22,6 +24,7 @@ pub(crate) mod order_rows;
 pub(crate) mod orders;
 mod postgres;
 mod registry;
+pub(crate) mod report_reads;
 pub(crate) mod shop;
 mod sqlite;
 pub(crate) mod statement;

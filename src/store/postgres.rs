@@ -83,11 +83,7 @@ impl PostgresDb {
             .connect_with(options)
             .await
             .map_err(|error| StoreError::from(error).at(place.clone()))?;
-        Ok(Self {
-            pool,
-            writers,
-            place,
-        })
+        Ok(Self { pool, writers, place })
     }
 
     /// Host, port and database, without credentials.

@@ -4,6 +4,8 @@ use super::{Db, Statement, StoreError};
 
 const ALL: &[&[&Statement]] = &[
     super::accounts::STATEMENTS,
+    super::audit::STATEMENTS,
+    super::audit_rows::STATEMENTS,
     super::batches::STATEMENTS,
     super::catalogue::STATEMENTS,
     super::ids::STATEMENTS,
@@ -17,6 +19,7 @@ const ALL: &[&[&Statement]] = &[
     super::order_rows::STATEMENTS,
     super::orders::STATEMENTS,
     super::postgres::STATEMENTS,
+    super::report_reads::STATEMENTS,
     super::shop::STATEMENTS,
     super::sqlite::STATEMENTS,
 ];

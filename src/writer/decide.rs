@@ -12,7 +12,7 @@ use crate::orders::{self, Ended};
 pub(super) enum Verdict {
     /// It was done: its entries in the batch, and what to answer.
     Done(std::ops::Range<usize>, Detail, Ended),
-    /// It was done before under this key.
+    /// It was done before under this key: what is known of it, and what to answer.
     Replay(Kept, Detail),
     /// It was refused.
     Refused(Refusal),
@@ -76,10 +76,8 @@ fn decide_one(set: &mut Working, job: &Job) -> Decided<Verdict> {
             let kept = *kept;
             return Ok(Verdict::Replay(kept, replayed(set, job, kept)?));
         }
-        return Err(Refusal::IdempotencyMismatch {
-            key: job.key.to_string(),
-        }
-        .into());
+        // Not an error: nothing was begun, and to undo would undo the command before.
+        return Ok(Verdict::Refused(Refusal::IdempotencyMismatch { key: job.key.to_string() }));
     }
     set.begin(Context {
         account: Some(job.account),
@@ -144,12 +142,7 @@ fn dispatch_batch(set: &mut Working, command: &Command) -> Decided<(Detail, Ende
     match command {
         Command::BatchOpen(new) => open_batch(set, new),
         Command::ItemRows { chunk, rows } => item_rows(set, *chunk, rows),
-        Command::StockRows {
-            chunk,
-            rows,
-            mode,
-            observed_at,
-        } => {
+        Command::StockRows { chunk, rows, mode, observed_at } => {
             each(rows, |row| stock::decide_row(set, row, *mode, *observed_at))?;
             advance(set, *chunk);
             Ok(done(()))
@@ -173,9 +166,7 @@ fn dispatch_batch(set: &mut Working, command: &Command) -> Decided<(Detail, Ende
             set.append(entry);
             Ok(done(()))
         }
-        Command::Revert {
-            rows, skip_blocked, ..
-        } => ledger::revert(set, rows, *skip_blocked)
+        Command::Revert { rows, skip_blocked, .. } => ledger::revert(set, rows, *skip_blocked)
             .map(|blocked| (Detail::Blocked(blocked), Ended::Done)),
         Command::BatchReverted(batch) => {
             move_batch(set, *batch, ("reverting", "reverted"), Kind::BatchReverted);
@@ -195,12 +186,7 @@ fn item_rows(
 ) -> Decided<(Detail, Ended)> {
     let mut outcomes = Vec::with_capacity(rows.len());
     each(rows, |(sku, row)| {
-        outcomes.push(catalogue::decide_item(
-            set,
-            sku,
-            row,
-            catalogue::Upsert::Either,
-        )?);
+        outcomes.push(catalogue::decide_item(set, sku, row, catalogue::Upsert::Either)?);
         Ok(())
     })?;
     advance(set, chunk);
@@ -220,21 +206,12 @@ fn each<R>(rows: &[R], mut decide: impl FnMut(&R) -> Decided<()>) -> Decided<()>
             Ok(()) | Err(_) => {}
         }
     }
-    if need == ledger::Need::default() {
-        Ok(())
-    } else {
-        Err(need.into())
-    }
+    if need == ledger::Need::default() { Ok(()) } else { Err(need.into()) }
 }
 
 fn advance(set: &mut Working, chunk: Chunk) {
-    let Chunk {
-        batch,
-        done_before,
-        done_after,
-    } = chunk;
-    set.added
-        .push(Added::BatchProgress(batch, done_before, done_after));
+    let Chunk { batch, done_before, done_after } = chunk;
+    set.added.push(Added::BatchProgress(batch, done_before, done_after));
     if set.own_entries().is_empty() {
         // The key of every command stands in the journal: it tells what came of
         // the command when the reply to its commit is lost.

@@ -52,11 +52,7 @@ pub(crate) fn key(text: &str) -> Key {
 
 /// A payment.
 pub(crate) fn payment(id: &str, payment_id: &str) -> orders::Payment {
-    orders::Payment {
-        reference: reference(id),
-        payment_id: fact(payment_id),
-        amount: Some(1990),
-    }
+    orders::Payment { reference: reference(id), payment_id: fact(payment_id), amount: Some(1990) }
 }
 
 /// A shipment of all that is held.
@@ -73,11 +69,7 @@ pub(crate) fn shipment(id: &str, shipment_id: &str) -> Ship {
 
 /// A line of a shipment.
 pub(crate) fn shipped(line: i64, quantity: i64) -> ShipLine {
-    ShipLine {
-        line,
-        part: None,
-        quantity: units(quantity),
-    }
+    ShipLine { line, part: None, quantity: units(quantity) }
 }
 
 /// A return of one line.
@@ -90,12 +82,7 @@ pub(crate) fn giving_back(
     Return {
         reference: reference(id),
         return_id: fact(return_id),
-        lines: vec![ReturnLine {
-            line,
-            part: None,
-            quantity: units(quantity),
-            disposition,
-        }],
+        lines: vec![ReturnLine { line, part: None, quantity: units(quantity), disposition }],
         location: None,
         effective_at: None,
     }
@@ -103,36 +90,20 @@ pub(crate) fn giving_back(
 
 /// A refund of units of line 1.
 pub(crate) fn refunding(id: &str, refund_id: &str, quantity: i64, restock: bool) -> Refund {
-    let lines = vec![RefundLine {
-        line: 1,
-        quantity: units(quantity),
-        restock,
-    }];
-    Refund {
-        reference: reference(id),
-        refund_id: fact(refund_id),
-        lines,
-        amount: Some(1000),
-    }
+    let lines = vec![RefundLine { line: 1, quantity: units(quantity), restock }];
+    Refund { reference: reference(id), refund_id: fact(refund_id), lines, amount: Some(1000) }
 }
 
 /// The state of a shop's order: (SKU, units, of those shipped) by line.
 pub(crate) fn state(id: &str, lines: &[(&str, i64, i64)]) -> Import {
     let line = |(number, &(name, count, left)): (i64, &(&str, i64, i64))| ImportLine {
         number,
-        request: LineRequest {
-            sku: sku(name),
-            quantity: units(count),
-            unit_price: None,
-        },
+        request: LineRequest { sku: sku(name), quantity: units(count), unit_price: None },
         shipped: units(left),
         fulfilled_by: FulfilledBy::Ledger,
     };
     Import {
-        reference: OrderRef {
-            source: "web".to_owned(),
-            external_id: ExternalId::new(id).unwrap(),
-        },
+        reference: OrderRef { source: "web".to_owned(), external_id: ExternalId::new(id).unwrap() },
         source_version: None,
         placed_at: 0,
         effective_at: None,
@@ -147,15 +118,12 @@ pub(crate) fn state(id: &str, lines: &[(&str, i64, i64)]) -> Import {
 impl TestShop {
     /// Goods came in.
     pub(crate) async fn receive(&self, name: &str, location: &str, count: i64) {
-        self.stock(name, location, Change::Receive(units(count)))
-            .await
-            .unwrap();
+        self.stock(name, location, Change::Receive(units(count))).await.unwrap();
     }
 
     /// A correction.
     pub(crate) async fn adjust(&self, name: &str, location: &str, delta: i64) -> Outcome {
-        self.stock(name, location, Change::Adjust(Delta::new(delta).unwrap()))
-            .await
+        self.stock(name, location, Change::Adjust(Delta::new(delta).unwrap())).await
     }
 
     /// A physical count of now.
@@ -172,47 +140,24 @@ impl TestShop {
 
     /// Goods to move.
     pub(crate) async fn transfer(&self, name: &str, from: &str, to: &str, count: i64) -> Outcome {
-        self.stock(
-            name,
-            from,
-            Change::Transfer {
-                quantity: units(count),
-                to: code(to),
-            },
-        )
-        .await
+        self.stock(name, from, Change::Transfer { quantity: units(count), to: code(to) }).await
     }
 
     /// Goods lost.
     pub(crate) async fn write_off(&self, name: &str, location: &str, count: i64) {
-        self.stock(name, location, Change::WriteOff(units(count)))
-            .await
-            .unwrap();
+        self.stock(name, location, Change::WriteOff(units(count))).await.unwrap();
     }
 
     /// Units to withhold.
     pub(crate) async fn safety(&self, name: &str, location: &str, count: i64) {
-        self.stock(name, location, Change::Safety(units(count)))
-            .await
-            .unwrap();
+        self.stock(name, location, Change::Safety(units(count))).await.unwrap();
     }
 
     /// A bundle.
     pub(crate) async fn bundle(&self, name: &str, parts: &[(&str, i64)]) -> Outcome {
-        let parts = parts
-            .iter()
-            .map(|&(part, count)| (sku(part), units(count)))
-            .collect();
-        let row = ItemRow {
-            components: Some(parts),
-            ..ItemRow::default()
-        };
-        self.run(Command::Item {
-            sku: sku(name),
-            row: Box::new(row),
-            mode: Upsert::Create,
-        })
-        .await
+        let parts = parts.iter().map(|&(part, count)| (sku(part), units(count))).collect();
+        let row = ItemRow { components: Some(parts), ..ItemRow::default() };
+        self.run(Command::Item { sku: sku(name), row: Box::new(row), mode: Upsert::Create }).await
     }
 
     /// A request for an order.
@@ -223,21 +168,13 @@ impl TestShop {
     /// A request for an order that is accepted beyond what is offered.
     pub(crate) async fn backorder(&self, id: &str, lines: &[(&str, i64)]) -> Outcome {
         let allow_backorder = true;
-        self.run(Command::Place(Place {
-            allow_backorder,
-            ..place(id, lines)
-        }))
-        .await
+        self.run(Command::Place(Place { allow_backorder, ..place(id, lines) })).await
     }
 
     /// A request for an order that must be paid.
     pub(crate) async fn unpaid(&self, id: &str, lines: &[(&str, i64)]) -> Outcome {
         let payment_required = true;
-        self.run(Command::Place(Place {
-            payment_required,
-            ..place(id, lines)
-        }))
-        .await
+        self.run(Command::Place(Place { payment_required, ..place(id, lines) })).await
     }
 
     /// An order of the shop `web`, a fact; its id here is `web:ID`.
@@ -252,41 +189,20 @@ impl TestShop {
 
     /// Named units leave.
     pub(crate) async fn ship_lines(&self, id: &str, ship: &str, lines: &[(i64, i64)]) -> Outcome {
-        let lines = lines
-            .iter()
-            .map(|&(line, count)| shipped(line, count))
-            .collect();
-        self.run(Command::Ship(Ship {
-            lines: Some(lines),
-            ..shipment(id, ship)
-        }))
-        .await
+        let lines = lines.iter().map(|&(line, count)| shipped(line, count)).collect();
+        self.run(Command::Ship(Ship { lines: Some(lines), ..shipment(id, ship) })).await
     }
 
     /// Cancels what was not shipped.
     pub(crate) async fn cancel(&self, id: &str) -> Outcome {
-        self.run(Command::Cancel(Cancel {
-            reference: reference(id),
-            lines: None,
-            reason: None,
-        }))
-        .await
+        self.run(Command::Cancel(Cancel { reference: reference(id), lines: None, reason: None }))
+            .await
     }
 
     /// Cancels named units.
     pub(crate) async fn cancel_lines(&self, id: &str, lines: &[(i64, i64)]) -> Outcome {
-        let lines = Some(
-            lines
-                .iter()
-                .map(|&(line, count)| (line, units(count)))
-                .collect(),
-        );
-        self.run(Command::Cancel(Cancel {
-            reference: reference(id),
-            lines,
-            reason: None,
-        }))
-        .await
+        let lines = Some(lines.iter().map(|&(line, count)| (line, units(count))).collect());
+        self.run(Command::Cancel(Cancel { reference: reference(id), lines, reason: None })).await
     }
 
     /// Money came.
@@ -314,8 +230,7 @@ impl TestShop {
         count: i64,
         restock: bool,
     ) -> Outcome {
-        self.run(Command::Refund(refunding(id, refund_id, count, restock)))
-            .await
+        self.run(Command::Refund(refunding(id, refund_id, count, restock))).await
     }
 
     /// Fulfilment has begun.
@@ -331,34 +246,19 @@ impl TestShop {
     /// Moves an order's holds.
     pub(crate) async fn reassign(&self, id: &str, from: &str, to: &str) -> Outcome {
         let (from, to) = (code(from), code(to));
-        self.run(Command::Reassign(Reassign {
-            reference: reference(id),
-            line: None,
-            from,
-            to,
-        }))
-        .await
+        self.run(Command::Reassign(Reassign { reference: reference(id), line: None, from, to }))
+            .await
     }
 
     /// Says which item an unmapped line is.
     pub(crate) async fn map_line(&self, id: &str, line: i64, name: &str) -> Outcome {
-        self.run(Command::MapLine(MapLine {
-            reference: reference(id),
-            line,
-            sku: sku(name),
-        }))
-        .await
+        self.run(Command::MapLine(MapLine { reference: reference(id), line, sku: sku(name) })).await
     }
 
     /// Adds a key holder.
     pub(crate) async fn account(&self, name: &str) -> Outcome {
         let name = AccountName::new(name).unwrap();
-        self.run(Command::CreateAccount(NewAccount {
-            name,
-            role: "storefront",
-            key: None,
-        }))
-        .await
+        self.run(Command::CreateAccount(NewAccount { name, role: "storefront", key: None })).await
     }
 
     /// The time now.
@@ -376,9 +276,5 @@ impl TestShop {
 
 /// A physical count.
 pub(crate) fn counted(count: i64) -> Change {
-    Change::Count {
-        quantity: units(count),
-        basis: Basis::Physical,
-        observer: None,
-    }
+    Change::Count { quantity: units(count), basis: Basis::Physical, observer: None }
 }

@@ -6,9 +6,9 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use invshop::clock::{ManualClock, Timestamp};
+use invshop::clock::{Clock as _, ManualClock, Timestamp};
 use invshop::domain::{ExternalId, LocationCode, LocationKind, OrderRef, Quantity, Sku, Title};
 use invshop::ledger::OrderPolicy;
 use invshop::ledger::catalogue::{ItemRow, NewLocation, Upsert};
@@ -34,22 +34,24 @@ pub(crate) enum Backend {
 #[macro_export]
 macro_rules! both {
     ($(#[$meta:meta])* $name:ident, |$shop:ident| $body:expr) => {
+        async fn $name($shop: $crate::harness::TestShop) -> $crate::harness::TestShop {
+            $body;
+            $shop
+        }
+
         mod $name {
-            use super::*;
             $(#[$meta])*
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn sqlite() {
-                let $shop = $crate::harness::TestShop::new($crate::harness::Backend::Sqlite).await;
-                $body;
-                $shop.end().await;
+                let shop = $crate::harness::TestShop::new($crate::harness::Backend::Sqlite).await;
+                super::$name(shop).await.end().await;
             }
             $(#[$meta])*
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn postgres() {
                 if !$crate::harness::has_postgres() { return; }
-                let $shop = $crate::harness::TestShop::new($crate::harness::Backend::Postgres).await;
-                $body;
-                $shop.end().await;
+                let shop = $crate::harness::TestShop::new($crate::harness::Backend::Postgres).await;
+                super::$name(shop).await.end().await;
             }
         }
     };
@@ -75,6 +77,7 @@ pub(crate) struct TestShop {
     pub(crate) opening: Opening,
     dir: tempfile::TempDir,
     database: Option<String>,
+    corrupted: AtomicBool,
 }
 
 static DATABASES: AtomicU32 = AtomicU32::new(0);
@@ -82,14 +85,7 @@ static DATABASES: AtomicU32 = AtomicU32::new(0);
 impl TestShop {
     /// A new shop with the location `main`.
     pub(crate) async fn new(backend: Backend) -> Self {
-        Self::with_policy(
-            backend,
-            OrderPolicy {
-                split: true,
-                hold_ms: 900_000,
-            },
-        )
-        .await
+        Self::with_policy(backend, OrderPolicy { split: true, hold_ms: 900_000 }).await
     }
 
     /// A new shop that decides orders by a policy.
@@ -112,12 +108,15 @@ impl TestShop {
             faults: None,
         };
         let (shop, _) = Shop::create(opening.clone()).await.unwrap();
-        Self {
-            shop,
-            clock,
-            opening,
-            dir,
-            database,
+        let corrupted = AtomicBool::new(false);
+        Self { shop, clock, opening, dir, database, corrupted }
+    }
+
+    /// Which database it is on.
+    pub(crate) fn backend(&self) -> Backend {
+        match self.opening.place {
+            Place::Sqlite(_) => Backend::Sqlite,
+            Place::Postgres(_) => Backend::Postgres,
         }
     }
 
@@ -157,18 +156,56 @@ impl TestShop {
         self.dir.path().join("shop.key")
     }
 
-    /// Every test ends here: the invariant counter is 0, and the books are sound.
+    /// Runs SQL behind the program's back, with triggers and checks out of the
+    /// way: from here on the test itself says what `verify` must find.
+    pub(crate) async fn corrupt(&self, sql: &str) {
+        self.corrupted.store(true, Ordering::Relaxed);
+        match &self.opening.place {
+            Place::Sqlite(path) => {
+                let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+                let options = options.foreign_keys(false);
+                let mut conn = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+                let setup = "pragma ignore_check_constraints = on;
+                             drop trigger if exists journal_no_update;
+                             drop trigger if exists journal_no_delete";
+                conn.execute(setup).await.unwrap();
+                conn.execute(sqlx::AssertSqlSafe(sql.to_owned())).await.unwrap();
+                conn.close().await.unwrap();
+            }
+            Place::Postgres(url) => {
+                let mut conn = sqlx::PgConnection::connect(url).await.unwrap();
+                let setup = "set session_replication_role = replica;
+                    do $$ declare r record; begin
+                      for r in select conrelid::regclass as t, conname from pg_constraint
+                               where contype = 'c' and connamespace = 'public'::regnamespace
+                                 and conrelid <> 0
+                      loop execute format('alter table %s drop constraint %I', r.t, r.conname);
+                      end loop;
+                    end $$";
+                conn.execute(setup).await.unwrap();
+                conn.execute(sqlx::AssertSqlSafe(sql.to_owned())).await.unwrap();
+                conn.close().await.unwrap();
+            }
+        }
+    }
+
+    /// Every test ends here: the invariant counter is 0, and the books are proven.
     pub(crate) async fn end(self) {
-        self.audit().await;
-        assert_eq!(
-            self.shop.counters.invariant_violations.get(),
-            0,
-            "broken invariants"
-        );
+        assert_eq!(self.shop.counters.invariant_violations.get(), 0, "broken invariants");
+        if !self.corrupted.load(Ordering::Relaxed) {
+            self.audit().await;
+            let verified = invshop::reports::verify(&self.shop.db, &mut |_| {}).await.unwrap();
+            assert!(verified.is_clean(), "{verified:#?}");
+        }
         self.shop.close().await;
         if let Some(name) = self.database {
             drop_database(&name).await;
         }
+    }
+
+    /// What the test's clock shows.
+    pub(crate) fn clock_now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Has a command done.
@@ -196,11 +233,7 @@ impl TestShop {
             on_hand: Some(Quantity::new(on_hand).unwrap()),
             ..ItemRow::default()
         };
-        let command = Command::Item {
-            sku: sku(name),
-            row: Box::new(row),
-            mode: Upsert::Create,
-        };
+        let command = Command::Item { sku: sku(name), row: Box::new(row), mode: Upsert::Create };
         self.run(command).await.unwrap();
     }
 
@@ -211,18 +244,14 @@ impl TestShop {
         location: &str,
         change: Change,
     ) -> Result<Answer, WriteError> {
-        self.run(Command::Stock(movement(name, location, change)))
-            .await
+        self.run(Command::Stock(movement(name, location, change))).await
     }
 }
 
 /// An order's name: of the command line, or of the source before its first `:`.
 pub(crate) fn reference(id: &str) -> OrderRef {
     let (source, id) = id.split_once(':').unwrap_or(("cli", id));
-    OrderRef {
-        source: source.to_owned(),
-        external_id: ExternalId::new(id).unwrap(),
-    }
+    OrderRef { source: source.to_owned(), external_id: ExternalId::new(id).unwrap() }
 }
 
 /// A request for an order with nothing special about it.
@@ -248,10 +277,7 @@ pub(crate) fn place(id: &str, lines: &[(&str, i64)]) -> orders::Place {
 /// A movement without reason, time or version.
 pub(crate) fn movement(name: &str, location: &str, change: Change) -> StockCommand {
     StockCommand {
-        place: At {
-            sku: sku(name),
-            location: Some(LocationCode::new(location).unwrap()),
-        },
+        place: At { sku: sku(name), location: Some(LocationCode::new(location).unwrap()) },
         change,
         reason: None,
         effective_at: None,
@@ -274,33 +300,19 @@ async fn admin() -> sqlx::PgConnection {
     sqlx::PgConnection::connect(&url).await.unwrap()
 }
 
-async fn new_database() -> (String, String) {
+pub(crate) async fn new_database() -> (String, String) {
     let number = DATABASES.fetch_add(1, Ordering::Relaxed);
     let name = format!("t_{}_{number}", std::process::id());
     let create = format!("create database {name}");
-    admin()
-        .await
-        .execute(sqlx::AssertSqlSafe(create))
-        .await
-        .unwrap();
+    admin().await.execute(sqlx::AssertSqlSafe(create)).await.unwrap();
     let url = std::env::var("INVSHOP_TEST_POSTGRES").unwrap();
-    let (head, tail) = url
-        .split_once('?')
-        .map_or((url.as_str(), ""), |(h, t)| (h, t));
+    let (head, tail) = url.split_once('?').map_or((url.as_str(), ""), |(h, t)| (h, t));
     let (server, _) = head.rsplit_once('/').unwrap();
-    let query = if tail.is_empty() {
-        String::new()
-    } else {
-        format!("?{tail}")
-    };
+    let query = if tail.is_empty() { String::new() } else { format!("?{tail}") };
     (format!("{server}/{name}{query}"), name)
 }
 
-async fn drop_database(name: &str) {
+pub(crate) async fn drop_database(name: &str) {
     let drop = format!("drop database if exists {name} with (force)");
-    admin()
-        .await
-        .execute(sqlx::AssertSqlSafe(drop))
-        .await
-        .unwrap();
+    admin().await.execute(sqlx::AssertSqlSafe(drop)).await.unwrap();
 }

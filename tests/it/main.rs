@@ -7,9 +7,21 @@
 )]
 
 mod acts;
+mod auditor;
+mod batches;
+mod dice;
+mod gate;
 mod harness;
+mod layering;
 mod ledger;
+mod model;
+mod orders;
 mod probe;
+mod raw;
 mod reads;
+mod reports;
 mod scenarios;
 mod smoke;
+mod source;
+mod store;
+mod verify;

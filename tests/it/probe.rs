@@ -39,9 +39,7 @@ impl Probe {
     pub(crate) async fn connect(place: &Place) -> Self {
         match place {
             Place::Sqlite(path) => {
-                let options = SqliteConnectOptions::new()
-                    .filename(path)
-                    .foreign_keys(true);
+                let options = SqliteConnectOptions::new().filename(path).foreign_keys(true);
                 Self::Sqlite(options.connect().await.unwrap())
             }
             Place::Postgres(url) => Self::Postgres(PgConnection::connect(url).await.unwrap()),
@@ -107,8 +105,7 @@ impl TestShop {
              where s.sku = '{name}' and p.code = '{location}'"
         );
         let rows = self.ints(&sql).await;
-        rows.first()
-            .map_or([0; 4], |row| row.as_slice().try_into().unwrap())
+        rows.first().map_or([0; 4], |row| row.as_slice().try_into().unwrap())
     }
 
     /// The version of a level.
@@ -140,10 +137,7 @@ impl TestShop {
         let counts =
             format!("select ordered, held, shipped, shortfall, cancelled, returned {whose}");
         let counts = self.ints(&counts).await;
-        (
-            status[0][0].clone(),
-            counts[0].as_slice().try_into().unwrap(),
-        )
+        (status[0][0].clone(), counts[0].as_slice().try_into().unwrap())
     }
 
     /// The counts of a line.
@@ -165,9 +159,7 @@ impl TestShop {
              where o.external_id = '{id}' and p.line = {line} order by p.part"
         );
         let rows = self.ints(&sql).await;
-        rows.iter()
-            .map(|row| row.as_slice().try_into().unwrap())
-            .collect()
+        rows.iter().map(|row| row.as_slice().try_into().unwrap()).collect()
     }
 
     /// What of an order's line stands at a location: held, shipped, owed.
@@ -193,19 +185,12 @@ impl TestShop {
     /// The kinds of the entries after a number, in order.
     pub(crate) async fn kinds_after(&self, seq: i64) -> Vec<String> {
         let sql = format!("select kind from journal where seq > {seq} order by seq");
-        self.texts(&sql)
-            .await
-            .into_iter()
-            .map(|mut row| row.remove(0))
-            .collect()
+        self.texts(&sql).await.into_iter().map(|mut row| row.remove(0)).collect()
     }
 
     /// How many entries of a kind there are.
     pub(crate) async fn count_of(&self, kind: &str) -> i64 {
-        self.int(&format!(
-            "select count(*) from journal where kind = '{kind}'"
-        ))
-        .await
+        self.int(&format!("select count(*) from journal where kind = '{kind}'")).await
     }
 
     /// Whether an entry after a number asks for a review of this kind.

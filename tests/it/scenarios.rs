@@ -13,7 +13,7 @@ use invshop::writer::{Chunk, Command, Detail, Request};
 
 use crate::acts::{code, counted, created, giving_back, refused, state};
 use crate::both;
-use crate::harness::{TestShop, movement, place, sku, units};
+use crate::harness::{TestShop, place, sku, units};
 
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
@@ -46,13 +46,7 @@ both!(fact_over_on_hand_then_shipped_there, |shop| {
     );
     assert_eq!(shop.ints(&corrections).await, [[3]]);
     let kinds = shop.kinds_after(before).await;
-    let expected = [
-        "order.shipped",
-        "release",
-        "order.short",
-        "adjustment",
-        "ship",
-    ];
+    let expected = ["order.shipped", "release", "order.short", "adjustment", "ship"];
     assert_eq!(kinds[..5], expected);
     assert_eq!(kinds[5..], ["stock.discrepancy"]);
 });
@@ -177,10 +171,7 @@ both!(ship_2_of_5_cancel, |shop| {
     shop.ship_lines("1", "s1", &[(1, 2)]).await.unwrap();
     assert_eq!(shop.atp("MUG").await, 0);
     shop.cancel("1").await.unwrap();
-    assert_eq!(
-        shop.order("1").await,
-        ("shipped".to_owned(), [5, 0, 2, 0, 3, 0])
-    );
+    assert_eq!(shop.order("1").await, ("shipped".to_owned(), [5, 0, 2, 0, 3, 0]));
     assert_eq!(shop.level("MUG", "main").await, [3, 0, 0, 0]);
     assert_eq!(shop.atp("MUG").await, 3);
 });
@@ -197,10 +188,7 @@ both!(old_shipment, |shop| {
     sunday.effective_at = Some(monday - DAY_MS);
     shop.run(Command::Import(sunday)).await.unwrap();
     assert_eq!(shop.level("MUG", "main").await, [100, 0, 0, 0]);
-    assert_eq!(
-        shop.order("web:1").await,
-        ("shipped".to_owned(), [3, 0, 3, 0, 0, 0])
-    );
+    assert_eq!(shop.order("web:1").await, ("shipped".to_owned(), [3, 0, 3, 0, 0, 0]));
     let shipped = "select d_on_hand, quantity, effective_at from journal where kind = 'ship'";
     assert_eq!(shop.ints(shipped).await, [[0, 3, monday - DAY_MS]]);
     assert_eq!(shop.count_of("stock.discrepancy").await, 0);
@@ -217,11 +205,7 @@ both!(history_at_connect, |shop| {
         shop.run(Command::Import(order)).await.unwrap();
     }
     assert_eq!(shop.level("MUG", "main").await, [100, 0, 0, 0]);
-    assert_eq!(
-        shop.int("select count(*) from orders where status = 'shipped'")
-            .await,
-        60
-    );
+    assert_eq!(shop.int("select count(*) from orders where status = 'shipped'").await, 60);
     assert_eq!(shop.atp("MUG").await, 100);
 });
 
@@ -248,10 +232,7 @@ both!(mirrored_order, |shop| {
     order.lines = order
         .lines
         .into_iter()
-        .map(|line| ImportLine {
-            fulfilled_by: FulfilledBy::Channel,
-            ..line
-        })
+        .map(|line| ImportLine { fulfilled_by: FulfilledBy::Channel, ..line })
         .collect();
     shop.run(Command::Import(order)).await.unwrap();
     assert_eq!(shop.kinds_after(before).await, ["order.imported"]);
@@ -267,10 +248,7 @@ both!(mirrored_order, |shop| {
     };
     let refusal = refused(shop.stock("MUG", "fba", stranger).await);
     assert_eq!(refusal.code(), "mirrored_location");
-    assert_eq!(
-        refused(shop.stock("MUG", "fba", counted(1)).await).code(),
-        "mirrored_location"
-    );
+    assert_eq!(refused(shop.stock("MUG", "fba", counted(1)).await).code(), "mirrored_location");
 });
 
 both!(part_of_a_bundle_returned, |shop| {
@@ -287,19 +265,11 @@ both!(part_of_a_bundle_returned, |shop| {
         disposition: Disposition::Restock,
     };
     let back = giving_back("1", "r1", (1, 1), Disposition::Restock);
-    shop.run(Command::Return(Return {
-        lines: vec![lid],
-        ..back
-    }))
-    .await
-    .unwrap();
+    shop.run(Command::Return(Return { lines: vec![lid], ..back })).await.unwrap();
     assert_eq!(shop.level("LID", "main").await, [1, 0, 0, 0]);
     assert_eq!(shop.level("POT", "main").await, [0, 0, 0, 0]);
     assert_eq!(shop.line("1", 1).await, [1, 0, 1, 0, 0, 0]);
-    assert_eq!(
-        shop.parts("1", 1).await,
-        [[1, 0, 1, 0, 0, 0], [1, 0, 1, 0, 0, 1]]
-    );
+    assert_eq!(shop.parts("1", 1).await, [[1, 0, 1, 0, 0, 0], [1, 0, 1, 0, 0, 1]]);
 });
 
 both!(transfer, |shop| {
@@ -308,11 +278,7 @@ both!(transfer, |shop| {
     shop.place("1", &[("MUG", 8)]).await.unwrap();
     shop.safety("MUG", "main", 3).await;
     match refused(shop.transfer("MUG", "main", "store", 3).await) {
-        Refusal::InsufficientUnreserved {
-            requested,
-            available,
-            ..
-        } => {
+        Refusal::InsufficientUnreserved { requested, available, .. } => {
             assert_eq!((requested, available), (3, 2));
         }
         other => panic!("{other:?}"),
@@ -333,20 +299,10 @@ pub(crate) async fn imported(shop: &TestShop, name: &str, count: i64) -> Command
         rows_total: 1,
     };
     let batch = invshop::domain::BatchId::new(created(shop.run(Command::BatchOpen(open)).await));
-    let at = At {
-        sku: sku(name),
-        location: Some(code("main")),
-    };
+    let at = At { sku: sku(name), location: Some(code("main")) };
     let rows = Command::StockRows {
-        chunk: Chunk {
-            batch,
-            done_before: 0,
-            done_after: 1,
-        },
-        rows: vec![StockRow {
-            place: at,
-            quantity: units(count),
-        }],
+        chunk: Chunk { batch, done_before: 0, done_after: 1 },
+        rows: vec![StockRow { place: at, quantity: units(count) }],
         mode: ImportMode::Add,
         observed_at: None,
     };
@@ -361,20 +317,13 @@ pub(crate) async fn imported(shop: &TestShop, name: &str, count: i64) -> Command
     );
     let row = |row: &Vec<i64>| RevertRow {
         seq: Seq::new(row[0]),
-        key: LevelKey {
-            item: ItemId::new(row[1]),
-            location: LocationId::new(row[2]),
-        },
+        key: LevelKey { item: ItemId::new(row[1]), location: LocationId::new(row[2]) },
         on_hand: row[3],
         counted_since: false,
         counted_at: (row[4] >= 0).then_some(row[4]),
     };
     let rows = shop.ints(&sql).await.iter().map(row).collect();
-    Command::Revert {
-        batch,
-        rows,
-        skip_blocked: false,
-    }
+    Command::Revert { batch, rows, skip_blocked: false }
 }
 
 both!(revert_after_sales, |shop| {
@@ -385,10 +334,7 @@ both!(revert_after_sales, |shop| {
     shop.ship("1", "s1").await.unwrap();
     match refused(shop.run(revert).await) {
         Refusal::BatchBlocked { blocked } => {
-            assert_eq!(
-                blocked,
-                ["MUG at main would have -85 on hand with 0 reserved"]
-            );
+            assert_eq!(blocked, ["MUG at main would have -85 on hand with 0 reserved"]);
         }
         other => panic!("{other:?}"),
     }
@@ -400,18 +346,10 @@ both!(two_accounts_one_id, |shop| {
     for (account, count) in [("x", 2), ("y", 3)] {
         let id = AccountId::new(created(shop.account(account).await));
         let order = place(&format!("{account}:1001"), &[("MUG", count)]);
-        let answer = shop
-            .shop
-            .writer
-            .submit(Request::new(id, Command::Place(order)))
-            .await;
+        let answer = shop.shop.writer.submit(Request::new(id, Command::Place(order))).await;
         assert!(!answer.unwrap().replayed);
     }
-    assert_eq!(
-        shop.int("select count(*) from orders where external_id = '1001'")
-            .await,
-        2
-    );
+    assert_eq!(shop.int("select count(*) from orders where external_id = '1001'").await, 2);
     assert_eq!(shop.line("x:1001", 1).await, [2, 2, 0, 0, 0, 0]);
     assert_eq!(shop.line("y:1001", 1).await, [3, 3, 0, 0, 0, 0]);
     assert_eq!(shop.level("MUG", "main").await, [5, 5, 0, 0]);

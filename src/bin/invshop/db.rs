@@ -21,10 +21,7 @@ pub(crate) enum Verb {
 pub(crate) async fn run(app: &App<'_>, verb: Verb) -> Result<Reply, Failure> {
     match verb {
         Verb::Migrate => migrate(app).await,
-        Verb::Verify => {
-            app.with_shop(async |_shop| Ok(Reply::one("", json!({}))))
-                .await
-        }
+        Verb::Verify => app.with_shop(async |_shop| Ok(Reply::one("", json!({})))).await,
     }
 }
 
@@ -37,8 +34,5 @@ async fn migrate(app: &App<'_>) -> Result<Reply, Failure> {
     } else {
         format!("migrated {name} from schema version {before} to {after}")
     };
-    Ok(Reply::one(
-        line,
-        json!({ "database": name, "before": before, "after": after }),
-    ))
+    Ok(Reply::one(line, json!({ "database": name, "before": before, "after": after })))
 }

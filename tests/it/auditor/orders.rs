@@ -1,0 +1,635 @@
+//! The order's life up to the door: placed, imported, paid, cancelled, expired.
+
+use std::collections::BTreeMap;
+
+use super::{Act, Auditor, Key, Outcome, State, Units, Verdict, Wish};
+use crate::model::act::{Known, StateLine};
+
+/// Where counts stand that are on no shelf.
+pub(crate) const NOWHERE: usize = usize::MAX;
+
+/// What is known of a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Paid {
+    NotAsked,
+    Awaited,
+    Yes,
+}
+
+/// Units of a part at one place.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Stand {
+    pub(crate) held: i64,
+    pub(crate) shipped: i64,
+    pub(crate) owed: i64,
+}
+
+/// One item of a line.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    pub(crate) item: Option<usize>,
+    pub(crate) per_unit: i64,
+    pub(crate) cancelled: i64,
+    pub(crate) returned: i64,
+    /// Of the cancelled, those that ran out.
+    pub(crate) expired: i64,
+    pub(crate) stands: BTreeMap<usize, Stand>,
+}
+
+/// Counts of a line or part.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) ordered: i64,
+    pub(crate) held: i64,
+    pub(crate) shipped: i64,
+    pub(crate) owed: i64,
+    pub(crate) cancelled: i64,
+    pub(crate) returned: i64,
+}
+
+/// A line.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    pub(crate) item: Option<usize>,
+    pub(crate) bundle: bool,
+    pub(crate) by_channel: bool,
+    pub(crate) parts: BTreeMap<i64, Part>,
+}
+
+/// An order; its place in the list is its age.
+#[derive(Clone, Debug)]
+pub(crate) struct Order {
+    pub(crate) id: String,
+    pub(crate) paid: Paid,
+    pub(crate) accepted: bool,
+    pub(crate) own: Option<usize>,
+    pub(crate) expires_at: Option<i64>,
+    pub(crate) reason: Option<&'static str>,
+    pub(crate) content: Act,
+    pub(crate) version: Option<i64>,
+    pub(crate) lines: BTreeMap<i64, Line>,
+    /// What was recorded under a sender's id.
+    pub(crate) facts: BTreeMap<String, Act>,
+}
+
+impl Part {
+    fn new(item: Option<usize>, per_unit: i64) -> Self {
+        let stands = BTreeMap::new();
+        Self { item, per_unit, cancelled: 0, returned: 0, expired: 0, stands }
+    }
+
+    pub(crate) fn at(&self, at: usize) -> Stand {
+        self.stands.get(&at).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        let sum = |count: fn(&Stand) -> i64| self.stands.values().map(count).sum::<i64>();
+        let (held, shipped, owed) = (sum(|s| s.held), sum(|s| s.shipped), sum(|s| s.owed));
+        let Self { cancelled, returned, .. } = *self;
+        Counts {
+            ordered: held + shipped + owed + cancelled,
+            held,
+            shipped,
+            owed,
+            cancelled,
+            returned,
+        }
+    }
+}
+
+impl Line {
+    /// A unit of a bundle is short if any part of it is, else held, else shipped, else cancelled.
+    pub(crate) fn counts(&self) -> Counts {
+        if !self.bundle {
+            return self.parts.values().next().map(Part::counts).unwrap_or_default();
+        }
+        let most = |units: fn(Counts) -> i64| {
+            let parts = self.parts.values();
+            parts.map(|p| (units(p.counts()) + p.per_unit - 1) / p.per_unit).max().unwrap_or(0)
+        };
+        let owed = most(|c| c.owed);
+        let held = most(|c| c.owed + c.held) - owed;
+        let shipped = most(|c| c.owed + c.held + c.shipped) - owed - held;
+        let ordered = most(|c| c.ordered);
+        let returned = self.parts.values().map(|p| p.returned / p.per_unit).min().unwrap_or(0);
+        let cancelled = ordered - owed - held - shipped;
+        Counts { ordered, held, shipped, owed, cancelled, returned }
+    }
+}
+
+impl Counts {
+    pub(crate) const fn open(self) -> i64 {
+        self.held + self.owed
+    }
+}
+
+impl Order {
+    pub(crate) fn counts(&self) -> Counts {
+        let mut sum = Counts::default();
+        for line in self.lines.values() {
+            let counts = line.counts();
+            sum.ordered += counts.ordered;
+            sum.held += counts.held;
+            sum.shipped += counts.shipped;
+            sum.owed += counts.owed;
+            sum.cancelled += counts.cancelled;
+            sum.returned += counts.returned;
+        }
+        sum
+    }
+
+    pub(crate) fn is_settled(&self) -> bool {
+        self.paid != Paid::Awaited
+    }
+
+    pub(crate) fn status(&self) -> &'static str {
+        let counts = self.counts();
+        if counts.cancelled == counts.ordered {
+            "cancelled"
+        } else if counts.open() == 0 && counts.shipped > 0 && counts.returned == counts.shipped {
+            "returned"
+        } else if counts.open() == 0 && counts.shipped > 0 {
+            "shipped"
+        } else if counts.shipped > 0 {
+            "partially_shipped"
+        } else if counts.owed > 0 {
+            "backordered"
+        } else if self.paid == Paid::Awaited {
+            "pending"
+        } else {
+            "open"
+        }
+    }
+}
+
+/// Units of a part that are to be held.
+#[derive(Clone, Copy, Debug)]
+struct Want {
+    line: i64,
+    part: i64,
+    item: usize,
+    units: i64,
+}
+
+/// (want, location, units) held, and what is missing of each want.
+type Plan = (Vec<(usize, usize, i64)>, Vec<i64>);
+
+impl Auditor {
+    pub(super) fn stand(&mut self, order: usize, line: i64, part: i64, at: usize) -> &mut Stand {
+        self.part(order, line, part).stands.entry(at).or_default()
+    }
+
+    pub(super) fn part(&mut self, order: usize, line: i64, part: i64) -> &mut Part {
+        let line = self.orders[order].lines.get_mut(&line).unwrap();
+        line.parts.get_mut(&part).unwrap()
+    }
+
+    pub(super) fn place(&mut self, wish: &Wish) -> Verdict {
+        let content = Act::Place(wish.clone());
+        if let Some(order) = self.find(&wish.order) {
+            let same = self.orders[order].content == content;
+            return if same { Ok(Outcome::Replayed) } else { Err("idempotency_mismatch") };
+        }
+        if wish.at.is_some_and(|at| !self.spots[at].sells) {
+            return Err("invalid");
+        }
+        let mut lines = BTreeMap::new();
+        let mut units = Vec::new();
+        for (number, (name, count)) in (1..).zip(&wish.lines) {
+            self.item(name)?;
+            lines.insert(number, self.line(name, false));
+            units.push((number, *count));
+        }
+        let hold_ms = wish.hold_ms.or(wish.pay.then_some(self.hold_ms));
+        self.orders.push(Order {
+            id: wish.order.clone(),
+            paid: if wish.pay { Paid::Awaited } else { Paid::NotAsked },
+            accepted: false,
+            own: wish.at,
+            expires_at: hold_ms.map(|hold_ms| self.now + hold_ms),
+            reason: None,
+            content,
+            version: None,
+            lines,
+            facts: BTreeMap::new(),
+        });
+        let order = self.orders.len() - 1;
+        let wants = self.wants(order, &units);
+        let plan = self.plan(&wants, wish.at, false);
+        if plan.1.iter().any(|&missing| missing > 0) && !wish.backorder {
+            return Err("insufficient_stock");
+        }
+        self.hold(order, &wants, &plan);
+        self.wrote = true;
+        Ok(Outcome::Done)
+    }
+
+    fn line(&self, name: &str, by_channel: bool) -> Line {
+        let item = self.names.get(name).copied();
+        let recipe = item.map(|item| self.items[item].recipe.clone()).unwrap_or_default();
+        let parts: BTreeMap<i64, Part> = if recipe.is_empty() {
+            BTreeMap::from([(0, Part::new(item, 1))])
+        } else {
+            (1..).zip(recipe).map(|(n, (item, units))| (n, Part::new(Some(item), units))).collect()
+        };
+        Line { item, bundle: parts.len() > 1 || !parts.contains_key(&0), by_channel, parts }
+    }
+
+    /// What lines want of shelves; what is on no shelf is counted at once.
+    fn wants(&mut self, order: usize, units: &[(i64, i64)]) -> Vec<Want> {
+        let mut wants = Vec::new();
+        for &(line, count) in units {
+            let by_channel = self.orders[order].lines[&line].by_channel;
+            for (&part, found) in &mut self.orders[order].lines.get_mut(&line).unwrap().parts {
+                let units = count * found.per_unit;
+                match found.item {
+                    Some(item) if !by_channel => wants.push(Want { line, part, item, units }),
+                    _ if by_channel => found.stands.entry(NOWHERE).or_default().held += units,
+                    _ => found.stands.entry(NOWHERE).or_default().owed += units,
+                }
+            }
+        }
+        wants
+    }
+
+    fn room(&self, key: Key, fact: bool) -> i64 {
+        match fact {
+            true => self.shelf(key).room_for_fact(),
+            false if self.items[key.0].discontinued => 0,
+            false => self.shelf(key).promise(),
+        }
+    }
+
+    /// One location for all, else whole lines, else split; without splitting, the best one.
+    fn plan(&self, wants: &[Want], own: Option<usize>, fact: bool) -> Plan {
+        let spots = self.usable(own);
+        let mut room: BTreeMap<Key, i64> = BTreeMap::new();
+        for want in wants {
+            for &at in &spots {
+                room.insert((want.item, at), self.room((want.item, at), fact));
+            }
+        }
+        let mut missing: Vec<i64> = wants.iter().map(|want| want.units).collect();
+        let mut placed = Vec::new();
+        let mut take = |indexes: &[usize], at: usize, room: &mut BTreeMap<Key, i64>| {
+            for &index in indexes {
+                let left = room.entry((wants[index].item, at)).or_default();
+                let units = missing[index].min(*left);
+                if units > 0 {
+                    *left -= units;
+                    missing[index] -= units;
+                    placed.push((index, at, units));
+                }
+            }
+        };
+        let all: Vec<usize> = (0..wants.len()).collect();
+        if let Some(&at) = spots.iter().find(|&&at| serves(wants, &all, at, &room)) {
+            take(&all, at, &mut room);
+        } else if fact || self.split {
+            let mut rest = Vec::new();
+            for line in all.chunk_by(|&one, &two| wants[one].line == wants[two].line) {
+                match spots.iter().find(|&&at| serves(wants, line, at, &room)) {
+                    Some(&at) => take(line, at, &mut room),
+                    None => rest.push(line),
+                }
+            }
+            for line in rest {
+                spots.iter().for_each(|&at| take(line, at, &mut room));
+            }
+        } else {
+            let served = |at: usize| {
+                demand(wants, &all).iter().map(|(item, units)| room[&(*item, at)].min(*units)).sum()
+            };
+            let best: Option<(i64, usize)> = spots.iter().map(|&at| (served(at), at)).fold(
+                None,
+                |best: Option<(i64, usize)>, one| {
+                    if best.is_none_or(|best| one.0 > best.0) { Some(one) } else { best }
+                },
+            );
+            if let Some((_, at)) = best {
+                take(&all, at, &mut room);
+            }
+        }
+        (placed, missing)
+    }
+
+    fn hold(&mut self, order: usize, wants: &[Want], (placed, missing): &Plan) {
+        let owed_at = self.owed_at(self.orders[order].own);
+        let mut moves: BTreeMap<(i64, i64, usize, usize), (i64, i64)> = BTreeMap::new();
+        for &(index, at, units) in placed {
+            let Want { line, part, item, .. } = wants[index];
+            moves.entry((line, part, item, at)).or_default().0 += units;
+        }
+        for (want, &units) in wants.iter().zip(missing).filter(|(_, units)| **units > 0) {
+            moves.entry((want.line, want.part, want.item, owed_at)).or_default().1 += units;
+        }
+        for ((line, part, item, at), (held, owed)) in moves {
+            let stand = self.stand(order, line, part, at);
+            stand.held += held;
+            stand.owed += owed;
+            self.post((item, at), [0, held, owed, 0], None);
+        }
+    }
+
+    pub(super) fn import(&mut self, state: &State) -> Verdict {
+        let unversioned = State { version: None, when: None, ..state.clone() };
+        let content = Act::Import(unversioned);
+        let Some(order) = self.find(&state.order) else {
+            let fresh = |line: &StateLine| (line.number, self.line(&line.item, line.by_channel));
+            let lines = state.lines.iter().map(fresh).collect();
+            self.orders.push(Order {
+                id: state.order.clone(),
+                paid: known(state.pay),
+                accepted: false,
+                own: state.at,
+                expires_at: None,
+                reason: None,
+                content,
+                version: state.version,
+                lines,
+                facts: BTreeMap::new(),
+            });
+            self.wrote = true;
+            self.follow(self.orders.len() - 1, state);
+            return Ok(Outcome::Done);
+        };
+        let stored = self.orders[order].version;
+        let newer = state.version.zip(stored).map(|(new, stored)| new > stored);
+        let same = self.orders[order].content == content;
+        if newer == Some(false) || same && newer != Some(true) {
+            return Ok(Outcome::Replayed);
+        }
+        self.wrote = true;
+        if same {
+            // Nothing changed but the version, which what comes late must find.
+            self.orders[order].version = state.version;
+            return Ok(Outcome::Done);
+        }
+        for line in &state.lines {
+            let fresh = self.line(&line.item, line.by_channel);
+            self.orders[order].lines.entry(line.number).or_insert(fresh);
+        }
+        let found = &mut self.orders[order];
+        found.content = content;
+        found.version = state.version.or(found.version);
+        if state.pay != Known::Nothing && found.paid != Paid::Yes {
+            found.paid = known(state.pay);
+        }
+        self.follow(order, state);
+        Ok(Outcome::Done)
+    }
+
+    /// Moves lines to a state: what left leaves, what is less is cancelled, what
+    /// is more is held or owed.
+    fn follow(&mut self, order: usize, state: &State) {
+        let own = self.orders[order].own;
+        for line in &state.lines {
+            let left = line.shipped - self.orders[order].lines[&line.number].counts().shipped;
+            if left > 0 {
+                let units = Units { line: line.number, part: None, units: left };
+                self.ship_units(order, &[units], own, state.when);
+            }
+        }
+        let (mut less, mut more) = (Vec::new(), Vec::new());
+        for line in &state.lines {
+            let counts = self.orders[order].lines[&line.number].counts();
+            let change = line.units.max(counts.shipped) - counts.open() - counts.shipped;
+            match change {
+                0 => {}
+                1.. => more.push((line.number, change)),
+                _ => less.push((line.number, -change)),
+            }
+        }
+        more.sort_unstable();
+        for (&number, line) in &self.orders[order].lines {
+            if !state.lines.iter().any(|one| one.number == number) && line.counts().open() > 0 {
+                less.push((number, line.counts().open()));
+            }
+        }
+        if !less.is_empty() {
+            self.cancel_units(order, &less, "changed at the source");
+        }
+        if !more.is_empty() {
+            let wants = self.wants(order, &more);
+            let plan = self.plan(&wants, own, true);
+            self.hold(order, &wants, &plan);
+        }
+    }
+
+    pub(super) fn pay(&mut self, order: &str, id: &str, act: &Act) -> Verdict {
+        let order = self.known(order)?;
+        if self.recorded(order, "payment", id, act)? {
+            return Ok(Outcome::Replayed);
+        }
+        let counts = self.orders[order].counts();
+        if counts.cancelled < counts.ordered {
+            self.settle(order);
+            return Ok(Outcome::Done);
+        }
+        let mut wants = Vec::new();
+        for (&line, found) in &self.orders[order].lines {
+            for (&part, found) in found.parts.iter().filter(|(_, found)| found.expired > 0) {
+                let Some(item) = found.item else { return Ok(Outcome::Done) };
+                wants.push(Want { line, part, item, units: found.expired });
+            }
+        }
+        let plan = self.plan(&wants, self.orders[order].own, true);
+        if wants.is_empty() || plan.1.iter().any(|&missing| missing > 0) {
+            return Ok(Outcome::Done);
+        }
+        self.settle(order);
+        self.orders[order].reason = None;
+        for part in self.orders[order].lines.values_mut().flat_map(|line| line.parts.values_mut()) {
+            part.cancelled -= part.expired;
+            part.expired = 0;
+        }
+        self.hold(order, &wants, &plan);
+        Ok(Outcome::Done)
+    }
+
+    fn settle(&mut self, order: usize) {
+        self.orders[order].paid = Paid::Yes;
+        self.orders[order].expires_at = None;
+    }
+
+    /// Whether a fact was recorded before; other content under its id is refused.
+    pub(super) fn recorded(
+        &mut self,
+        order: usize,
+        kind: &str,
+        id: &str,
+        act: &Act,
+    ) -> Result<bool, &'static str> {
+        let key = format!("{kind} {id}");
+        match self.orders[order].facts.get(&key) {
+            Some(known) if known == act => return Ok(true),
+            Some(_) => return Err("idempotency_mismatch"),
+            None => {}
+        }
+        self.orders[order].facts.insert(key, act.clone());
+        self.wrote = true;
+        Ok(false)
+    }
+
+    pub(super) fn accept(&mut self, order: &str) -> Verdict {
+        let order = self.known(order)?;
+        if self.orders[order].accepted {
+            return Ok(Outcome::Replayed);
+        }
+        self.orders[order].accepted = true;
+        self.wrote = true;
+        Ok(Outcome::Done)
+    }
+
+    pub(super) fn cancel(&mut self, order: &str, lines: Option<&[(i64, i64)]>) -> Verdict {
+        let order = self.known(order)?;
+        let counts = self.orders[order].counts();
+        let known = |line: &i64| self.orders[order].lines.contains_key(line);
+        if lines.is_some_and(|named| !named.iter().all(|(line, _)| known(line))) {
+            return Err("unknown_line");
+        }
+        if counts.open() == 0 && counts.shipped > 0 && counts.cancelled == 0 {
+            return Err("already_shipped");
+        }
+        if counts.open() == 0 {
+            return Ok(Outcome::Replayed);
+        }
+        let lines: Vec<(i64, i64)> = match lines {
+            Some(named) => {
+                let mut sums = BTreeMap::new();
+                for &(line, units) in named {
+                    *sums.entry(line).or_insert(0) += units;
+                }
+                sums.into_iter().collect()
+            }
+            None => {
+                let lines = self.orders[order].lines.iter();
+                lines.map(|(&number, line)| (number, line.counts().open())).collect()
+            }
+        };
+        for &(line, units) in lines.iter().filter(|(_, units)| *units > 0) {
+            let line = self.orders[order].lines.get(&line).ok_or("unknown_line")?;
+            if units > line.counts().open() {
+                return Err("invalid");
+            }
+        }
+        self.cancel_units(order, &lines, "requested");
+        Ok(Outcome::Done)
+    }
+
+    /// Cancels units of lines: owed ones first, so that holds stay.
+    pub(super) fn cancel_units(&mut self, order: usize, lines: &[(i64, i64)], why: &'static str) {
+        let mut freed = Vec::new();
+        let mut cuts = Vec::new();
+        for &(line, units) in lines.iter().filter(|(_, units)| *units > 0) {
+            let found = &self.orders[order].lines[&line];
+            let keep = found.counts().open() - units;
+            for (&part, found) in &found.parts {
+                cuts.push((line, part, (found.counts().open() - keep * found.per_unit).max(0)));
+            }
+        }
+        for (line, part, units) in cuts {
+            let mut left = units;
+            let mut moves: BTreeMap<usize, (i64, i64)> = BTreeMap::new();
+            let found = self.part(order, line, part);
+            for (&at, stand) in &mut found.stands {
+                let owed = stand.owed.min(left);
+                stand.owed -= owed;
+                left -= owed;
+                moves.entry(at).or_default().1 = owed;
+            }
+            for (&at, stand) in &mut found.stands {
+                let held = stand.held.min(left);
+                stand.held -= held;
+                left -= held;
+                moves.entry(at).or_default().0 = held;
+            }
+            found.cancelled += units;
+            let item = found.item;
+            for (at, (held, owed)) in moves {
+                if let Some(item) = item.filter(|_| held + owed > 0 && at != NOWHERE) {
+                    self.post((item, at), [0, -held, -owed, 0], None);
+                    if held > 0 {
+                        freed.push((item, at));
+                    }
+                }
+            }
+        }
+        self.wrote = true;
+        let counts = self.orders[order].counts();
+        if counts.open() == 0 {
+            self.orders[order].expires_at = None;
+        }
+        if counts.cancelled == counts.ordered {
+            self.orders[order].reason = Some(why);
+        }
+        self.fill_all(freed);
+    }
+
+    /// Orders that are due and open expire whole, oldest due first; those whose
+    /// fulfilment was accepted are extended.
+    pub(super) fn expire(&mut self, touches: impl Fn(&Part) -> bool) {
+        let mut due = Vec::new();
+        for (index, order) in self.orders.iter().enumerate() {
+            let open = |part: &Part| part.counts().open() > 0 && touches(part);
+            let touched = order.lines.values().flat_map(|line| line.parts.values()).any(open);
+            if let Some(at) = order.expires_at.filter(|&at| at <= self.now && touched) {
+                due.push((at, index));
+            }
+        }
+        due.sort_unstable();
+        for (_, order) in due {
+            let found = &self.orders[order];
+            if found.accepted || found.counts().shipped > 0 {
+                self.orders[order].expires_at = Some(self.now + self.hold_ms);
+                continue;
+            }
+            self.expire_one(order);
+        }
+    }
+
+    fn expire_one(&mut self, order: usize) {
+        let mut moves = Vec::new();
+        let found = &mut self.orders[order];
+        found.expires_at = None;
+        found.reason = Some("expired");
+        for part in found.lines.values_mut().flat_map(|line| line.parts.values_mut()) {
+            for (&at, stand) in &mut part.stands {
+                let units = stand.held + stand.owed;
+                if units > 0 {
+                    moves.push(((part.item.unwrap(), at), stand.held, stand.owed));
+                }
+                part.cancelled += units;
+                part.expired += units;
+                stand.held = 0;
+                stand.owed = 0;
+            }
+        }
+        let freed = moves.iter().map(|&(key, _, _)| key).collect();
+        for (key, held, owed) in moves {
+            self.post(key, [0, -held, -owed, 0], None);
+        }
+        self.fill_all(freed);
+    }
+}
+
+fn known(pay: Known) -> Paid {
+    match pay {
+        Known::Nothing => Paid::NotAsked,
+        Known::Awaited => Paid::Awaited,
+        Known::Paid => Paid::Yes,
+    }
+}
+
+fn demand(wants: &[Want], indexes: &[usize]) -> BTreeMap<usize, i64> {
+    let mut demand = BTreeMap::new();
+    for &index in indexes {
+        *demand.entry(wants[index].item).or_insert(0) += wants[index].units;
+    }
+    demand
+}
+
+/// Whether one location has all that the wants sum up to.
+fn serves(wants: &[Want], indexes: &[usize], at: usize, room: &BTreeMap<Key, i64>) -> bool {
+    demand(wants, indexes).iter().all(|(item, units)| room[&(*item, at)] >= *units)
+}

@@ -1,0 +1,7 @@
+//! The database itself: its schema, its last line of defence, and what opens it.
+
+mod constraints;
+mod opening;
+mod schema;
+mod secrecy;
+mod statements;

@@ -1,0 +1,143 @@
+//! Which databases are opened, and which are refused with what words.
+
+use invshop::secret::{InstanceKey, KeyFile, SeededRandom};
+use invshop::shop::{Opening, Shop, ShopError};
+use invshop::store::{Db, Place, StoreError};
+
+use crate::both;
+use crate::harness::{Backend, TestShop, drop_database, new_database};
+
+async fn refusal(opening: Opening) -> ShopError {
+    match Shop::open(opening).await {
+        Err(error) => error,
+        Ok(_) => panic!("the shop was opened"),
+    }
+}
+
+async fn changed(shop: &TestShop, sql: &str) {
+    shop.probe().await.change(sql).await.unwrap();
+}
+
+both!(a_newer_schema_is_refused, |shop| {
+    let none = match shop.backend() {
+        Backend::Sqlite => "x'00'",
+        Backend::Postgres => "'\\x00'",
+    };
+    let newer = format!(
+        "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+         values (99, 'later', true, {none}, 0)"
+    );
+    changed(&shop, &newer).await;
+    let error = refusal(shop.opening.clone()).await;
+    assert!(
+        matches!(&error, ShopError::Store(StoreError::Newer { found: 99, known: 1 })),
+        "{error}"
+    );
+    let text = error.to_string();
+    assert!(text.contains("schema version 99") && text.contains("hint: use the invshop version"));
+    match Db::migrate(&shop.opening.place).await {
+        Err(StoreError::Newer { .. }) => {}
+        other => panic!("{other:?}"),
+    }
+});
+
+both!(an_older_schema_is_refused_with_the_way_to_migrate_it, |shop| {
+    changed(&shop, "delete from _sqlx_migrations").await;
+    let error = refusal(shop.opening.clone()).await;
+    assert!(
+        matches!(&error, ShopError::Store(StoreError::Older { found: 0, known: 1 })),
+        "{error}"
+    );
+    assert!(error.to_string().contains("hint: run `invshop db migrate`"), "{error}");
+});
+
+both!(a_database_of_another_program_is_refused, |shop| {
+    changed(&shop, "alter table shop rename to bookshop").await;
+    let error = refusal(shop.opening.clone()).await;
+    assert!(matches!(&error, ShopError::Store(StoreError::Foreign(_))), "{error}");
+    assert!(error.to_string().contains("is not an invshop database"), "{error}");
+    changed(&shop, "alter table bookshop rename to shop").await;
+});
+
+both!(a_database_that_is_not_there_is_told_with_the_way_to_make_it, |shop| {
+    let mut opening = shop.opening.clone();
+    let mut made = None;
+    match shop.backend() {
+        Backend::Sqlite => opening.place = Place::Sqlite(shop.dir().join("other.db")),
+        Backend::Postgres => {
+            let (url, name) = new_database().await;
+            opening.place = Place::Postgres(url);
+            made = Some(name);
+        }
+    }
+    let error = refusal(opening).await;
+    assert!(matches!(&error, ShopError::Store(StoreError::Missing(_))), "{error}");
+    assert!(error.to_string().contains("hint: `invshop init` creates one"), "{error}");
+    assert!(!error.to_string().contains("postgres@"), "{error}");
+    if let Some(name) = made {
+        drop_database(&name).await;
+    }
+});
+
+both!(a_database_is_created_once, |shop| {
+    match Shop::create(shop.opening.clone()).await {
+        Err(ShopError::Store(StoreError::Exists(_))) => {}
+        Err(error) => panic!("{error}"),
+        Ok(_) => panic!("it was created over the first"),
+    }
+    shop.item("MUG", 1).await;
+});
+
+both!(another_instance_key_is_refused, |shop| {
+    let mut opening = shop.opening.clone();
+    let file = KeyFile::new(shop.dir().join("other.key"));
+    file.create(&InstanceKey::generate(&SeededRandom::new(99))).unwrap();
+    opening.key_file = file;
+    let error = refusal(opening).await;
+    assert!(matches!(&error, ShopError::Store(StoreError::WrongKey { .. })), "{error}");
+    assert!(error.to_string().contains("is not the one of this database"), "{error}");
+    let mut opening = shop.opening.clone();
+    opening.key_file = KeyFile::new(shop.dir().join("no.key"));
+    assert!(matches!(refusal(opening).await, ShopError::KeyFile(_)));
+    // The right one opens it.
+    shop.another().await.close().await;
+    assert!(shop.key_path().exists());
+});
+
+both!(a_database_that_would_forget_is_refused, |shop| {
+    match shop.backend() {
+        Backend::Sqlite => {
+            let mode = "select journal_mode from pragma_journal_mode";
+            assert_eq!(shop.texts(mode).await, [["wal"]]);
+        }
+        Backend::Postgres => {
+            let name = shop.texts("select current_database()::text").await[0][0].clone();
+            let set =
+                |value: &str| format!("alter database {name} set synchronous_commit = {value}");
+            changed(&shop, &set("off")).await;
+            let error = refusal(shop.opening.clone()).await;
+            match &error {
+                ShopError::Store(StoreError::NotDurable { setting, found, .. }) => {
+                    assert_eq!((*setting, found.as_str()), ("synchronous_commit", "off"));
+                }
+                other => panic!("{other}"),
+            }
+            changed(&shop, &set("local")).await;
+            shop.another().await.close().await;
+        }
+    }
+});
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_is_no_database_is_refused_and_left_alone() {
+    let shop = TestShop::new(Backend::Sqlite).await;
+    let path = shop.dir().join("letter.txt");
+    let text = "Dear customer, ".repeat(200);
+    std::fs::write(&path, &text).unwrap();
+    let mut opening = shop.opening.clone();
+    opening.place = Place::Sqlite(path.clone());
+    let error = refusal(opening).await;
+    assert!(matches!(&error, ShopError::Store(StoreError::Damaged(_))), "{error:?}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    shop.end().await;
+}

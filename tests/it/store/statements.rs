@@ -1,0 +1,52 @@
+//! What the statements of the program must never say, and that all of them are sound.
+
+use invshop::store;
+
+use crate::both;
+use crate::source::files;
+
+both!(every_statement_can_be_prepared, |shop| {
+    let count = store::prepare_all(&shop.shop.db).await.unwrap();
+    assert!(count > 60, "only {count} statements");
+});
+
+/// The SQL of the store: its string literals in lower case, spaces made one.
+fn statements() -> Vec<String> {
+    let literals = files("src/store").into_iter().flat_map(|source| source.literals);
+    let plain = |text: String| text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ");
+    literals.map(plain).collect()
+}
+
+// R6: a level is changed by deltas, never set to a number computed elsewhere.
+#[test]
+fn r6_no_statement_sets_a_total_of_a_level() {
+    let updates: Vec<String> =
+        statements().into_iter().filter(|sql| sql.contains("update level ")).collect();
+    assert_eq!(updates.len(), 2, "one statement, with its text for each database");
+    for sql in updates {
+        let set = sql.split(" set ").nth(1).unwrap().split(" from ").next().unwrap().to_owned();
+        for total in ["on_hand", "reserved", "shortfall", "safety"] {
+            assert!(set.contains(&format!("{total} = level.{total} + d.{total}")), "{set}");
+            assert_eq!(set.matches(&format!("{total} = ")).count(), 1, "{set}");
+        }
+        assert!(sql.contains("level.version = d.read_version"), "{sql}");
+    }
+    let upserts = statements().into_iter().filter(|sql| sql.contains("insert into level "));
+    for sql in upserts {
+        assert!(!sql.contains("do update"), "{sql}");
+    }
+}
+
+// R12: no row of a level is ever skipped, and nothing of the journal is ever left out.
+#[test]
+fn r12_no_lock_is_skipped_and_no_entry_is_dropped() {
+    let statements = statements();
+    assert!(statements.iter().any(|sql| sql.contains("insert into journal")));
+    assert!(statements.iter().any(|sql| sql.contains("for update")));
+    for sql in statements {
+        assert!(!sql.contains("skip locked"), "{sql}");
+        assert!(!(sql.contains("insert into journal") && sql.contains("on conflict")), "{sql}");
+        assert!(!sql.contains("update journal") && !sql.contains("delete from journal"), "{sql}");
+        assert!(!sql.contains("delete from level") && !sql.contains("truncate"), "{sql}");
+    }
+}
