@@ -238,6 +238,9 @@ impl WriterTask {
             if let Err(Crashed) = self.commit(jobs).await {
                 return;
             }
+            // Whoever was just answered may have more to ask: without this every
+            // other batch was the one command of the first caller to wake.
+            tokio::task::yield_now().await;
         }
     }
 
