@@ -147,6 +147,10 @@ impl Auditor {
         found.stands.entry(from).or_default().shipped += units;
         let item = found.item;
         self.wrote = true;
+        let counts = self.orders[order].counts();
+        if counts.cancelled < counts.ordered {
+            self.orders[order].reason = None; // What left was not cancelled.
+        }
         let Some(item) = item.filter(|_| from != NOWHERE) else { return };
         let mut freed: Vec<Key> = Vec::new();
         for (at, held, owed) in elsewhere.into_iter().filter(|(_, held, owed)| held + owed > 0) {
