@@ -38,7 +38,9 @@ pub enum ShopError {
     #[error(transparent)]
     Name(#[from] TextError),
     /// The database was created half-way.
-    #[error("the database at {0} was not created to its end\nhint: remove it and run `invshop init` again")]
+    #[error(
+        "the database at {0} was not created to its end\nhint: remove it and run `invshop init` again"
+    )]
     Unfinished(String),
 }
 
@@ -94,7 +96,11 @@ impl Shop {
         opening.key_file.create(&key)?;
         let now = opening.clock.now().as_millis();
         let key_id = key.id().to_string();
-        let cli = NewAccount { name: AccountName::new(CLI_ACCOUNT)?, role: "admin", key: None };
+        let cli = NewAccount {
+            name: AccountName::new(CLI_ACCOUNT)?,
+            role: "admin",
+            key: None,
+        };
         let account = AccountId::new(1);
         db.write(move |mut conn| {
             Box::pin(async move {
@@ -152,12 +158,23 @@ impl Shop {
             faults: opening.faults,
         });
         let Opening { clock, random, .. } = opening;
-        Self { db, writer, key: Arc::new(key), clock, random, counters, account, task }
+        Self {
+            db,
+            writer,
+            key: Arc::new(key),
+            clock,
+            random,
+            counters,
+            account,
+            task,
+        }
     }
 
     /// Has a command done for the shop's own account.
     pub async fn submit(&self, command: Command, key: Option<Key>) -> Result<Answer, WriteError> {
-        self.writer.submit(Request::new(self.account, command).with_key(key)).await
+        self.writer
+            .submit(Request::new(self.account, command).with_key(key))
+            .await
     }
 
     /// Lets the queue run empty and closes the database.

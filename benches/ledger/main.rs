@@ -1,1 +1,3 @@
-fn main(){}
+//! Benches of the ledger.
+
+fn main() {}

@@ -1,8 +1,6 @@
 //! Journal entries: every fact of the ledger, in the words of the outside.
 
-use super::{
-    AccountId, BatchId, Deltas, ItemId, Key, LevelKey, LocationId, OrderId, Seq, Totals,
-};
+use super::{AccountId, BatchId, Deltas, ItemId, Key, LevelKey, LocationId, OrderId, Seq, Totals};
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $event:literal;)*) => {
@@ -91,6 +89,12 @@ kinds! {
     ItemDiscontinued = "item.discontinued", "item.discontinued";
     /// A location was added.
     LocationCreated = "location.created", "location.created";
+    /// An import began.
+    BatchOpened = "batch.opened", "batch.opened";
+    /// Rows of an import were read that changed nothing.
+    BatchAdvanced = "batch.advanced", "batch.advanced";
+    /// Taking an import back began.
+    BatchReverting = "batch.reverting", "batch.reverting";
     /// An import was written whole.
     BatchApplied = "batch.applied", "batch.applied";
     /// An import was undone.

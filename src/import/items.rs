@@ -2,9 +2,7 @@
 
 use super::finding::{Finding, quoted};
 use super::table::{Columns, Row};
-use crate::domain::{
-    Barcode, Currency, LocationCode, Money, Quantity, Sku, Title,
-};
+use crate::domain::{Barcode, Currency, LocationCode, Money, Quantity, Sku, Title};
 use crate::ledger::catalogue::ItemRow;
 
 /// The most bytes of the further fields of an item.
@@ -47,28 +45,73 @@ pub(super) fn parse(row: &Row, wrong: &mut Vec<Finding>) -> Option<ItemLine> {
     let mut keep = |finding| wrong.push(finding);
     let sku = row.required("sku", Sku::new).map_err(&mut keep).ok();
     let title = row.required("title", Title::new).map_err(&mut keep).ok();
-    let barcode = row.read("barcode", Barcode::new).map_err(&mut keep).ok().flatten();
+    let barcode = row
+        .read("barcode", Barcode::new)
+        .map_err(&mut keep)
+        .ok()
+        .flatten();
     let currency = row.read("currency", Currency::parse).map_err(&mut keep);
-    let location = row.read("location", LocationCode::new).map_err(&mut keep).ok().flatten();
-    let on_hand = row.read("on_hand", Quantity::parse).map_err(&mut keep).ok().flatten();
-    let safety = row.read("safety", Quantity::parse).map_err(&mut keep).ok().flatten();
-    let reorder_point = row.read("reorder_point", Quantity::parse).map_err(&mut keep).ok().flatten();
-    let attributes = row.read("attributes", attributes).map_err(&mut keep).ok().flatten();
-    let components = row.read("components", components).map_err(&mut keep).ok().flatten();
+    let location = row
+        .read("location", LocationCode::new)
+        .map_err(&mut keep)
+        .ok()
+        .flatten();
+    let on_hand = row
+        .read("on_hand", Quantity::parse)
+        .map_err(&mut keep)
+        .ok()
+        .flatten();
+    let safety = row
+        .read("safety", Quantity::parse)
+        .map_err(&mut keep)
+        .ok()
+        .flatten();
+    let reorder_point = row
+        .read("reorder_point", Quantity::parse)
+        .map_err(&mut keep)
+        .ok()
+        .flatten();
+    let attributes = row
+        .read("attributes", attributes)
+        .map_err(&mut keep)
+        .ok()
+        .flatten();
+    let components = row
+        .read("components", components)
+        .map_err(&mut keep)
+        .ok()
+        .flatten();
     let (mut price, mut cost) = (None, None);
     // Without its currency an amount has no meaning; a bad currency is told once.
     if let Ok(currency) = currency {
-        price = amount(row, "price", currency).map_err(&mut keep).ok().flatten();
-        cost = amount(row, "cost", currency).map_err(&mut keep).ok().flatten();
+        price = amount(row, "price", currency)
+            .map_err(&mut keep)
+            .ok()
+            .flatten();
+        cost = amount(row, "cost", currency)
+            .map_err(&mut keep)
+            .ok()
+            .flatten();
     }
     if components.is_some() && on_hand.or(safety).is_some() {
-        let column = if on_hand.is_some() { "on_hand" } else { "safety" };
-        keep(Finding::at(row.line, column, "a bundle has no stock of its own"));
+        let column = if on_hand.is_some() {
+            "on_hand"
+        } else {
+            "safety"
+        };
+        keep(Finding::at(
+            row.line,
+            column,
+            "a bundle has no stock of its own",
+        ));
     }
     if wrong.len() > before {
         return None;
     }
-    let currency = currency.ok().flatten().map(|currency| currency.code().to_owned());
+    let currency = currency
+        .ok()
+        .flatten()
+        .map(|currency| currency.code().to_owned());
     let row = ItemRow {
         title,
         barcode,
@@ -92,17 +135,24 @@ pub(super) fn amount(
     currency: Option<Currency>,
 ) -> Result<Option<i64>, Finding> {
     match currency {
-        Some(currency) => row.read(column, |text| Money::parse(text, currency).map(Money::amount)),
-        None if row.has(column) => {
-            Err(Finding::at(row.line, "currency", format!("is empty; {column} needs one")))
-        }
+        Some(currency) => row.read(column, |text| {
+            Money::parse(text, currency).map(Money::amount)
+        }),
+        None if row.has(column) => Err(Finding::at(
+            row.line,
+            "currency",
+            format!("is empty; {column} needs one"),
+        )),
         None => Ok(None),
     }
 }
 
 fn attributes(text: &str) -> Result<String, String> {
     if text.len() > ATTRIBUTES_BYTES_MAX {
-        return Err(format!("has {} bytes; at most {ATTRIBUTES_BYTES_MAX} are allowed", text.len()));
+        return Err(format!(
+            "has {} bytes; at most {ATTRIBUTES_BYTES_MAX} are allowed",
+            text.len()
+        ));
     }
     if text.contains('\0') {
         return Err("contains '\\0', which is not allowed".to_owned());
@@ -142,7 +192,10 @@ mod tests {
     #[test]
     fn the_last_colon_of_a_part_splits_it() {
         let parts = components("a:b:2;MUG:1").unwrap();
-        let parts: Vec<_> = parts.iter().map(|(sku, units)| (sku.as_str(), units.get())).collect();
+        let parts: Vec<_> = parts
+            .iter()
+            .map(|(sku, units)| (sku.as_str(), units.get()))
+            .collect();
         assert_eq!(parts, [("a:b", 2), ("MUG", 1)]);
         for bad in ["MUG", "MUG:0", "MUG:1;", "MUG:1;MUG:2", ":1", "MUG:x"] {
             assert!(components(bad).is_err(), "{bad}");

@@ -11,8 +11,8 @@ use crate::clock::Timestamp;
 use crate::domain::{
     AccountName, Currency, ExternalId, FulfilledBy, OrderRef, Payment, Quantity, Sku,
 };
-use crate::orders::{Customer, Import, ImportLine, LineRequest, Sealer};
-use crate::shop::CLI_ACCOUNT;
+use crate::orders::{Import, ImportLine, LineRequest, Personal};
+use crate::shop::{CLI_ACCOUNT, Shop};
 
 /// The most lines of an order: the rows of one fit in one transaction.
 pub(super) const LINES_MAX: usize = 500;
@@ -21,7 +21,13 @@ const EMAIL_BYTES_MAX: usize = 254;
 
 pub(super) const COLUMNS: Columns = Columns {
     required: &["order_id", "sku", "quantity"],
-    optional: &["channel", "unit_price", "currency", "placed_at", "customer_email"],
+    optional: &[
+        "channel",
+        "unit_price",
+        "currency",
+        "placed_at",
+        "customer_email",
+    ],
 };
 
 /// One line of an order as the file has it.
@@ -38,15 +44,36 @@ pub(super) struct OrderLine {
 pub(super) fn parse(row: &Row, wrong: &mut Vec<Finding>) -> Option<OrderLine> {
     let before = wrong.len();
     let mut keep = |finding| wrong.push(finding);
-    let external_id = row.required("order_id", ExternalId::new).map_err(&mut keep).ok();
-    let channel = row.read("channel", AccountName::new).map_err(&mut keep).ok().flatten();
+    let external_id = row
+        .required("order_id", ExternalId::new)
+        .map_err(&mut keep)
+        .ok();
+    let channel = row
+        .read("channel", AccountName::new)
+        .map_err(&mut keep)
+        .ok()
+        .flatten();
     let sku = row.required("sku", Sku::new).map_err(&mut keep).ok();
-    let quantity = row.required("quantity", Quantity::parse).map_err(&mut keep).ok();
+    let quantity = row
+        .required("quantity", Quantity::parse)
+        .map_err(&mut keep)
+        .ok();
     let currency = row.read("currency", Currency::parse).map_err(&mut keep);
-    let placed_at = row.read("placed_at", Timestamp::parse).map_err(&mut keep).ok().flatten();
-    let email = row.read("customer_email", email).map_err(&mut keep).ok().flatten();
+    let placed_at = row
+        .read("placed_at", Timestamp::parse)
+        .map_err(&mut keep)
+        .ok()
+        .flatten();
+    let email = row
+        .read("customer_email", email)
+        .map_err(&mut keep)
+        .ok()
+        .flatten();
     let unit_price = match currency {
-        Ok(currency) => amount(row, "unit_price", currency).map_err(&mut keep).ok().flatten(),
+        Ok(currency) => amount(row, "unit_price", currency)
+            .map_err(&mut keep)
+            .ok()
+            .flatten(),
         Err(()) => None,
     };
     if wrong.len() > before {
@@ -54,20 +81,46 @@ pub(super) fn parse(row: &Row, wrong: &mut Vec<Finding>) -> Option<OrderLine> {
     }
     let source = channel.map_or(CLI_ACCOUNT.to_owned(), |name| name.to_string());
     Some(OrderLine {
-        reference: OrderRef { source, external_id: external_id? },
-        request: LineRequest { sku: sku?, quantity: quantity?, unit_price },
+        reference: OrderRef {
+            source,
+            external_id: external_id?,
+        },
+        request: LineRequest {
+            sku: sku?,
+            quantity: quantity?,
+            unit_price,
+        },
         currency: currency.ok().flatten().map(Currency::code),
         placed_at: placed_at.map(Timestamp::as_millis),
         email,
     })
 }
 
+/// The order a row belongs to, whatever else is wrong with it.
+pub(super) fn reference(row: &Row) -> Option<OrderRef> {
+    let channel = row.read("channel", AccountName::new).ok()?;
+    let source = channel.map_or(CLI_ACCOUNT.to_owned(), |name| name.to_string());
+    let external_id = row.required("order_id", ExternalId::new).ok()?;
+    Some(OrderRef {
+        source,
+        external_id,
+    })
+}
+
 fn email(text: &str) -> Result<String, String> {
     let sound = text.len() <= EMAIL_BYTES_MAX
-        && text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty())
-        && !text.chars().any(|character| character.is_control() || character.is_whitespace());
+        && text
+            .split_once('@')
+            .is_some_and(|(name, host)| !name.is_empty() && !host.is_empty())
+        && !text
+            .chars()
+            .any(|character| character.is_control() || character.is_whitespace());
     // The address itself is not repeated: reports are kept and sent around.
-    if sound { Ok(text.to_owned()) } else { Err("is not an e-mail address".to_owned()) }
+    if sound {
+        Ok(text.to_owned())
+    } else {
+        Err("is not an e-mail address".to_owned())
+    }
 }
 
 /// What the lines of an order agree on so far.
@@ -84,8 +137,13 @@ pub(super) struct Group {
 
 impl Group {
     pub(super) fn new(row: u32, line: &OrderLine) -> Self {
+        Self::of(row, line.reference.clone())
+    }
+
+    /// An order of which only the name is known.
+    pub(super) fn of(row: u32, reference: OrderRef) -> Self {
         Self {
-            reference: line.reference.clone(),
+            reference,
             first_row: row,
             lines: 0,
             units: 0,
@@ -128,25 +186,29 @@ impl Group {
         Ok(())
     }
 
-    /// The order; without a time of its own it was placed when it is written.
-    pub(super) fn order(self, lines: Vec<LineRequest>, sealer: &Sealer<'_>, now: i64) -> Import {
+    /// The order, with its personal data sealed; without a time of its own it was
+    /// placed when the ledger first knew it.
+    pub(super) fn order(self, lines: Vec<LineRequest>, shop: &Shop, known_at: i64) -> Import {
         let line = |(number, request)| ImportLine {
             number,
             request,
             shipped: Quantity::ZERO,
             fulfilled_by: FulfilledBy::Ledger,
         };
-        let customer = Customer { email: self.email };
+        let seal = |email: String| {
+            let plain = serde_json::json!({ "email": email });
+            Personal::seal(&shop.key, &self.reference, &plain, shop.random.as_ref())
+        };
         Import {
-            personal: sealer.seal(&self.reference, &customer),
-            reference: self.reference,
+            personal: self.email.map(seal),
             source_version: None,
-            placed_at: self.placed_at.unwrap_or(now),
+            placed_at: self.placed_at.unwrap_or(known_at),
             effective_at: None,
             payment: Payment::None,
             lines: (1..).zip(lines).map(line).collect(),
             location: None,
             currency: self.currency.map(str::to_owned),
+            reference: self.reference,
         }
     }
 

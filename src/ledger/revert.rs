@@ -23,16 +23,15 @@ pub struct RevertRow {
 pub fn revert(set: &mut Working, rows: &[RevertRow], skip_blocked: bool) -> Decided<Vec<String>> {
     let mut blocked = Vec::new();
     for row in rows {
-        match obstacle(set, row)? {
-            Some(why) => blocked.push(why),
-            None => {
-                let mut movement =
-                    Movement::new(row.key, Kind::Adjustment, Deltas::on_hand(-row.on_hand));
-                movement.quantity = Some(-row.on_hand);
-                movement.reverses = Some(row.seq);
-                movement.data = Some(r#"{"cause":"batch_reverted"}"#.to_owned());
-                set.post(movement)?;
-            }
+        if let Some(why) = obstacle(set, row)? {
+            blocked.push(why);
+        } else {
+            let mut movement =
+                Movement::new(row.key, Kind::Adjustment, Deltas::on_hand(-row.on_hand));
+            movement.quantity = Some(-row.on_hand);
+            movement.reverses = Some(row.seq);
+            movement.data = Some(r#"{"cause":"batch_reverted"}"#.to_owned());
+            set.post(movement)?;
         }
     }
     if blocked.is_empty() || skip_blocked {
@@ -45,7 +44,9 @@ pub fn revert(set: &mut Working, rows: &[RevertRow], skip_blocked: bool) -> Deci
 fn obstacle(set: &Working, row: &RevertRow) -> Decided<Option<String>> {
     let level = set.level(row.key)?;
     let sku = &set.item(row.key.item)?.sku;
-    let location = set.location(row.key.location).map(|one| one.code.to_string());
+    let location = set
+        .location(row.key.location)
+        .map(|one| one.code.to_string());
     let location = location.unwrap_or_default();
     if row.counted_since || level.counted_at != row.counted_at {
         return Ok(Some(format!("{sku} at {location} was counted since")));

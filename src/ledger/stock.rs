@@ -78,7 +78,9 @@ pub fn decide(set: &mut Working, command: &StockCommand) -> Decided<()> {
     match &command.change {
         Change::Receive(quantity) => post.receive(set, quantity.get()),
         Change::Adjust(delta) => post.adjust(set, delta.get()),
-        Change::Count { quantity, basis, .. } => post.count(set, quantity.get(), *basis),
+        Change::Count {
+            quantity, basis, ..
+        } => post.count(set, quantity.get(), *basis),
         Change::Transfer { quantity, to } => post.transfer(set, quantity.get(), to),
         Change::WriteOff(quantity) => post.write_off(set, quantity.get()),
         Change::Safety(quantity) => post.safety(set, quantity.get()),
@@ -88,7 +90,11 @@ pub fn decide(set: &mut Working, command: &StockCommand) -> Decided<()> {
 /// A mirrored location changes only by its own channel's counts.
 fn place(set: &Working, command: &StockCommand) -> Decided<LocationId> {
     let code = command.place.location.as_ref();
-    if let Change::Count { observer: Some(observer), .. } = &command.change {
+    if let Change::Count {
+        observer: Some(observer),
+        ..
+    } = &command.change
+    {
         let location = set.location_or_only(code)?;
         if location.authority == *observer {
             return Ok(location.id);
@@ -98,7 +104,9 @@ fn place(set: &Working, command: &StockCommand) -> Decided<LocationId> {
 }
 
 fn check_version(set: &Working, command: &StockCommand, key: LevelKey) -> Decided<()> {
-    let Some(expected) = command.if_version else { return Ok(()) };
+    let Some(expected) = command.if_version else {
+        return Ok(());
+    };
     let level = set.peek(key)?;
     if level.version == expected {
         return Ok(());
@@ -149,7 +157,9 @@ impl Post<'_> {
         if units <= available {
             return Ok(());
         }
-        let location = set.location(self.key.location).map(|one| one.code.to_string());
+        let location = set
+            .location(self.key.location)
+            .map(|one| one.code.to_string());
         Err(Refusal::InsufficientUnreserved {
             sku: self.command.place.sku.clone(),
             location: location.unwrap_or_default(),
@@ -159,29 +169,41 @@ impl Post<'_> {
         .into())
     }
 
-    /// Sets on_hand to what was counted plus what moved after the counting.
+    /// Sets `on_hand` to what was counted plus what moved after the counting.
     fn count(&self, set: &mut Working, counted: i64, basis: Basis) -> Decided<()> {
         let observed_at = self.command.effective_at.unwrap_or(set.now).min(set.now);
         if set.is_history(self.key, self.command.effective_at)? {
             return set.post(self.movement(Kind::Count, Deltas::default(), counted));
         }
         let totals = set.level(self.key)?.totals;
+        let (moved, promised) = moved_since(set, self.key, self.command.effective_at)?;
         let physical = match basis {
             Basis::Physical => counted,
-            Basis::Available => counted + totals.reserved + totals.shortfall,
+            // What was promised at the moment of counting, not what is promised now.
+            Basis::Available => counted + totals.reserved + totals.shortfall - promised,
         };
-        let moved_since = moved_since(set, self.key, self.command.effective_at)?;
-        let found = physical + moved_since;
+        let found = physical + moved;
         let on_hand = found.max(0);
         check_bound(set, self.key, on_hand - totals.on_hand)?;
         take_holds(set, self.key, totals.reserved - on_hand)?;
-        set.post(self.movement(Kind::Count, Deltas::on_hand(on_hand - totals.on_hand), counted))?;
+        set.post(self.movement(
+            Kind::Count,
+            Deltas::on_hand(on_hand - totals.on_hand),
+            counted,
+        ))?;
         set.fix(self.key, observed_at)?;
-        if found < 0 { discrepancy(set, self.key, -found) } else { Ok(()) }
+        if found < 0 {
+            discrepancy(set, self.key, -found)
+        } else {
+            Ok(())
+        }
     }
 
     fn transfer(&self, set: &mut Working, units: i64, to: &LocationCode) -> Decided<()> {
-        let to = LevelKey { item: self.key.item, location: set.own_location(Some(to))? };
+        let to = LevelKey {
+            item: self.key.item,
+            location: set.own_location(Some(to))?,
+        };
         if to == self.key {
             return Err(Refusal::invalid("to", "the goods are there already").into());
         }
@@ -201,7 +223,11 @@ impl Post<'_> {
         }
         let missing = make_room(set, self.key, units)?;
         set.post(self.movement(Kind::WriteOff, Deltas::on_hand(-units), units))?;
-        if missing > 0 { discrepancy(set, self.key, missing) } else { Ok(()) }
+        if missing > 0 {
+            discrepancy(set, self.key, missing)
+        } else {
+            Ok(())
+        }
     }
 
     fn safety(&self, set: &mut Working, units: i64) -> Decided<()> {
@@ -209,7 +235,10 @@ impl Post<'_> {
         if before == units {
             return Ok(());
         }
-        let deltas = Deltas { safety: units - before, ..Deltas::default() };
+        let deltas = Deltas {
+            safety: units - before,
+            ..Deltas::default()
+        };
         set.post(self.movement(Kind::Safety, deltas, units))
     }
 }
@@ -251,21 +280,31 @@ fn check_bound(set: &Working, key: LevelKey, delta: i64) -> Decided<()> {
     Err(Refusal::invalid("quantity", message).into())
 }
 
-/// What moved on the shelf after the moment of counting, as far as it was
-/// recorded: in the database, and earlier in this batch.
-fn moved_since(set: &Working, key: LevelKey, observed_at: Option<i64>) -> Decided<i64> {
-    let Some(observed_at) = observed_at.filter(|&at| at < set.now) else { return Ok(0) };
-    let Some(stored) = set.later.get(&(key, observed_at)) else {
-        let later = std::iter::once((key, observed_at)).collect();
-        return Err(Stop::from(Need { later, ..Need::default() }));
+/// What moved and what was promised after the moment of counting, as far as it
+/// was recorded: in the database, and earlier in this batch.
+fn moved_since(set: &Working, key: LevelKey, observed_at: Option<i64>) -> Decided<(i64, i64)> {
+    let Some(observed_at) = observed_at.filter(|&at| at < set.now) else {
+        return Ok((0, 0));
     };
-    let of_batch = set.entries.iter().filter(|entry| entry.effective_at > observed_at);
-    let of_batch: i64 = of_batch
-        .filter_map(|entry| entry.level)
-        .filter(|mark| mark.key == key)
-        .map(|mark| mark.deltas.on_hand)
-        .sum();
-    Ok(stored + of_batch)
+    let Some(&(mut moved, mut promised)) = set.later.get(&(key, observed_at)) else {
+        let later = std::iter::once((key, observed_at)).collect();
+        let need = Need {
+            later,
+            ..Need::default()
+        };
+        return Err(Stop::from(need));
+    };
+    for entry in set
+        .entries
+        .iter()
+        .filter(|entry| entry.effective_at > observed_at)
+    {
+        if let Some(mark) = entry.level.filter(|mark| mark.key == key) {
+            moved += mark.deltas.on_hand;
+            promised += mark.deltas.reserved + mark.deltas.shortfall;
+        }
+    }
+    Ok((moved, promised))
 }
 
 /// One row of a stock import.
@@ -294,12 +333,21 @@ pub fn decide_row(
     observed_at: Option<i64>,
 ) -> Decided<()> {
     let change = match mode {
-        ImportMode::Set(basis) => Change::Count { quantity: row.quantity, basis, observer: None },
+        ImportMode::Set(basis) => Change::Count {
+            quantity: row.quantity,
+            basis,
+            observer: None,
+        },
         ImportMode::Add => Change::Receive(row.quantity),
     };
     let place = row.place.clone();
-    let command =
-        StockCommand { place, change, reason: None, effective_at: observed_at, if_version: None };
+    let command = StockCommand {
+        place,
+        change,
+        reason: None,
+        effective_at: observed_at,
+        if_version: None,
+    };
     decide(set, &command)
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::domain::{
-    AllocationPolicy, Demand, DemandLine, Deltas, FulfilledBy, ItemId, ItemStatus, Kind, LevelKey,
+    AllocationPolicy, Deltas, Demand, DemandLine, FulfilledBy, ItemId, ItemStatus, Kind, LevelKey,
     LocationId, Order, OrderId, Refusal, allocate, allocation,
 };
 use crate::ledger::{Decided, Movement, Working};
@@ -15,6 +15,8 @@ pub(super) struct Want {
     pub(super) part: i64,
     pub(super) item: ItemId,
     pub(super) units: i64,
+    /// The line is of a discontinued bundle: a request gets nothing for it.
+    pub(super) closed: bool,
 }
 
 /// What bounds a hold.
@@ -47,7 +49,10 @@ pub(super) fn plan(
     let mut room: allocation::Room = HashMap::new();
     for want in wants {
         for &location in &locations {
-            let key = LevelKey { item: want.item, location };
+            let key = LevelKey {
+                item: want.item,
+                location,
+            };
             room.insert(key, room_at(set, key, bound)?);
         }
     }
@@ -55,21 +60,31 @@ pub(super) fn plan(
     let mut index_of: Vec<Vec<usize>> = Vec::new();
     let mut last = None;
     for (index, want) in wants.iter().enumerate() {
+        if want.closed && bound == Bound::Request {
+            continue;
+        }
         if last != Some(want.line) {
             lines.push(Vec::new());
             index_of.push(Vec::new());
             last = Some(want.line);
         }
         if let (Some(line), Some(indexes)) = (lines.last_mut(), index_of.last_mut()) {
-            line.push(Demand { item: want.item, units: want.units });
+            line.push(Demand {
+                item: want.item,
+                units: want.units,
+            });
             indexes.push(index);
         }
     }
-    let mut plan = Plan { placed: Vec::new(), missing: wants.iter().map(|w| w.units).collect() };
+    let mut plan = Plan {
+        placed: Vec::new(),
+        missing: wants.iter().map(|w| w.units).collect(),
+    };
     for placement in allocate(&lines, &locations, room, policy) {
         let index = index_of[placement.line][placement.part];
         plan.missing[index] -= placement.units;
-        plan.placed.push((index, placement.location, placement.units));
+        plan.placed
+            .push((index, placement.location, placement.units));
     }
     Ok(plan)
 }
@@ -89,12 +104,24 @@ pub(super) fn hold(set: &mut Working, id: OrderId, wants: &[Want], plan: &Plan) 
     let owed_at = owed_at(set, set.order(id)?)?;
     let mut moves: BTreeMap<(i64, i64, LevelKey), (i64, i64)> = BTreeMap::new();
     for &(index, location, units) in &plan.placed {
-        let Want { line, part, item, .. } = wants[index];
-        moves.entry((line, part, LevelKey { item, location })).or_default().0 += units;
+        let Want {
+            line, part, item, ..
+        } = wants[index];
+        moves
+            .entry((line, part, LevelKey { item, location }))
+            .or_default()
+            .0 += units;
     }
     let mut owed = 0;
-    for (want, &missing) in wants.iter().zip(&plan.missing).filter(|(_, missing)| **missing > 0) {
-        let key = LevelKey { item: want.item, location: owed_at };
+    for (want, &missing) in wants
+        .iter()
+        .zip(&plan.missing)
+        .filter(|(_, missing)| **missing > 0)
+    {
+        let key = LevelKey {
+            item: want.item,
+            location: owed_at,
+        };
         moves.entry((want.line, want.part, key)).or_default().1 += missing;
         owed += missing;
     }
@@ -127,31 +154,54 @@ pub(super) fn add_units(
 /// Where what an order is owed stands.
 pub(super) fn owed_at(set: &Working, order: &Order) -> Decided<LocationId> {
     let first = set.locations_for(order.location).first().copied();
-    let any = || set.locations.iter().find(|location| !location.is_mirrored());
-    first.or_else(|| any().map(|location| location.id)).ok_or_else(|| {
-        Refusal::UnknownLocation { location: "any location of the ledger".to_owned() }.into()
-    })
+    let any = || {
+        set.locations
+            .iter()
+            .find(|location| !location.is_mirrored())
+    };
+    first
+        .or_else(|| any().map(|location| location.id))
+        .ok_or_else(|| {
+            Refusal::UnknownLocation {
+                location: "any location of the ledger".to_owned(),
+            }
+            .into()
+        })
 }
 
 /// The wants of whole lines: `units` of each line, in all of its parts.
 /// Lines that the ledger does not hold stock for get their units off the levels.
-pub(super) fn wants_of(order: &mut Order, units: &BTreeMap<i64, i64>) -> Vec<Want> {
+pub(super) fn wants_of(
+    set: &Working,
+    order: &mut Order,
+    units: &BTreeMap<i64, i64>,
+) -> Decided<Vec<Want>> {
     let mut wants = Vec::new();
     for line in &mut order.lines {
-        let Some(&count) = units.get(&line.number).filter(|&&count| count > 0) else { continue };
+        let Some(&count) = units.get(&line.number).filter(|&&count| count > 0) else {
+            continue;
+        };
         let by_channel = line.fulfilled_by == FulfilledBy::Channel;
+        let status = line.item.map(|item| set.item(item).map(|item| item.status));
+        let closed = line.bundle && status.transpose()? == Some(ItemStatus::Discontinued);
         for part in &mut line.parts {
             let count = count * part.per_unit;
             match part.item {
                 Some(item) if !by_channel => {
-                    wants.push(Want { line: line.number, part: part.number, item, units: count });
+                    wants.push(Want {
+                        line: line.number,
+                        part: part.number,
+                        item,
+                        units: count,
+                        closed,
+                    });
                 }
                 _ if by_channel => part.loose.held += count,
                 _ => part.loose.shortfall += count,
             }
         }
     }
-    wants
+    Ok(wants)
 }
 
 /// Says that an order is owed units.

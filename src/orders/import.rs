@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use super::allocate::place_units;
 use super::cancel::cancel_lines;
 use super::lines::{self, Unknown};
-use super::ship::{ShipLine, ship_line};
 use super::place::keep_personal;
+use super::ship::{ShipLine, ship_line};
 use super::{Ended, LineRequest, Personal};
 use crate::domain::{
     Counts, Decision, FulfilledBy, Kind, LocationCode, Order, OrderId, OrderRef, Payment, Quantity,
@@ -56,22 +56,18 @@ pub struct ImportLine {
 /// Records the state of an order. Nothing of it is ever refused for want of stock.
 ///
 /// `content` is the hash of the state: the same state again changes nothing.
-pub fn import(
-    set: &mut Working,
-    state: &Import,
-    content: &[u8; 32],
-) -> Decided<(OrderId, Ended)> {
+pub fn import(set: &mut Working, state: &Import, content: &[u8; 32]) -> Decided<(OrderId, Ended)> {
     check(state)?;
     let Some(&id) = set.refs.get(&state.reference) else {
         return create(set, state, content).map(|id| (id, Ended::Done));
     };
     let order = set.order(id)?;
     let same = order.content_hash == Some(*content);
-    let older = match (state.source_version, order.source_version) {
+    let outdated = match (state.source_version, order.source_version) {
         (Some(new), Some(stored)) => new <= stored,
         _ => false,
     };
-    if same || older {
+    if same || outdated {
         return Ok((id, Ended::Replayed));
     }
     update(set, id, state, content)?;
@@ -85,8 +81,15 @@ fn check(state: &Import) -> Decided<()> {
     let sound = numbers.len() == state.lines.len()
         && numbers.len() <= lines::LINES_MAX
         && numbers.first().is_some_and(|&first| first >= 1)
-        && state.lines.iter().all(|line| line.shipped <= line.request.quantity);
-    let units: i64 = state.lines.iter().map(|line| line.request.quantity.get()).sum();
+        && state
+            .lines
+            .iter()
+            .all(|line| line.shipped <= line.request.quantity);
+    let units: i64 = state
+        .lines
+        .iter()
+        .map(|line| line.request.quantity.get())
+        .sum();
     if sound && Quantity::new(units).is_ok() {
         return Ok(());
     }
@@ -103,7 +106,13 @@ fn create(set: &mut Working, state: &Import, content: &[u8; 32]) -> Decided<Orde
         None => None,
     };
     let built = |line: &ImportLine| {
-        lines::build(set, line.number, &line.request, line.fulfilled_by, Unknown::Unmapped)
+        lines::build(
+            set,
+            line.number,
+            &line.request,
+            line.fulfilled_by,
+            Unknown::Unmapped,
+        )
     };
     let mut lines = state.lines.iter().map(built).collect::<Decided<Vec<_>>>()?;
     lines.sort_unstable_by_key(|line| line.number);
@@ -129,7 +138,13 @@ fn create(set: &mut Working, state: &Import, content: &[u8; 32]) -> Decided<Orde
     set.add_order(order);
     let mut entry = set.entry(Kind::OrderImported);
     entry.order = Some(id);
-    entry.quantity = Some(state.lines.iter().map(|line| line.request.quantity.get()).sum());
+    entry.quantity = Some(
+        state
+            .lines
+            .iter()
+            .map(|line| line.request.quantity.get())
+            .sum(),
+    );
     entry.effective_at = state.effective_at.unwrap_or(set.now).min(set.now);
     set.append(entry);
     keep_personal(set, id, state.personal.as_ref());
@@ -137,12 +152,7 @@ fn create(set: &mut Working, state: &Import, content: &[u8; 32]) -> Decided<Orde
     Ok(id)
 }
 
-fn update(
-    set: &mut Working,
-    id: OrderId,
-    state: &Import,
-    content: &[u8; 32],
-) -> Decided<()> {
+fn update(set: &mut Working, id: OrderId, state: &Import, content: &[u8; 32]) -> Decided<()> {
     let mut entry = set.entry(Kind::OrderUpdated);
     entry.order = Some(id);
     entry.effective_at = state.effective_at.unwrap_or(set.now).min(set.now);
@@ -152,7 +162,13 @@ fn update(
     for line in &state.lines {
         if !order.lines.iter().any(|known| known.number == line.number) {
             let by = line.fulfilled_by;
-            added.push(lines::build(set, line.number, &line.request, by, Unknown::Unmapped)?);
+            added.push(lines::build(
+                set,
+                line.number,
+                &line.request,
+                by,
+                Unknown::Unmapped,
+            )?);
         }
     }
     let order = set.order_mut(id)?;
@@ -173,7 +189,11 @@ fn apply(set: &mut Working, id: OrderId, state: &Import) -> Decided<()> {
     for line in &state.lines {
         let left = line.shipped.get() - counts_of(set, id, line.number)?.shipped;
         if let Ok(quantity) = Quantity::positive(left) {
-            let ship = ShipLine { line: line.number, part: None, quantity };
+            let ship = ShipLine {
+                line: line.number,
+                part: None,
+                quantity,
+            };
             ship_line(set, id, ship, own, state.effective_at)?;
         }
     }
@@ -203,10 +223,18 @@ fn apply(set: &mut Working, id: OrderId, state: &Import) -> Decided<()> {
     if !less.is_empty() {
         cancel_lines(set, id, &less, Some("changed at the source"))?;
     }
-    if more.is_empty() { Ok(()) } else { place_units(set, id, &more, own) }
+    if more.is_empty() {
+        Ok(())
+    } else {
+        place_units(set, id, &more, own)
+    }
 }
 
 fn counts_of(set: &Working, id: OrderId, number: i64) -> Decided<Counts> {
-    let line = set.order(id)?.lines.iter().find(|line| line.number == number);
+    let line = set
+        .order(id)?
+        .lines
+        .iter()
+        .find(|line| line.number == number);
     Ok(line.map(crate::domain::Line::counts).unwrap_or_default())
 }

@@ -19,7 +19,7 @@ pub use cancel::{Cancel, cancel};
 pub use import::{Import, ImportLine, import};
 pub use lines::LineRequest;
 pub use pay::{PayOutcome, Payment, pay};
-pub use place::{Personal, Place, place};
+pub use place::{Personal, PersonalError, Place, place};
 pub use returns::{Disposition, Refund, RefundLine, Return, ReturnLine, refund, take_back};
 pub use ship::{Ship, ShipLine, ship};
 
@@ -47,7 +47,10 @@ fn fact_is_replay(
     match set.order(order)?.facts.get(&(kind, id.clone())) {
         None => Ok(false),
         Some(fact) if fact.content_hash == *content_hash => Ok(true),
-        Some(_) => Err(Refusal::IdempotencyMismatch { key: id.to_string() }.into()),
+        Some(_) => Err(Refusal::IdempotencyMismatch {
+            key: id.to_string(),
+        }
+        .into()),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use thiserror::Error;
+
 use super::hold::{Bound, Plan, Want, hold, plan, raise_short, wants_of};
 use super::lines::{self, Unknown};
 use super::{Ended, LineRequest};
@@ -10,6 +12,7 @@ use crate::domain::{
     Refusal, Shortage, Sku,
 };
 use crate::ledger::{Added, Decided, Working};
+use crate::secret::{InstanceKey, OpenError, Random};
 
 /// The longest a hold may be asked for: 30 days.
 const HOLD_MS_MAX: i64 = 30 * 24 * 3600 * 1000;
@@ -22,6 +25,47 @@ pub struct Personal {
     pub sealed: Vec<u8>,
     /// Keyed hash of the plain data.
     pub digest: [u8; 32],
+}
+
+impl Personal {
+    /// Seals a JSON object of an order. What was sealed for one order opens for no other.
+    pub fn seal(
+        key: &InstanceKey,
+        reference: &OrderRef,
+        plain: &serde_json::Value,
+        random: &dyn Random,
+    ) -> Self {
+        let plain = plain.to_string();
+        Self {
+            sealed: key.seal(&context(reference), plain.as_bytes(), random),
+            digest: key.keyed_hash("order.personal", plain.as_bytes()),
+        }
+    }
+
+    /// Gives back what was sealed for the order.
+    pub fn open(
+        key: &InstanceKey,
+        reference: &OrderRef,
+        sealed: &[u8],
+    ) -> Result<serde_json::Value, PersonalError> {
+        let plain = key.open(&context(reference), sealed)?;
+        Ok(serde_json::from_slice(&plain)?)
+    }
+}
+
+/// Why personal data cannot be read.
+#[derive(Debug, Error)]
+pub enum PersonalError {
+    /// It was sealed with another key or for another order, or it is damaged.
+    #[error("{0}")]
+    Sealed(#[from] OpenError),
+    /// What was sealed is not JSON.
+    #[error("what was sealed is not JSON")]
+    Json(#[from] serde_json::Error),
+}
+
+fn context(reference: &OrderRef) -> String {
+    format!("order.personal {reference}")
 }
 
 pub(super) fn keep_personal(set: &mut Working, id: OrderId, personal: Option<&Personal>) {
@@ -56,19 +100,16 @@ pub struct Place {
 /// Decides a request for an order.
 ///
 /// `content` is the hash of what was asked for: it tells a replay from a clash.
-pub fn place(
-    set: &mut Working,
-    request: &Place,
-    content: &[u8; 32],
-) -> Decided<(OrderId, Ended)> {
+pub fn place(set: &mut Working, request: &Place, content: &[u8; 32]) -> Decided<(OrderId, Ended)> {
     if let Some(&id) = set.refs.get(&request.reference) {
         return replay(set, id, request, content).map(|id| (id, Ended::Replayed));
     }
     lines::check(&request.lines)?;
     let mut order = build(set, request, content)?;
-    let units: BTreeMap<i64, i64> =
-        (1..).zip(request.lines.iter().map(|line| line.quantity.get())).collect();
-    let wants = wants_of(&mut order, &units);
+    let units: BTreeMap<i64, i64> = (1..)
+        .zip(request.lines.iter().map(|line| line.quantity.get()))
+        .collect();
+    let wants = wants_of(set, &mut order, &units)?;
     let policy = if set.policy.orders.split {
         AllocationPolicy::Split
     } else {
@@ -92,16 +133,14 @@ pub fn place(
     Ok((id, Ended::Done))
 }
 
-fn replay(
-    set: &Working,
-    id: OrderId,
-    request: &Place,
-    content: &[u8; 32],
-) -> Decided<OrderId> {
+fn replay(set: &Working, id: OrderId, request: &Place, content: &[u8; 32]) -> Decided<OrderId> {
     if set.order(id)?.content_hash == Some(*content) {
         Ok(id)
     } else {
-        Err(Refusal::IdempotencyMismatch { key: request.reference.to_string() }.into())
+        Err(Refusal::IdempotencyMismatch {
+            key: request.reference.to_string(),
+        }
+        .into())
     }
 }
 
@@ -123,7 +162,11 @@ fn build(set: &Working, request: &Place, content: &[u8; 32]) -> Decided<Order> {
         id,
         reference: request.reference.clone(),
         decision: Decision::Accepted,
-        payment: if request.payment_required { Payment::Required } else { Payment::None },
+        payment: if request.payment_required {
+            Payment::Required
+        } else {
+            Payment::None
+        },
         accepted: false,
         location,
         expires_at: expiry(set, request)?,
@@ -175,6 +218,10 @@ fn shortages(request: &Place, order: &Order, wants: &[Want], plan: &Plan) -> Vec
     by_sku
         .into_iter()
         .filter(|(_, (requested, available))| available < requested)
-        .map(|(sku, (requested, available))| Shortage { sku: sku.clone(), requested, available })
+        .map(|(sku, (requested, available))| Shortage {
+            sku: sku.clone(),
+            requested,
+            available,
+        })
         .collect()
 }

@@ -98,7 +98,11 @@ pub fn take_back(
     if fact_is_replay(set, id, FactKind::Return, return_id, content)? {
         return Ok((id, Ended::Replayed));
     }
-    if request.lines.iter().all(|line| line.quantity == Quantity::ZERO) {
+    if request
+        .lines
+        .iter()
+        .all(|line| line.quantity == Quantity::ZERO)
+    {
         return Err(Refusal::invalid("lines", "name at least one unit that came back").into());
     }
     let data = serde_json::json!({ "return_id": return_id.as_str() });
@@ -107,10 +111,19 @@ pub fn take_back(
     entry.quantity = Some(request.lines.iter().map(|line| line.quantity.get()).sum());
     entry.data = Some(data.to_string());
     set.append(entry);
-    let fact = Fact { content_hash: *content, data: data.to_string() };
+    let fact = Fact {
+        content_hash: *content,
+        data: data.to_string(),
+    };
     record_fact(set, id, FactKind::Return, return_id, fact)?;
     for line in &request.lines {
-        return_line(set, id, *line, request.location.as_ref(), request.effective_at)?;
+        return_line(
+            set,
+            id,
+            *line,
+            request.location.as_ref(),
+            request.effective_at,
+        )?;
     }
     Ok((id, Ended::Done))
 }
@@ -131,10 +144,18 @@ fn return_line(
         let units = one.quantity.get().saturating_mul(per_unit);
         let counted = units.min(part.counts().shipped - part.returned);
         beyond += units - counted;
-        add_units(set.order_mut(id)?, one.line, part.number, |part| part.returned += counted);
+        add_units(set.order_mut(id)?, one.line, part.number, |part| {
+            part.returned += counted;
+        });
         if let Some(item) = part.item.filter(|_| stocked) {
             let to = came_to(set, id, &part, one.disposition, location)?;
-            let back = Back { id, line: one.line, part: part.number, units, effective_at };
+            let back = Back {
+                id,
+                line: one.line,
+                part: part.number,
+                units,
+                effective_at,
+            };
             back.post(set, LevelKey { item, location: to }, one.disposition)?;
         }
     }
@@ -225,13 +246,15 @@ pub fn refund(
     if fact_is_replay(set, id, FactKind::Refund, refund_id, content)? {
         return Ok((id, Ended::Replayed));
     }
-    let data =
-        serde_json::json!({ "refund_id": refund_id.as_str(), "amount": request.amount });
+    let data = serde_json::json!({ "refund_id": refund_id.as_str(), "amount": request.amount });
     let mut entry = set.entry(Kind::OrderRefunded);
     entry.order = Some(id);
     entry.data = Some(data.to_string());
     set.append(entry);
-    let fact = Fact { content_hash: *content, data: data.to_string() };
+    let fact = Fact {
+        content_hash: *content,
+        data: data.to_string(),
+    };
     record_fact(set, id, FactKind::Refund, refund_id, fact)?;
     for line in request.lines.iter().filter(|line| line.restock) {
         restock_refund(set, id, *line)?;
@@ -251,7 +274,12 @@ fn restock_refund(set: &mut Working, id: OrderId, one: RefundLine) -> Decided<()
     }
     if let Ok(quantity) = Quantity::positive(returned) {
         let disposition = Disposition::Restock;
-        let back = ReturnLine { line: one.line, part: None, quantity, disposition };
+        let back = ReturnLine {
+            line: one.line,
+            part: None,
+            quantity,
+            disposition,
+        };
         return_line(set, id, back, None, None)?;
     }
     if nothing > 0 {
@@ -264,4 +292,3 @@ fn restock_refund(set: &mut Working, id: OrderId, one: RefundLine) -> Decided<()
     }
     Ok(())
 }
-

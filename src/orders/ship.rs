@@ -3,7 +3,7 @@
 use super::hold::{add_units, owed_at};
 use super::{Ended, fact_is_replay, record_fact};
 use crate::domain::{
-    Deltas, Fact, FactId, FactKind, FulfilledBy, Kind, Line, LevelKey, LocationCode, LocationId,
+    Deltas, Fact, FactId, FactKind, FulfilledBy, Kind, LevelKey, Line, LocationCode, LocationId,
     OrderId, OrderRef, Part, Quantity, Refusal,
 };
 use crate::ledger::stock::{discrepancy, make_room};
@@ -57,11 +57,7 @@ struct Leaving {
 }
 
 /// Records a shipment.
-pub fn ship(
-    set: &mut Working,
-    shipment: &Ship,
-    content: &[u8; 32],
-) -> Decided<(OrderId, Ended)> {
+pub fn ship(set: &mut Working, shipment: &Ship, content: &[u8; 32]) -> Decided<(OrderId, Ended)> {
     let id = set.order_by_ref(&shipment.reference)?;
     let shipment_id = &shipment.shipment_id;
     if fact_is_replay(set, id, FactKind::Shipment, shipment_id, content)? {
@@ -89,10 +85,16 @@ pub fn ship(
     entry.effective_at = shipment.effective_at.unwrap_or(set.now).min(set.now);
     entry.data = Some(data.to_string());
     set.append(entry);
-    let fact = Fact { content_hash: *content, data: data.to_string() };
+    let fact = Fact {
+        content_hash: *content,
+        data: data.to_string(),
+    };
     record_fact(set, id, FactKind::Shipment, shipment_id, fact)?;
     for one in leaving {
-        let terms = Terms { effective_at: shipment.effective_at, review: true };
+        let terms = Terms {
+            effective_at: shipment.effective_at,
+            review: true,
+        };
         ship_part(set, id, one, terms)?;
     }
     Ok((id, Ended::Done))
@@ -105,12 +107,22 @@ fn all_held(set: &Working, id: OrderId, from: Option<LocationId>) -> Decided<Vec
             for held in part.allocations.iter().filter(|one| one.held > 0) {
                 let from = from.unwrap_or(held.location);
                 let (line, part) = (line.number, part.number);
-                leaving.push(Leaving { line, part, from, units: held.held });
+                leaving.push(Leaving {
+                    line,
+                    part,
+                    from,
+                    units: held.held,
+                });
             }
             if part.loose.held > 0 {
                 let (line, part_number) = (line.number, part.number);
                 let (from, units) = (Part::NOWHERE, part.loose.held);
-                leaving.push(Leaving { line, part: part_number, from, units });
+                leaving.push(Leaving {
+                    line,
+                    part: part_number,
+                    from,
+                    units,
+                });
             }
         }
     }
@@ -129,9 +141,9 @@ fn named(
         for part in parts {
             let per_unit = if one.part.is_some() { 1 } else { part.per_unit };
             let units = one.quantity.get().checked_mul(per_unit);
-            let units = units.filter(|&units| Quantity::new(units).is_ok()).ok_or_else(|| {
-                Refusal::invalid("quantity", "more units than a line can hold")
-            })?;
+            let units = units
+                .filter(|&units| Quantity::new(units).is_ok())
+                .ok_or_else(|| Refusal::invalid("quantity", "more units than a line can hold"))?;
             leaving.extend(sources(set, id, line, part, (units, from))?);
         }
     }
@@ -139,15 +151,18 @@ fn named(
 }
 
 /// A line and the parts of it that are meant.
-pub(super) fn line_parts<'s>(
-    set: &'s Working,
+pub(super) fn line_parts(
+    set: &Working,
     id: OrderId,
     line: i64,
     part: Option<i64>,
-) -> Decided<(&'s Line, Vec<&'s Part>)> {
+) -> Decided<(&Line, Vec<&Part>)> {
     let found = set.order(id)?.lines.iter().find(|one| one.number == line);
     let Some(found) = found else {
-        return Err(Refusal::UnknownLine { line: format!("line {line}") }.into());
+        return Err(Refusal::UnknownLine {
+            line: format!("line {line}"),
+        }
+        .into());
     };
     let meant = |one: &&Part| part.is_none_or(|number| one.number == number);
     let parts: Vec<&Part> = found.parts.iter().filter(meant).collect();
@@ -167,7 +182,12 @@ fn sources(
     part: &Part,
     (units, from): (i64, Option<LocationId>),
 ) -> Decided<Vec<Leaving>> {
-    let leaving = |from, units| Leaving { line: line.number, part: part.number, from, units };
+    let leaving = |from, units| Leaving {
+        line: line.number,
+        part: part.number,
+        from,
+        units,
+    };
     if line.fulfilled_by == FulfilledBy::Channel || part.item.is_none() {
         return Ok(vec![leaving(Part::NOWHERE, units)]);
     }
@@ -209,20 +229,32 @@ struct Used {
 
 /// Ships units of one part: its own hold, then its owed, then its cancelled
 /// units; beyond that the line grows.
-fn ship_part(
-    set: &mut Working,
-    id: OrderId,
-    leaving: Leaving,
-    terms: Terms,
-) -> Decided<()> {
-    let Leaving { line, part, from, units } = leaving;
+fn ship_part(set: &mut Working, id: OrderId, leaving: Leaving, terms: Terms) -> Decided<()> {
+    let Leaving {
+        line,
+        part,
+        from,
+        units,
+    } = leaving;
     let (_, parts) = line_parts(set, id, line, Some(part))?;
-    let item = parts.first().and_then(|part| part.item).filter(|_| from != Part::NOWHERE);
+    let item = parts
+        .first()
+        .and_then(|part| part.item)
+        .filter(|_| from != Part::NOWHERE);
     if let Some(item) = item {
-        set.level(LevelKey { item, location: from })?;
+        set.level(LevelKey {
+            item,
+            location: from,
+        })?;
     }
     let mut used = Used::default();
-    add_units(set.order_mut(id)?, line, part, |part| used = use_units(part, from, units));
+    add_units(set.order_mut(id)?, line, part, |part| {
+        used = use_units(part, from, units);
+    });
+    let order = set.order_mut(id)?;
+    if order.counts().cancelled < order.counts().ordered {
+        order.cancel_reason = None;
+    }
     if used.grown > 0 && terms.review {
         let mut entry = set.entry(Kind::OrderUpdated);
         entry.order = Some(id);
@@ -281,9 +313,18 @@ fn post_shipment(
     used: &Used,
     effective_at: Option<i64>,
 ) -> Decided<()> {
-    let Leaving { line, part, from, units } = leaving;
+    let Leaving {
+        line,
+        part,
+        from,
+        units,
+    } = leaving;
     let mut freed = Vec::new();
-    for &(location, held, owed) in used.elsewhere.iter().filter(|(_, held, owed)| held + owed > 0) {
+    for &(location, held, owed) in used
+        .elsewhere
+        .iter()
+        .filter(|(_, held, owed)| held + owed > 0)
+    {
         let key = LevelKey { item, location };
         let deltas = Deltas::hold(-held, -owed);
         set.post(Movement::new(key, Kind::Release, deltas).of(id, line, part))?;
@@ -291,9 +332,16 @@ fn post_shipment(
             freed.push(key);
         }
     }
-    let key = LevelKey { item, location: from };
+    let key = LevelKey {
+        item,
+        location: from,
+    };
     let history = set.is_history(key, effective_at)?;
-    let missing = if history { 0 } else { make_room(set, key, units - used.held_here)? };
+    let missing = if history {
+        0
+    } else {
+        make_room(set, key, units - used.held_here)?
+    };
     let deltas = Deltas {
         on_hand: if history { 0 } else { -units },
         reserved: -used.held_here,
@@ -322,7 +370,15 @@ pub(super) fn ship_line(
     effective_at: Option<i64>,
 ) -> Decided<()> {
     for leaving in named(set, id, &[line], from)? {
-        ship_part(set, id, leaving, Terms { effective_at, review: false })?;
+        ship_part(
+            set,
+            id,
+            leaving,
+            Terms {
+                effective_at,
+                review: false,
+            },
+        )?;
     }
     Ok(())
 }

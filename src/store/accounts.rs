@@ -8,10 +8,7 @@ use crate::ledger::catalogue::NewAccount;
 statement!(FIND_ACCOUNT, "select id from account where name = $1");
 
 /// A key holder by its name.
-pub(crate) async fn find(
-    conn: &mut Conn<'_>,
-    name: &str,
-) -> Result<Option<AccountId>, StoreError> {
+pub(crate) async fn find(conn: &mut Conn<'_>, name: &str) -> Result<Option<AccountId>, StoreError> {
     let row = conn.optional(&FIND_ACCOUNT, args![name]).await?;
     row.map(|row| row.int(0).map(AccountId::new)).transpose()
 }

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use super::statement::{Row, Rows, Type, args, statement};
 use super::{Conn, Statement, StoreError};
-use crate::domain::{
-    Barcode, BundlePart, Item, ItemId, ItemStatus, Quantity, Sku, Title,
-};
+use crate::domain::{Barcode, BundlePart, Item, ItemId, ItemStatus, Quantity, Sku, Title};
 use crate::ledger::catalogue::{ItemFields, NewItem};
 
 statement!(
@@ -22,7 +20,9 @@ pub(crate) async fn resolve(
     skus: Vec<String>,
 ) -> Result<Vec<(Sku, ItemId)>, StoreError> {
     let rows = conn.all(&RESOLVE_SKUS, args![skus]).await?;
-    rows.iter().map(|row| Ok((row.parsed(0, Sku::new)?, ItemId::new(row.int(1)?)))).collect()
+    rows.iter()
+        .map(|row| Ok((row.parsed(0, Sku::new)?, ItemId::new(row.int(1)?))))
+        .collect()
 }
 
 statement!(
@@ -34,11 +34,12 @@ statement!(
 );
 
 /// Items as decisions see them.
-pub(crate) async fn items(
-    conn: &mut Conn<'_>,
-    ids: Vec<i64>,
-) -> Result<Vec<Item>, StoreError> {
-    conn.all(&ITEMS, args![ids]).await?.iter().map(item).collect()
+pub(crate) async fn items(conn: &mut Conn<'_>, ids: Vec<i64>) -> Result<Vec<Item>, StoreError> {
+    conn.all(&ITEMS, args![ids])
+        .await?
+        .iter()
+        .map(item)
+        .collect()
 }
 
 fn item(row: &Row) -> Result<Item, StoreError> {
@@ -69,12 +70,17 @@ pub(crate) async fn records(
     ids: Vec<i64>,
 ) -> Result<Vec<(ItemId, ItemFields)>, StoreError> {
     let rows = conn.all(&RECORDS, args![ids]).await?;
-    rows.iter().map(|row| Ok((ItemId::new(row.int(0)?), fields(row, 1)?))).collect()
+    rows.iter()
+        .map(|row| Ok((ItemId::new(row.int(0)?), fields(row, 1)?)))
+        .collect()
 }
 
 /// Reads the catalogue fields from eight columns on.
 pub(crate) fn fields(row: &Row, from: usize) -> Result<ItemFields, StoreError> {
-    let barcode = row.text_opt(from + 1)?.map(|text| Barcode::new(&text)).transpose();
+    let barcode = row
+        .text_opt(from + 1)?
+        .map(|text| Barcode::new(&text))
+        .transpose();
     let reorder_point = row.int_opt(from + 5)?.map(Quantity::new).transpose();
     Ok(ItemFields {
         title: row.parsed(from, Title::new)?,
@@ -104,7 +110,10 @@ pub(crate) async fn recipes(
     let rows = conn.all(&RECIPES, args![bundles]).await?;
     rows.iter()
         .map(|row| {
-            let part = BundlePart { item: ItemId::new(row.int(1)?), per_unit: row.int(2)? };
+            let part = BundlePart {
+                item: ItemId::new(row.int(1)?),
+                per_unit: row.int(2)?,
+            };
             Ok((ItemId::new(row.int(0)?), part))
         })
         .collect()
@@ -117,10 +126,7 @@ statement!(
 );
 
 /// Ids for new items; on SQLite they count up from the first, under its write lock.
-pub(crate) async fn next_item_ids(
-    conn: &mut Conn<'_>,
-    count: i64,
-) -> Result<Vec<i64>, StoreError> {
+pub(crate) async fn next_item_ids(conn: &mut Conn<'_>, count: i64) -> Result<Vec<i64>, StoreError> {
     super::next_ids(conn, &NEXT_ITEM_IDS, count).await
 }
 
@@ -164,8 +170,7 @@ pub(crate) async fn insert_items(
     now: i64,
 ) -> Result<(), StoreError> {
     use Type::{Int, Text};
-    let mut rows =
-        Rows::new(&[Int, Text, Text, Int, Text, Int, Int, Text, Int, Text, Int]);
+    let mut rows = Rows::new(&[Int, Text, Text, Int, Text, Int, Int, Text, Int, Text, Int]);
     let mut skus = Rows::new(&[Text, Int]);
     let mut parts = Rows::new(&[Int, Int, Int]);
     for (id, new) in items {
@@ -197,7 +202,10 @@ fn push_parts(rows: &mut Rows, bundle: ItemId, recipe: &[BundlePart]) {
     }
 }
 
-statement!(DELETE_RECIPE, "delete from bundle_part where bundle_id = $1");
+statement!(
+    DELETE_RECIPE,
+    "delete from bundle_part where bundle_id = $1"
+);
 
 statement!(MARK_BUNDLE, "update item set bundle = 1 where id = $1");
 
@@ -288,7 +296,11 @@ pub(crate) async fn update_status(
     version: i64,
     now: i64,
 ) -> Result<(), StoreError> {
-    conn.execute_one(&UPDATE_STATUS, args![id.get(), version - 1, status.as_str(), now]).await
+    conn.execute_one(
+        &UPDATE_STATUS,
+        args![id.get(), version - 1, status.as_str(), now],
+    )
+    .await
 }
 
 /// Gives an item another SKU; the old one keeps resolving.
@@ -299,17 +311,16 @@ pub(crate) async fn rename(
     version: i64,
     now: i64,
 ) -> Result<(), StoreError> {
-    conn.execute_one(&INSERT_ALIAS, args![sku.as_str(), id.get()]).await?;
-    conn.execute_one(&UPDATE_SKU, args![id.get(), version - 1, sku.as_str(), now]).await
+    conn.execute_one(&INSERT_ALIAS, args![sku.as_str(), id.get()])
+        .await?;
+    conn.execute_one(&UPDATE_SKU, args![id.get(), version - 1, sku.as_str(), now])
+        .await
 }
 
 /// Remembers whether an item is low.
-pub(crate) async fn set_low(
-    conn: &mut Conn<'_>,
-    id: ItemId,
-    low: bool,
-) -> Result<(), StoreError> {
-    conn.execute_one(&UPDATE_LOW, args![id.get(), i64::from(low)]).await
+pub(crate) async fn set_low(conn: &mut Conn<'_>, id: ItemId, low: bool) -> Result<(), StoreError> {
+    conn.execute_one(&UPDATE_LOW, args![id.get(), i64::from(low)])
+        .await
 }
 
 pub(super) const STATEMENTS: &[&Statement] = &[

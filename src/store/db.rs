@@ -125,7 +125,10 @@ impl Db {
         in_own_task(async move { db.begin_snapshot().await }).await
     }
 
-    #[expect(clippy::disallowed_methods, reason = "runs in a task of its own, see the module")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "runs in a task of its own, see the module"
+    )]
     async fn begin_snapshot(self) -> Result<Reader, StoreError> {
         Ok(match self {
             Self::Sqlite(sqlite) => {
@@ -144,7 +147,10 @@ impl Db {
         in_own_task(async move { db.begin_write().await }).await
     }
 
-    #[expect(clippy::disallowed_methods, reason = "runs in a task of its own, see the module")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "runs in a task of its own, see the module"
+    )]
     async fn begin_write(self) -> Result<WriteTx, StoreError> {
         let inner = match self {
             Self::Sqlite(sqlite) => {
@@ -187,7 +193,10 @@ impl Db {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a begin must not be cancelled, see the module")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a begin must not be cancelled, see the module"
+)]
 async fn in_own_task<T: Send + 'static>(
     work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
 ) -> Result<T, StoreError> {
@@ -265,7 +274,6 @@ impl WriteTx {
 }
 
 impl Drop for WriteTx {
-    #[expect(clippy::disallowed_methods, reason = "a rollback must outlive the task that gave up")]
     fn drop(&mut self) {
         // sqlx rolls PostgreSQL back by itself before the connection is used again.
         if let Some(Inner::Sqlite(mut guard)) = self.inner.take()

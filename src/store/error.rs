@@ -78,7 +78,9 @@ pub enum StoreError {
         known: i64,
     },
     /// The schema is older than this program.
-    #[error("the database has schema version {found}, this program needs {known}\nhint: run `invshop db migrate`")]
+    #[error(
+        "the database has schema version {found}, this program needs {known}\nhint: run `invshop db migrate`"
+    )]
     Older {
         /// Version in the database.
         found: i64,
@@ -89,7 +91,9 @@ pub enum StoreError {
     #[error("the schema cannot be migrated: {0}")]
     Migration(String),
     /// The database would lose acknowledged writes in a crash.
-    #[error("{setting} is {found}, and must be {wanted}: an acknowledged order would not survive a crash")]
+    #[error(
+        "{setting} is {found}, and must be {wanted}: an acknowledged order would not survive a crash"
+    )]
     NotDurable {
         /// The setting at fault.
         setting: &'static str,
@@ -130,13 +134,18 @@ pub enum StoreError {
 impl StoreError {
     /// Says which server it was, where that is not known from the error.
     pub(crate) fn at(self, place: String) -> Self {
-        Self::Unreachable { place, source: Box::new(self) }
+        Self::Unreachable {
+            place,
+            source: Box::new(self),
+        }
     }
 
     /// Whether the same work may be done again as a whole.
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Connection(_) | Self::Conflict(_) | Self::Unique(_))
-            || matches!(self, Self::RowsAffected { .. })
+        matches!(
+            self,
+            Self::Connection(_) | Self::Conflict(_) | Self::Unique(_)
+        ) || matches!(self, Self::RowsAffected { .. })
     }
 }
 
@@ -147,7 +156,9 @@ impl From<sqlx::Error> for StoreError {
         };
         let code = database.code().unwrap_or_default().into_owned();
         if let Ok(number) = code.parse::<i64>()
-            && database.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_none()
+            && database
+                .try_downcast_ref::<sqlx::postgres::PgDatabaseError>()
+                .is_none()
         {
             return classify_sqlite(number, error);
         }
@@ -158,8 +169,13 @@ impl From<sqlx::Error> for StoreError {
 fn classify_transport(error: sqlx::Error) -> StoreError {
     use sqlx::Error as E;
     match error {
-        E::Io(_) | E::Tls(_) | E::Protocol(_) | E::PoolTimedOut | E::PoolClosed
-        | E::WorkerCrashed | E::BeginFailed => StoreError::Connection(error),
+        E::Io(_)
+        | E::Tls(_)
+        | E::Protocol(_)
+        | E::PoolTimedOut
+        | E::PoolClosed
+        | E::WorkerCrashed
+        | E::BeginFailed => StoreError::Connection(error),
         other => StoreError::Statement(other),
     }
 }

@@ -2,10 +2,13 @@
 
 use super::statement::{Rows, Type, args, statement};
 use super::{Conn, Statement, StoreError, lock_journal};
-use crate::domain::{AccountId, Entry, ItemId, Key, LevelKey, LocationId, OrderId, Seq};
+use crate::domain::{AccountId, BatchId, Entry, ItemId, Key, LevelKey, LocationId, OrderId, Seq};
 use crate::ledger::Kept;
 
-statement!(NEWEST, "select seq, at from journal order by seq desc limit 1");
+statement!(
+    NEWEST,
+    "select seq, at from journal order by seq desc limit 1"
+);
 
 /// The newest seq and its time; (0, 0) while the journal is empty.
 pub(crate) async fn newest(conn: &mut Conn<'_>) -> Result<(i64, i64), StoreError> {
@@ -17,11 +20,11 @@ pub(crate) async fn newest(conn: &mut Conn<'_>) -> Result<(i64, i64), StoreError
 
 statement!(
     KEYS,
-    sqlite "select j.account_id, j.idem_key, j.seq, j.content_hash, j.order_id
+    sqlite "select j.account_id, j.idem_key, j.seq, j.content_hash, j.order_id, j.batch_id
             from json_each($1) as wanted
             cross join journal as j
               on j.account_id = wanted.value->>0 and j.idem_key = wanted.value->>1",
-    postgres "select j.account_id, j.idem_key, j.seq, j.content_hash, j.order_id
+    postgres "select j.account_id, j.idem_key, j.seq, j.content_hash, j.order_id, j.batch_id
               from unnest($1::bigint[], $2::text[]) as wanted (account_id, idem_key)
               join journal as j
                 on j.account_id = wanted.account_id and j.idem_key = wanted.idem_key"
@@ -49,6 +52,7 @@ pub(crate) async fn keys<'k>(
                 index: None,
                 content_hash: hash.ok_or_else(|| row.decode_error("a key without its hash"))?,
                 order: row.int_opt(4)?.map(OrderId::new),
+                batch: row.int_opt(5)?.map(BatchId::new),
             };
             Ok(((AccountId::new(row.int(0)?), key), kept))
         })
@@ -57,25 +61,31 @@ pub(crate) async fn keys<'k>(
 
 statement!(
     MOVED_SINCE,
-    sqlite "select value->>0, value->>1, value->>2,
-                   (select cast(coalesce(sum(d_on_hand), 0) as bigint) from journal
-                    where item_id = value->>0 and location_id = value->>1
-                      and level_version is not null and effective_at > value->>2)
-            from json_each($1)",
+    sqlite "select w.value->>0, w.value->>1, w.value->>2,
+                   cast(coalesce(sum(j.d_on_hand), 0) as bigint),
+                   cast(coalesce(sum(j.d_reserved + j.d_shortfall), 0) as bigint)
+            from json_each($1) as w left join journal as j
+              on j.item_id = w.value->>0 and j.location_id = w.value->>1
+                and j.level_version is not null and j.effective_at > w.value->>2
+            group by 1, 2, 3",
     postgres "select w.item_id, w.location_id, w.observed_at,
-                     (select cast(coalesce(sum(j.d_on_hand), 0) as bigint) from journal as j
-                      where j.item_id = w.item_id and j.location_id = w.location_id
-                        and j.level_version is not null and j.effective_at > w.observed_at)
+                     cast(coalesce(sum(j.d_on_hand), 0) as bigint),
+                     cast(coalesce(sum(j.d_reserved + j.d_shortfall), 0) as bigint)
               from unnest($1::bigint[], $2::bigint[], $3::bigint[])
-                as w (item_id, location_id, observed_at)"
+                as w (item_id, location_id, observed_at)
+              left join journal as j
+                on j.item_id = w.item_id and j.location_id = w.location_id
+                  and j.level_version is not null and j.effective_at > w.observed_at
+              group by 1, 2, 3"
 );
 
-/// What moved at levels after moments, as far as it was recorded: one statement,
-/// because a file of counts asks this of each of its rows.
+/// What moved at levels after moments, as far as it was recorded: on hand, and
+/// promised (reserved and owed). One statement, because a file of counts asks
+/// this of each of its rows.
 pub(crate) async fn moved_since(
     conn: &mut Conn<'_>,
     wanted: impl Iterator<Item = (LevelKey, i64)>,
-) -> Result<Vec<((LevelKey, i64), i64)>, StoreError> {
+) -> Result<Vec<((LevelKey, i64), (i64, i64))>, StoreError> {
     let mut rows = Rows::new(&[Type::Int; 3]);
     for (key, observed_at) in wanted {
         rows.push(args![key.item.get(), key.location.get(), observed_at]);
@@ -87,8 +97,11 @@ pub(crate) async fn moved_since(
     rows.iter()
         .map(|row| {
             let location = LocationId::new(row.int(1)?);
-            let key = LevelKey { item: ItemId::new(row.int(0)?), location };
-            Ok(((key, row.int(2)?), row.int(3)?))
+            let key = LevelKey {
+                item: ItemId::new(row.int(0)?),
+                location,
+            };
+            Ok(((key, row.int(2)?), (row.int(3)?, row.int(4)?)))
         })
         .collect()
 }
@@ -151,8 +164,8 @@ fn rows(entries: &[Entry], last: i64, at: i64) -> Rows {
             seq,
             at,
             entry.kind.as_str(),
-            item.map(|id| id.get()),
-            location.map(|id| id.get()),
+            item.map(ItemId::get),
+            location.map(LocationId::get),
             mark.map(|mark| mark.version),
             mark.map(|mark| mark.deltas.on_hand),
             mark.map(|mark| mark.deltas.reserved),
@@ -167,7 +180,7 @@ fn rows(entries: &[Entry], last: i64, at: i64) -> Rows {
             entry.order.map(OrderId::get),
             entry.line,
             entry.part,
-            entry.batch.map(|id| id.get()),
+            entry.batch.map(BatchId::get),
             entry.account.map(AccountId::get),
             entry.key.as_ref().map(ToString::to_string),
             entry.content_hash,

@@ -75,12 +75,14 @@ pub(crate) fn check(state: SchemaState, place: &str) -> Result<(), StoreError> {
     match state {
         SchemaState::Empty => Err(StoreError::Missing(place.to_owned())),
         SchemaState::Foreign => Err(StoreError::Foreign(place.to_owned())),
-        SchemaState::Version(found) if found > SCHEMA_VERSION => {
-            Err(StoreError::Newer { found, known: SCHEMA_VERSION })
-        }
-        SchemaState::Version(found) if found < SCHEMA_VERSION => {
-            Err(StoreError::Older { found, known: SCHEMA_VERSION })
-        }
+        SchemaState::Version(found) if found > SCHEMA_VERSION => Err(StoreError::Newer {
+            found,
+            known: SCHEMA_VERSION,
+        }),
+        SchemaState::Version(found) if found < SCHEMA_VERSION => Err(StoreError::Older {
+            found,
+            known: SCHEMA_VERSION,
+        }),
         SchemaState::Version(_) => Ok(()),
     }
 }

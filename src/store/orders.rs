@@ -28,7 +28,10 @@ pub(crate) async fn find<'r>(
 ) -> Result<Vec<(OrderRef, OrderId)>, StoreError> {
     let mut rows = Rows::new(&[Type::Text, Type::Text]);
     for reference in wanted {
-        rows.push(args![reference.source.as_str(), reference.external_id.as_str()]);
+        rows.push(args![
+            reference.source.as_str(),
+            reference.external_id.as_str()
+        ]);
     }
     if rows.is_empty() {
         return Ok(Vec::new());
@@ -37,7 +40,13 @@ pub(crate) async fn find<'r>(
     rows.iter()
         .map(|row| {
             let external_id = row.parsed(1, ExternalId::new)?;
-            Ok((OrderRef { source: row.text(0)?, external_id }, OrderId::new(row.int(2)?)))
+            Ok((
+                OrderRef {
+                    source: row.text(0)?,
+                    external_id,
+                },
+                OrderId::new(row.int(2)?),
+            ))
         })
         .collect()
 }
@@ -79,19 +88,22 @@ statement!(
     ANY_DUE,
     "select id from orders where expires_at is not null and expires_at <= $1 limit 1"
 );
+// From the due orders to their items, not the other way: an item in demand has
+// far more holds than there are due orders.
 statement!(
     DUE_ON_ITEMS,
-    sqlite "select distinct o.id from orders as o
-            join allocation as a on a.order_id = o.id
+    sqlite "select o.id from orders as o
             where o.expires_at is not null and o.expires_at <= $1
-              and (a.held > 0 or a.shortfall > 0)
-              and a.item_id in (select value from json_each($2))
-            order by o.id limit $3",
-    postgres "select distinct o.id from orders as o
-              join allocation as a on a.order_id = o.id
+              and exists (select 1 from allocation as a
+                          where a.order_id = o.id and (a.held > 0 or a.shortfall > 0)
+                            and a.item_id in (select value from json_each($2)))
+            order by o.expires_at, o.id limit $3",
+    postgres "select o.id from orders as o
               where o.expires_at is not null and o.expires_at <= $1
-                and (a.held > 0 or a.shortfall > 0) and a.item_id = any($2::bigint[])
-              order by o.id limit $3"
+                and exists (select 1 from allocation as a
+                            where a.order_id = o.id and (a.held > 0 or a.shortfall > 0)
+                              and a.item_id = any($2::bigint[]))
+              order by o.expires_at, o.id limit $3"
 );
 
 /// Due orders with units on any of the items. The first look is one probe of a
@@ -105,7 +117,9 @@ pub(crate) async fn due_on(
         return Ok(Vec::new());
     }
     let rows = conn.all(&DUE_ON_ITEMS, args![now, items, DUE_MAX]).await?;
-    rows.iter().map(|row| row.int(0).map(OrderId::new)).collect()
+    rows.iter()
+        .map(|row| row.int(0).map(OrderId::new))
+        .collect()
 }
 
 statement!(
@@ -121,7 +135,9 @@ pub(crate) async fn due(
     limit: i64,
 ) -> Result<Vec<OrderId>, StoreError> {
     let rows = conn.all(&DUE_ANYWHERE, args![now, limit]).await?;
-    rows.iter().map(|row| row.int(0).map(OrderId::new)).collect()
+    rows.iter()
+        .map(|row| row.int(0).map(OrderId::new))
+        .collect()
 }
 
 statement!(
@@ -190,7 +206,9 @@ pub(crate) async fn holders(
     units: i64,
 ) -> Result<(Vec<OrderId>, bool), StoreError> {
     // Each holder has at least one unit, so `units` rows are always enough.
-    let rows = conn.all(&HOLDERS, args![key.item.get(), key.location.get(), units]).await?;
+    let rows = conn
+        .all(&HOLDERS, args![key.item.get(), key.location.get(), units])
+        .await?;
     let complete = i64::try_from(rows.len()).is_ok_and(|count| count < units);
     let mut orders = Vec::new();
     let mut held = 0;
@@ -274,10 +292,7 @@ statement!(
 );
 
 /// Orders whole, locked in id order until the transaction ends.
-pub(crate) async fn lock(
-    conn: &mut Conn<'_>,
-    ids: &[OrderId],
-) -> Result<Vec<Order>, StoreError> {
+pub(crate) async fn lock(conn: &mut Conn<'_>, ids: &[OrderId]) -> Result<Vec<Order>, StoreError> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -289,10 +304,7 @@ pub(crate) async fn lock(
 }
 
 /// Orders whole, as they are.
-pub(crate) async fn load(
-    conn: &mut Conn<'_>,
-    ids: &[OrderId],
-) -> Result<Vec<Order>, StoreError> {
+pub(crate) async fn load(conn: &mut Conn<'_>, ids: &[OrderId]) -> Result<Vec<Order>, StoreError> {
     let raw: Vec<i64> = ids.iter().map(|id| id.get()).collect();
     let mut orders: BTreeMap<i64, Order> = BTreeMap::new();
     for row in conn.all(&ORDERS, args![raw.clone()]).await? {
@@ -307,7 +319,10 @@ pub(crate) async fn load(
             order.lines.push(line);
         }
     }
-    let bundles = orders.values().flat_map(|order| &order.lines).any(|line| line.bundle);
+    let bundles = orders
+        .values()
+        .flat_map(|order| &order.lines)
+        .any(|line| line.bundle);
     if bundles {
         for row in conn.all(&PARTS, args![raw.clone()]).await? {
             let (id, number) = (row.int(0)?, row.int(1)?);
@@ -343,7 +358,11 @@ pub(crate) async fn load(
 }
 
 fn line_of(orders: &mut BTreeMap<i64, Order>, id: i64, number: i64) -> Option<&mut Line> {
-    orders.get_mut(&id)?.lines.iter_mut().find(|line| line.number == number)
+    orders
+        .get_mut(&id)?
+        .lines
+        .iter_mut()
+        .find(|line| line.number == number)
 }
 
 /// What a part has beyond its allocations stands on no level.
@@ -355,7 +374,8 @@ fn set_loose(order: &mut Order, totals: &HashMap<(i64, i64, i64), [i64; 3]>) {
             else {
                 continue;
             };
-            let sum = |count: fn(&Allocation) -> i64| part.allocations.iter().map(count).sum::<i64>();
+            let sum =
+                |count: fn(&Allocation) -> i64| part.allocations.iter().map(count).sum::<i64>();
             part.loose = Allocation {
                 location: Part::NOWHERE,
                 held: held - sum(|one| one.held),
@@ -371,7 +391,10 @@ fn order(row: &Row) -> Result<Order, StoreError> {
     let external_id = row.parsed(2, ExternalId::new)?;
     Ok(Order {
         id: OrderId::new(row.int(0)?),
-        reference: OrderRef { source: row.text(1)?, external_id },
+        reference: OrderRef {
+            source: row.text(1)?,
+            external_id,
+        },
         decision: Decision::parse(&row.text(3)?).ok_or_else(|| bad("decision"))?,
         payment: Payment::parse(&row.text(4)?).ok_or_else(|| bad("payment"))?,
         accepted: row.flag(5)?,

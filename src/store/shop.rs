@@ -17,11 +17,7 @@ statement!(
 );
 
 /// Writes the row, once.
-pub(crate) async fn insert(
-    conn: &mut Conn<'_>,
-    key_id: &str,
-    now: i64,
-) -> Result<(), StoreError> {
+pub(crate) async fn insert(conn: &mut Conn<'_>, key_id: &str, now: i64) -> Result<(), StoreError> {
     conn.execute_one(&INSERT_SHOP, args![key_id, now]).await
 }
 

@@ -164,12 +164,19 @@ impl Rows {
             Type::Text => Column::Text(Vec::new()),
             Type::Bytes => Column::Bytes(Vec::new()),
         };
-        Self { columns: types.iter().map(column).collect(), count: 0 }
+        Self {
+            columns: types.iter().map(column).collect(),
+            count: 0,
+        }
     }
 
     /// Appends one row; its cells have the types of the columns, in order.
     pub(crate) fn push(&mut self, cells: Vec<Arg>) {
-        debug_assert_eq!(cells.len(), self.columns.len(), "a row has a cell for each column");
+        debug_assert_eq!(
+            cells.len(),
+            self.columns.len(),
+            "a row has a cell for each column"
+        );
         for (column, cell) in self.columns.iter_mut().zip(cells) {
             match (column, cell) {
                 (Column::Int(values), Arg::Int(value)) => values.push(value),
@@ -275,7 +282,10 @@ macro_rules! read {
                 Self::Sqlite(name, row) => (name, row.try_get::<$kind, _>(index)),
                 Self::Postgres(name, row) => (name, row.try_get::<$kind, _>(index)),
             };
-            value.map_err(|error| StoreError::Decode { statement, message: error.to_string() })
+            value.map_err(|error| StoreError::Decode {
+                statement,
+                message: error.to_string(),
+            })
         }
     };
 }
@@ -294,14 +304,22 @@ impl Row {
 
     /// A 32-byte hash or null.
     pub(crate) fn hash_opt(&self, index: usize) -> Result<Option<[u8; 32]>, StoreError> {
-        let Some(bytes) = self.bytes_opt(index)? else { return Ok(None) };
-        bytes.try_into().map(Some).map_err(|_| self.decode_error("a hash has not 32 bytes"))
+        let Some(bytes) = self.bytes_opt(index)? else {
+            return Ok(None);
+        };
+        bytes
+            .try_into()
+            .map(Some)
+            .map_err(|_| self.decode_error("a hash has not 32 bytes"))
     }
 
     /// A value that the program's types do not allow.
     pub(crate) fn decode_error(&self, message: impl Into<String>) -> StoreError {
         let (Self::Sqlite(statement, _) | Self::Postgres(statement, _)) = self;
-        StoreError::Decode { statement, message: message.into() }
+        StoreError::Decode {
+            statement,
+            message: message.into(),
+        }
     }
 
     /// A text that must satisfy a domain type.
@@ -354,7 +372,10 @@ impl Conn<'_> {
     ) -> Result<Vec<Row>, StoreError> {
         dispatch!(self, statement, args, |query, conn, wrap| {
             let rows = query.fetch_all(&mut **conn).await?;
-            Ok(rows.into_iter().map(|row| wrap(statement.name, row)).collect())
+            Ok(rows
+                .into_iter()
+                .map(|row| wrap(statement.name, row))
+                .collect())
         })
     }
 
@@ -365,7 +386,10 @@ impl Conn<'_> {
         args: Vec<Arg>,
     ) -> Result<Option<Row>, StoreError> {
         dispatch!(self, statement, args, |query, conn, wrap| {
-            Ok(query.fetch_optional(&mut **conn).await?.map(|row| wrap(statement.name, row)))
+            Ok(query
+                .fetch_optional(&mut **conn)
+                .await?
+                .map(|row| wrap(statement.name, row)))
         })
     }
 
@@ -399,9 +423,11 @@ impl Conn<'_> {
     ) -> Result<(), StoreError> {
         match self.execute(statement, args).await? {
             1 => Ok(()),
-            changed => {
-                Err(StoreError::RowsAffected { statement: statement.name, changed, expected: 1 })
-            }
+            changed => Err(StoreError::RowsAffected {
+                statement: statement.name,
+                changed,
+                expected: 1,
+            }),
         }
     }
 
@@ -419,12 +445,19 @@ impl Conn<'_> {
         if changed == expected {
             Ok(())
         } else {
-            Err(StoreError::RowsAffected { statement: statement.name, changed, expected })
+            Err(StoreError::RowsAffected {
+                statement: statement.name,
+                changed,
+                expected,
+            })
         }
     }
 
     /// Prepares a statement without running it.
-    pub(crate) async fn prepare(&mut self, statement: &'static Statement) -> Result<(), StoreError> {
+    pub(crate) async fn prepare(
+        &mut self,
+        statement: &'static Statement,
+    ) -> Result<(), StoreError> {
         use sqlx::Executor as _;
         use sqlx::SqlSafeStr as _;
         match self {
@@ -451,7 +484,9 @@ fn sqlite_arguments(args: Vec<Arg>) -> Result<SqliteArguments, StoreError> {
             Arg::Text(value) => arguments.add(value),
             Arg::Bytes(value) => arguments.add(value),
             Arg::Ints(values) => arguments.add(json_list(values, push_int)),
-            Arg::Texts(values) => arguments.add(json_list(values, |json, text| push_text(json, &text))),
+            Arg::Texts(values) => {
+                arguments.add(json_list(values, |json, text| push_text(json, &text)))
+            }
             Arg::Rows(rows) => arguments.add(rows.to_json()),
         }
         .map_err(encode_error)?;
@@ -512,6 +547,9 @@ mod tests {
         rows.push(args![-5_i64, "a\"b\\c\u{1}é", vec![0_u8, 255]]);
         rows.push(args![None::<i64>, None::<String>, Arg::Bytes(None)]);
         let json: serde_json::Value = serde_json::from_str(&rows.to_json()).unwrap();
-        assert_eq!(json, serde_json::json!([[-5, "a\"b\\c\u{1}é", "00ff"], [null, null, null]]));
+        assert_eq!(
+            json,
+            serde_json::json!([[-5, "a\"b\\c\u{1}é", "00ff"], [null, null, null]])
+        );
     }
 }

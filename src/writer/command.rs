@@ -259,16 +259,24 @@ fn stock_content(command: &StockCommand) -> Value {
             json!(units.get())
         }
         Change::Adjust(delta) => json!(delta.get()),
-        Change::Count { quantity, basis, observer } => {
-            json!([quantity.get(), format!("{basis:?}").to_lowercase(), observer])
+        Change::Count {
+            quantity,
+            basis,
+            observer,
+        } => {
+            json!([
+                quantity.get(),
+                format!("{basis:?}").to_lowercase(),
+                observer
+            ])
         }
         Change::Transfer { quantity, to } => json!([quantity.get(), to.as_str()]),
     };
     json!({
         "sku": command.place.sku.as_str(),
-        "location": command.place.location.as_ref().map(|code| code.as_str()),
+        "location": command.place.location.as_ref().map(super::super::domain::text::LocationCode::as_str),
         "change": change,
-        "reason": command.reason.as_ref().map(|reason| reason.as_str()),
+        "reason": command.reason.as_ref().map(super::super::domain::text::Reason::as_str),
         "effective_at": command.effective_at,
         "if_version": command.if_version,
     })
@@ -282,7 +290,7 @@ fn place_content(place: &Place) -> Value {
     json!({
         "order": place.reference.to_string(),
         "lines": lines,
-        "location": place.location.as_ref().map(|code| code.as_str()),
+        "location": place.location.as_ref().map(super::super::domain::text::LocationCode::as_str),
         "payment_required": place.payment_required,
         "allow_backorder": place.allow_backorder,
         "hold_ms": place.hold_ms,
@@ -308,7 +316,7 @@ fn import_content(import: &Import) -> Value {
         "lines": import.lines.iter().map(line).collect::<Vec<_>>(),
         "payment": import.payment.as_str(),
         "placed_at": import.placed_at,
-        "location": import.location.as_ref().map(|code| code.as_str()),
+        "location": import.location.as_ref().map(super::super::domain::text::LocationCode::as_str),
         "currency": import.currency,
         "personal": import.personal.as_ref().map(|personal| personal.digest),
     })
@@ -323,7 +331,7 @@ fn ship_content(ship: &Ship) -> Value {
         "order": ship.reference.to_string(),
         "shipment_id": ship.shipment_id.as_str(),
         "lines": lines,
-        "location": ship.location.as_ref().map(|code| code.as_str()),
+        "location": ship.location.as_ref().map(super::super::domain::text::LocationCode::as_str),
         "effective_at": ship.effective_at,
         "tracking": ship.tracking,
     })
@@ -331,21 +339,24 @@ fn ship_content(ship: &Ship) -> Value {
 
 fn return_content(back: &Return) -> Value {
     let line = |one: &crate::orders::ReturnLine| {
-        json!([one.line, one.part, one.quantity.get(), one.disposition.as_str()])
+        json!([
+            one.line,
+            one.part,
+            one.quantity.get(),
+            one.disposition.as_str()
+        ])
     };
     json!({
         "order": back.reference.to_string(),
         "return_id": back.return_id.as_str(),
         "lines": back.lines.iter().map(line).collect::<Vec<_>>(),
-        "location": back.location.as_ref().map(|code| code.as_str()),
+        "location": back.location.as_ref().map(super::super::domain::text::LocationCode::as_str),
         "effective_at": back.effective_at,
     })
 }
 
 fn refund_content(refund: &Refund) -> Value {
-    let line = |one: &crate::orders::RefundLine| {
-        json!([one.line, one.quantity.get(), one.restock])
-    };
+    let line = |one: &crate::orders::RefundLine| json!([one.line, one.quantity.get(), one.restock]);
     json!({
         "order": refund.reference.to_string(),
         "refund_id": refund.refund_id.as_str(),
@@ -371,7 +382,12 @@ pub struct Request {
 impl Request {
     /// A command without a key or a deadline.
     pub const fn new(account: AccountId, command: Command) -> Self {
-        Self { command, account, key: None, deadline: None }
+        Self {
+            command,
+            account,
+            key: None,
+            deadline: None,
+        }
     }
 
     /// With the caller's key.

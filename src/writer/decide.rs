@@ -13,7 +13,7 @@ pub(super) enum Verdict {
     /// It was done: its entries in the batch, and what to answer.
     Done(std::ops::Range<usize>, Detail, Ended),
     /// It was done before under this key.
-    Replay(Kept),
+    Replay(Kept, Detail),
     /// It was refused.
     Refused(Refusal),
     /// It would have broken an invariant.
@@ -73,9 +73,13 @@ pub(super) fn decide_all(set: &mut Working, jobs: &[Job]) -> Decision {
 fn decide_one(set: &mut Working, job: &Job) -> Decided<Verdict> {
     if let Some(kept) = set.keys.get(&(job.account, job.key.clone())) {
         if kept.content_hash == job.content_hash {
-            return Ok(Verdict::Replay(*kept));
+            let kept = *kept;
+            return Ok(Verdict::Replay(kept, replayed(set, job, kept)?));
         }
-        return Err(Refusal::IdempotencyMismatch { key: job.key.to_string() }.into());
+        return Err(Refusal::IdempotencyMismatch {
+            key: job.key.to_string(),
+        }
+        .into());
     }
     set.begin(Context {
         account: Some(job.account),
@@ -84,6 +88,18 @@ fn decide_one(set: &mut Working, job: &Job) -> Decided<Verdict> {
     });
     let (detail, ended) = dispatch(set, job)?;
     Ok(Verdict::Done(set.own_entries(), detail, ended))
+}
+
+/// The first answer of a command that was done before, as far as it is more than its entry.
+fn replayed(set: &mut Working, job: &Job, kept: Kept) -> Decided<Detail> {
+    match (&job.command, kept.order, kept.batch) {
+        // The payment's own id makes this a replay: it changes nothing.
+        (Command::Pay(payment), ..) => orders::pay(set, payment, &job.content_hash)
+            .map(|(id, _, outcome)| Detail::Payment(id, outcome)),
+        (Command::BatchOpen(_), _, Some(batch)) => Ok(Detail::Id(batch.get())),
+        (_, Some(order), _) => Ok(Detail::Order(order)),
+        _ => Ok(Detail::None),
+    }
 }
 
 fn dispatch(set: &mut Working, job: &Job) -> Decided<(Detail, Ended)> {
@@ -96,8 +112,9 @@ fn dispatch(set: &mut Working, job: &Job) -> Decided<(Detail, Ended)> {
             .map(|outcome| (Detail::Rows(vec![outcome]), Ended::Done)),
         Command::Discontinue(sku) => catalogue::discontinue(set, sku).map(done),
         Command::Rename { from, to } => catalogue::rename(set, from, to).map(done),
-        Command::CreateLocation(new) => catalogue::create_location(set, new)
-            .map(|id| (Detail::Id(id.get()), Ended::Done)),
+        Command::CreateLocation(new) => {
+            catalogue::create_location(set, new).map(|id| (Detail::Id(id.get()), Ended::Done))
+        }
         Command::CreateAccount(new) => create_account(set, new),
         Command::Place(place) => orders::place(set, place, content).map(order),
         Command::Import(import) => orders::import(set, import, content).map(order),
@@ -117,30 +134,54 @@ fn dispatch(set: &mut Working, job: &Job) -> Decided<(Detail, Ended)> {
         }
         Command::Fill(key) => ledger::fill(set, *key).map(done),
         Command::ExpireDue => Ok((Detail::None, Ended::Done)),
+        _ => dispatch_batch(set, &job.command),
+    }
+}
+
+/// Commands of imports.
+fn dispatch_batch(set: &mut Working, command: &Command) -> Decided<(Detail, Ended)> {
+    let done = |()| (Detail::None, Ended::Done);
+    match command {
         Command::BatchOpen(new) => open_batch(set, new),
         Command::ItemRows { chunk, rows } => item_rows(set, *chunk, rows),
-        Command::StockRows { chunk, rows, mode, observed_at } => {
+        Command::StockRows {
+            chunk,
+            rows,
+            mode,
+            observed_at,
+        } => {
             each(rows, |row| stock::decide_row(set, row, *mode, *observed_at))?;
-            advance(set, *chunk).map(done)
+            advance(set, *chunk);
+            Ok(done(()))
         }
         Command::OrderRows { chunk, orders } => {
             each(orders, |order| {
                 let hash = Command::Import(order.clone()).content_hash();
                 orders::import(set, order, &hash).map(drop)
             })?;
-            advance(set, *chunk).map(done)
+            advance(set, *chunk);
+            Ok(done(()))
         }
         Command::BatchApplied(batch) => {
-            finish_batch(set, *batch, ("open", "applied"), Kind::BatchApplied).map(done)
+            move_batch(set, *batch, ("open", "applied"), Kind::BatchApplied);
+            Ok(done(()))
         }
         Command::RevertOpen(batch) => {
             set.added.push(Added::BatchReverting(*batch));
-            Ok((Detail::None, Ended::Done))
+            append_batch(set, *batch, Kind::BatchReverting);
+            Ok(done(()))
         }
-        Command::Revert { rows, skip_blocked, .. } => ledger::revert(set, rows, *skip_blocked)
+        Command::Revert {
+            rows, skip_blocked, ..
+        } => ledger::revert(set, rows, *skip_blocked)
             .map(|blocked| (Detail::Blocked(blocked), Ended::Done)),
         Command::BatchReverted(batch) => {
-            finish_batch(set, *batch, ("reverting", "reverted"), Kind::BatchReverted).map(done)
+            move_batch(set, *batch, ("reverting", "reverted"), Kind::BatchReverted);
+            Ok(done(()))
+        }
+        other => {
+            let message = format!("{} is not a command of an import", other.name());
+            Err(Refusal::invalid("command", message).into())
         }
     }
 }
@@ -152,10 +193,11 @@ fn item_rows(
 ) -> Decided<(Detail, Ended)> {
     let mut outcomes = Vec::with_capacity(rows.len());
     each(rows, |(sku, row)| {
-        outcomes.push(catalogue::decide_item(set, sku, row, catalogue::Upsert::Either)?);
+        let outcome = catalogue::decide_item(set, sku, row, catalogue::Upsert::Either)?;
+        outcomes.push(outcome);
         Ok(())
     })?;
-    advance(set, chunk)?;
+    advance(set, chunk);
     Ok((Detail::Rows(outcomes), Ended::Done))
 }
 
@@ -172,13 +214,27 @@ fn each<R>(rows: &[R], mut decide: impl FnMut(&R) -> Decided<()>) -> Decided<()>
             Ok(()) | Err(_) => {}
         }
     }
-    if need == ledger::Need::default() { Ok(()) } else { Err(need.into()) }
+    if need == ledger::Need::default() {
+        Ok(())
+    } else {
+        Err(need.into())
+    }
 }
 
-fn advance(set: &mut Working, chunk: Chunk) -> Decided<()> {
-    let Chunk { batch, done_before, done_after } = chunk;
-    set.added.push(Added::BatchProgress(batch, done_before, done_after));
-    Ok(())
+fn advance(set: &mut Working, chunk: Chunk) {
+    let Chunk {
+        batch,
+        done_before,
+        done_after,
+    } = chunk;
+    set.added
+        .push(Added::BatchProgress(batch, done_before, done_after));
+    if set.own_entries().is_empty() {
+        // The key of every command stands in the journal: it tells what came of
+        // the command when the reply to its commit is lost.
+        let entry = set.entry(Kind::BatchAdvanced);
+        set.append(entry);
+    }
 }
 
 fn open_batch(set: &mut Working, new: &NewBatch) -> Decided<(Detail, Ended)> {
@@ -186,20 +242,26 @@ fn open_batch(set: &mut Working, new: &NewBatch) -> Decided<(Detail, Ended)> {
         return Err(Refusal::invalid("batch", "no id was set aside for it").into());
     };
     set.added.push(Added::Batch(new.clone(), BatchId::new(id)));
+    let mut entry = set.entry(Kind::BatchOpened);
+    entry.batch = Some(BatchId::new(id));
+    set.append(entry);
     Ok((Detail::Id(id), Ended::Done))
 }
 
-fn finish_batch(
+fn move_batch(
     set: &mut Working,
     batch: BatchId,
     (from, to): (&'static str, &'static str),
     kind: Kind,
-) -> Decided<()> {
+) {
     set.added.push(Added::BatchStatus(batch, from, to));
+    append_batch(set, batch, kind);
+}
+
+fn append_batch(set: &mut Working, batch: BatchId, kind: Kind) {
     let mut entry = set.entry(kind);
     entry.batch = Some(batch);
     set.append(entry);
-    Ok(())
 }
 
 fn create_account(set: &mut Working, new: &NewAccount) -> Decided<(Detail, Ended)> {

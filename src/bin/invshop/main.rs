@@ -1,1 +1,148 @@
-fn main(){}
+//! `invshop`: the admin's command line over the library, with or without a daemon.
+//!
+//! What scripts may rely on:
+//!
+//! - **stdout** carries data and nothing else: a table or one line for people,
+//!   with `--json` exactly one JSON document. Lists are `{"data": [...]}`.
+//! - **stderr** carries the rest. An error is `error: …` with `hint: …` lines;
+//!   with `--json` it is one line `{"error": {"code", "message", …}}`, whose
+//!   `hint` and further fields (`shortages`, `problems`, …) appear where there
+//!   are any. Warnings are `{"warning": …}` then, and log lines are JSON too.
+//! - **Exit codes**: 0 done, 1 refused or findings, 2 misuse or failure, 130
+//!   after Ctrl-C. A refusal wrote nothing.
+//! - Every verb that writes takes `--key K`: the same command under the same
+//!   key is done once, and answered again.
+
+mod app;
+mod arguments;
+mod completions;
+mod db;
+mod doctor;
+mod failure;
+mod init;
+mod item;
+mod location;
+mod order;
+mod output;
+mod report;
+mod stock;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+
+use app::App;
+use failure::Failure;
+use output::{Output, Reply};
+
+/// A stock ledger that does not oversell and can explain every number
+#[derive(Debug, Parser)]
+#[command(
+    name = "invshop",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    noun: Noun,
+}
+
+/// What every command understands.
+#[derive(Clone, Debug, Args)]
+struct Global {
+    /// Configuration file [default: $INVSHOP_CONFIG, ./invshop.toml, /etc/invshop/config.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// One JSON document on stdout; errors as JSON on stderr
+    #[arg(long, global = true)]
+    json: bool,
+    /// Answer yes to every question
+    #[arg(long, short = 'y', global = true)]
+    yes: bool,
+    /// Say more on stderr (-vv, -vvv: still more)
+    #[arg(long, short = 'v', global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Noun {
+    /// Create a shop: its configuration, database, instance key and first API key
+    Init(init::Init),
+    /// Levels: what is there, promised, owed and offered
+    #[command(subcommand)]
+    Stock(stock::Verb),
+    /// The catalogue
+    #[command(subcommand)]
+    Item(item::Verb),
+    /// Orders and what happens to them
+    #[command(subcommand)]
+    Order(order::Verb),
+    /// The places that hold stock
+    #[command(subcommand)]
+    Location(location::Verb),
+    /// Figures over many items or orders
+    #[command(subcommand)]
+    Report(report::Verb),
+    /// The database itself
+    #[command(subcommand)]
+    Db(db::Verb),
+    /// Check this installation; each line says ok, warn or fail
+    Doctor,
+    /// Print the completion script of a shell
+    Completions(completions::Completions),
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return output::usage(&error),
+    };
+    let output = Output::new(cli.global.json);
+    let result = app::run(&cli.global, &output, cli.noun);
+    output.finish(result)
+}
+
+/// Does what was asked for. Everything but [`Noun::Init`], `db migrate` and
+/// `doctor` works on an opened shop, which is closed again whatever happened.
+async fn dispatch(app: &App<'_>, noun: Noun) -> Result<Reply, Failure> {
+    match noun {
+        Noun::Init(init) => init::run(app, init).await,
+        Noun::Db(verb) => db::run(app, verb).await,
+        Noun::Doctor => doctor::run(app).await,
+        Noun::Completions(shell) => Ok(completions::run(&shell, Cli::command())),
+        Noun::Stock(verb) => {
+            app.with_shop(async |shop| stock::run(app, shop, verb).await)
+                .await
+        }
+        Noun::Item(verb) => {
+            app.with_shop(async |shop| item::run(app, shop, verb).await)
+                .await
+        }
+        Noun::Order(verb) => {
+            app.with_shop(async |shop| order::run(app, shop, verb).await)
+                .await
+        }
+        Noun::Location(verb) => {
+            app.with_shop(async |shop| location::run(app, shop, verb).await)
+                .await
+        }
+        Noun::Report(verb) => {
+            app.with_shop(async |shop| report::run(app, shop, verb).await)
+                .await
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_tree_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+}

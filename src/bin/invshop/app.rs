@@ -1,0 +1,166 @@
+//! What every command stands on: the configuration, the shop, Ctrl-C.
+
+use std::cell::OnceCell;
+use std::io::IsTerminal as _;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use invshop::clock::SystemClock;
+use invshop::config::{Config, DatabaseUrl};
+use invshop::ledger::OrderPolicy;
+use invshop::secret::SystemRandom;
+use invshop::shop::{Opening, Shop};
+use invshop::store::Place;
+use invshop::telemetry::{self, Format, Verbosity};
+
+use crate::failure::{Exit, Failure};
+use crate::output::{Output, Reply};
+use crate::{Global, Noun};
+
+/// Threads of the runtime: the writer and the reads of one command.
+const WORKERS: usize = 2;
+
+/// What a command is done with.
+#[derive(Debug)]
+pub(crate) struct App<'a> {
+    pub(crate) global: &'a Global,
+    pub(crate) output: &'a Output,
+    interrupted: &'a AtomicBool,
+    config: OnceCell<Config>,
+}
+
+/// Runs a command to its end. Ctrl-C lets the present transaction finish and
+/// ends with 130; pressed again it ends at once, and what was not committed by
+/// then was not done.
+pub(crate) fn run(global: &Global, output: &Output, noun: Noun) -> Result<Reply, Failure> {
+    let format = if output.is_json() {
+        Format::Json
+    } else {
+        Format::Human
+    };
+    telemetry::init(Verbosity::from_count(global.verbose), format)
+        .map_err(|error| Failure::usage(error.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::io("the runtime", &error))?;
+    let interrupted = AtomicBool::new(false);
+    let app = App {
+        global,
+        output,
+        interrupted: &interrupted,
+        config: OnceCell::new(),
+    };
+    let result = runtime.block_on(until_interrupted(&app, noun));
+    // A read of a question that nobody answered may still wait on its thread.
+    runtime.shutdown_background();
+    result
+}
+
+async fn until_interrupted(app: &App<'_>, noun: Noun) -> Result<Reply, Failure> {
+    let mut work = pin!(Box::pin(crate::dispatch(app, noun)));
+    loop {
+        tokio::select! {
+            biased;
+            result = &mut work => {
+                return if app.is_interrupted() { result.and_then(|_| Err(interrupted())) } else { result };
+            }
+            pressed = tokio::signal::ctrl_c() => {
+                if pressed.is_err() {
+                    return work.await;
+                }
+                if app.interrupted.swap(true, Ordering::Relaxed) {
+                    return Err(interrupted());
+                }
+                app.output.note("finishing what was begun; press Ctrl-C again to stop at once");
+            }
+        }
+    }
+}
+
+fn interrupted() -> Failure {
+    Failure {
+        exit: Exit::Interrupted,
+        ..Failure::failed("interrupted", "interrupted")
+    }
+}
+
+impl App<'_> {
+    /// The configuration; its warnings are said when it is read first.
+    pub(crate) fn config(&self) -> Result<&Config, Failure> {
+        if let Some(config) = self.config.get() {
+            return Ok(config);
+        }
+        let config = Config::from_process(self.global.config.as_deref(), &[])?;
+        for warning in &config.warnings {
+            self.output.warn(&warning.to_string());
+        }
+        Ok(self.config.get_or_init(|| config))
+    }
+
+    /// Whether Ctrl-C was pressed: long work ends at its next transaction.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+
+    /// Opens the shop of the configuration, works on it, and closes it whatever happened.
+    pub(crate) async fn with_shop<T>(
+        &self,
+        work: impl AsyncFnOnce(&Shop) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let shop = Shop::open(opening(self.config()?)).await?;
+        let result = Box::pin(work(&shop)).await;
+        shop.close().await;
+        result
+    }
+
+    /// Asks before something that is not easily taken back. `--yes` is an
+    /// answer; where nobody can be asked it is the only one.
+    pub(crate) async fn confirm(&self, question: &str) -> Result<(), Failure> {
+        if self.global.yes {
+            return Ok(());
+        }
+        if self.output.is_json() || !std::io::stdin().is_terminal() {
+            return Err(Failure::usage(format!("{question} needs a yes")).hint("add --yes"));
+        }
+        self.output.note(&format!("{question}? [y/N]"));
+        let answer = tokio::task::spawn_blocking(|| {
+            let mut line = String::new();
+            std::io::stdin().read_line(&mut line).map(|_| line)
+        });
+        let line = tokio::select! {
+            line = answer => line.map_err(|error| Failure::failed("io", error.to_string()))?,
+            _ = tokio::signal::ctrl_c() => return Err(interrupted()),
+        };
+        let line = line.map_err(|error| Failure::io("stdin", &error))?;
+        if matches!(line.trim(), "y" | "Y" | "yes") {
+            return Ok(());
+        }
+        Err(Failure::refused("declined", "nothing was done"))
+    }
+}
+
+/// How the shop of a configuration is opened.
+pub(crate) fn opening(config: &Config) -> Opening {
+    Opening {
+        place: place(config),
+        key_file: config.database.key_file.clone(),
+        clock: Arc::new(SystemClock),
+        random: Arc::new(SystemRandom),
+        orders: OrderPolicy {
+            split: config.orders.split,
+            hold_ms: i64::from(config.orders.hold_seconds) * 1000,
+        },
+        faults: None,
+    }
+}
+
+/// Where the database of a configuration is.
+pub(crate) fn place(config: &Config) -> Place {
+    match &config.database.url {
+        DatabaseUrl::Sqlite(path) => Place::Sqlite(path.clone()),
+        DatabaseUrl::Postgres(url) => Place::Postgres(url.expose().to_owned()),
+    }
+}

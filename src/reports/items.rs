@@ -1,0 +1,418 @@
+//! Items with their levels and what of them may be promised.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::ReportError;
+use super::view::{AmountView, Page, TotalsView, json, limit_of, probe, time};
+use crate::clock::Timestamp;
+use crate::domain::{
+    AllocationPolicy, BundlePart, ItemId, ItemStatus, Location, LocationCode, Refusal, Sku,
+};
+use crate::store::item_reads::{self, ItemPage, ItemRecord, LevelRecord};
+use crate::store::{self, Conn, Db, StoreError};
+
+/// One level of an item.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LevelView {
+    /// The location's code.
+    pub location: String,
+    /// The totals there. Of a bundle they are 0, and its ATP is that of its components.
+    #[serde(flatten)]
+    pub totals: TotalsView,
+    /// Grows by one per movement.
+    pub version: i64,
+}
+
+/// An item as `GET /v1/inventory/{sku}` shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ItemView {
+    /// Its current SKU.
+    pub sku: String,
+    /// What it is called.
+    pub title: String,
+    /// `active` or `discontinued`.
+    pub status: String,
+    /// Grows by one with each change of the catalogue entry.
+    pub version: i64,
+    /// The totals over all levels. ATP is the sum over the locations that serve
+    /// orders, and 0 for a discontinued item: what a request may have.
+    #[serde(flatten)]
+    pub totals: TotalsView,
+    /// Selling price; `null` where it is unknown.
+    pub price: Option<AmountView>,
+    /// Further fields; `null` where there are none.
+    pub attributes: Value,
+    /// Its levels by the locations' priority.
+    pub levels: Vec<LevelView>,
+}
+
+/// An item with what only the shop's own people see.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ItemDetail {
+    /// What everybody sees.
+    #[serde(flatten)]
+    pub item: ItemView,
+    /// Its barcode.
+    pub barcode: Option<String>,
+    /// What it costs; `null` where it is unknown.
+    pub cost: Option<AmountView>,
+    /// At or below this ATP it is low.
+    pub reorder_point: Option<i64>,
+    /// Whether `stock.low` was raised and not yet re-armed.
+    pub low: bool,
+    /// The components of a bundle; empty for other items.
+    pub components: Vec<Component>,
+    /// Its former SKUs, which still resolve.
+    pub aliases: Vec<String>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When its catalogue entry last changed.
+    pub updated_at: Timestamp,
+}
+
+/// A component of a bundle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Component {
+    /// Its SKU.
+    pub sku: String,
+    /// Units of it in one unit of the bundle.
+    pub quantity: i64,
+}
+
+/// Which items are wanted. What is left out does not filter.
+#[derive(Clone, Debug, Default)]
+pub struct ItemFilter {
+    /// Part of the SKU or the title (ASCII letters in either case), or the whole barcode.
+    pub q: Option<String>,
+    /// Only of this status.
+    pub status: Option<ItemStatus>,
+    /// Only items that ever moved at this location.
+    pub location: Option<LocationCode>,
+    /// Only items whose ATP is at or below their reorder point.
+    pub low_stock: bool,
+    /// Only items that changed or moved at or after this time.
+    pub updated_since: Option<Timestamp>,
+}
+
+/// One item by any of its names.
+pub async fn item(
+    db: &Db,
+    sku: &Sku,
+    policy: AllocationPolicy,
+) -> Result<Option<ItemView>, ReportError> {
+    let mut reader = db.snapshot().await?;
+    let mut conn = reader.conn();
+    let Some(id) = find(&mut conn, sku).await? else {
+        return Ok(None);
+    };
+    let shelf = Shelf::load(&mut conn, vec![id]).await?;
+    Ok(shelf.view(id, policy)?)
+}
+
+/// One item by any of its names, with what only the shop's own people see.
+pub async fn item_detail(
+    db: &Db,
+    sku: &Sku,
+    policy: AllocationPolicy,
+) -> Result<Option<ItemDetail>, ReportError> {
+    let mut reader = db.snapshot().await?;
+    let mut conn = reader.conn();
+    let Some(id) = find(&mut conn, sku).await? else {
+        return Ok(None);
+    };
+    let shelf = Shelf::load(&mut conn, vec![id]).await?;
+    let (Some(record), Some(item)) = (shelf.records.get(&id), shelf.view(id, policy)?) else {
+        return Ok(None);
+    };
+    let mut aliases = item_reads::names(&mut conn, id).await?;
+    aliases.retain(|name| name != record.sku.as_str());
+    let components = shelf.parts(id).iter().map(|part| Component {
+        sku: shelf.sku(part.item),
+        quantity: part.per_unit,
+    });
+    Ok(Some(ItemDetail {
+        barcode: record.barcode.clone(),
+        cost: AmountView::of(record.cost, record.currency.as_deref()),
+        reorder_point: record.reorder_point,
+        low: record.low,
+        components: components.collect(),
+        aliases,
+        created_at: time(record.created_at)?,
+        updated_at: time(record.updated_at)?,
+        item,
+    }))
+}
+
+/// The items that a filter lets through, by SKU byte by byte. `cursor` is the
+/// last SKU of the page before.
+pub async fn items(
+    db: &Db,
+    filter: &ItemFilter,
+    policy: AllocationPolicy,
+    cursor: Option<&str>,
+    limit: usize,
+) -> Result<Page<ItemView>, ReportError> {
+    let limit = limit_of(limit);
+    let mut reader = db.snapshot().await?;
+    let mut conn = reader.conn();
+    let mut page = item_page(&mut conn, filter).await?;
+    page.after = cursor.unwrap_or_default().to_owned();
+    let mut found: Vec<ItemView> = Vec::new();
+    loop {
+        let ids = item_reads::page(&mut conn, &page, probe(limit)).await?;
+        let Some((_, last)) = ids.last() else { break };
+        last.as_str().clone_into(&mut page.after);
+        let complete = ids.len() <= limit;
+        let ids: Vec<ItemId> = ids.into_iter().map(|(id, _)| id).collect();
+        let shelf = Shelf::load(&mut conn, ids.clone()).await?;
+        for id in ids {
+            let low = !filter.low_stock || shelf.is_low(id, policy);
+            found.extend(shelf.view(id, policy)?.filter(|_| low));
+        }
+        if complete || found.len() > limit {
+            break;
+        }
+    }
+    Ok(Page::cut(found, limit, |item| item.sku.clone()))
+}
+
+async fn item_page(conn: &mut Conn<'_>, filter: &ItemFilter) -> Result<ItemPage, ReportError> {
+    let location = match &filter.location {
+        Some(code) => Some(location(conn, code).await?.id),
+        None => None,
+    };
+    let changed = match filter.updated_since {
+        Some(since) => {
+            let since = since.as_millis();
+            let (newest, _) = store::journal::newest(conn).await?;
+            let seq = store::journal_reads::seq_at(conn, newest, since - 1).await?;
+            Some((since, seq))
+        }
+        None => None,
+    };
+    Ok(ItemPage {
+        after: String::new(),
+        pattern: filter.q.as_deref().map(pattern),
+        barcode: filter.q.clone(),
+        status: filter.status,
+        location,
+        watched: filter.low_stock,
+        changed,
+    })
+}
+
+/// A `like` pattern for texts that contain another one.
+fn pattern(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for character in text.to_ascii_lowercase().chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    pattern
+}
+
+/// The item a SKU belongs or belonged to.
+pub(super) async fn find(conn: &mut Conn<'_>, sku: &Sku) -> Result<Option<ItemId>, StoreError> {
+    let found = store::catalogue::resolve(conn, vec![sku.to_string()]).await?;
+    Ok(found.first().map(|(_, id)| *id))
+}
+
+/// A location by its code.
+pub(super) async fn location(
+    conn: &mut Conn<'_>,
+    code: &LocationCode,
+) -> Result<Location, ReportError> {
+    let all = store::locations::all(conn).await?;
+    let found = all.into_iter().find(|location| location.code == *code);
+    found.ok_or_else(|| {
+        Refusal::UnknownLocation {
+            location: code.to_string(),
+        }
+        .into()
+    })
+}
+
+/// Items with all that their ATP depends on, read in one moment.
+#[derive(Debug)]
+pub(super) struct Shelf {
+    pub(super) records: HashMap<ItemId, ItemRecord>,
+    /// All locations by priority, then code.
+    pub(super) locations: Vec<Location>,
+    levels: HashMap<ItemId, Vec<LevelRecord>>,
+    recipes: HashMap<ItemId, Vec<BundlePart>>,
+}
+
+impl Shelf {
+    /// Reads items, their components, and the levels of both.
+    pub(super) async fn load(conn: &mut Conn<'_>, items: Vec<ItemId>) -> Result<Self, StoreError> {
+        let mut ids: Vec<i64> = items.iter().map(|item| item.get()).collect();
+        let mut recipes: HashMap<ItemId, Vec<BundlePart>> = HashMap::new();
+        for (bundle, part) in store::catalogue::recipes(conn, ids.clone()).await? {
+            ids.push(part.item.get());
+            recipes.entry(bundle).or_default().push(part);
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        let records = item_reads::records(conn, ids.clone()).await?;
+        let mut levels: HashMap<ItemId, Vec<LevelRecord>> = HashMap::new();
+        for level in item_reads::levels(conn, ids).await? {
+            levels.entry(level.key.item).or_default().push(level);
+        }
+        Ok(Self {
+            records: records
+                .into_iter()
+                .map(|record| (record.id, record))
+                .collect(),
+            locations: store::locations::all(conn).await?,
+            levels,
+            recipes,
+        })
+    }
+
+    /// The components of a bundle; none of other items.
+    pub(super) fn parts(&self, item: ItemId) -> &[BundlePart] {
+        self.recipes.get(&item).map_or(&[], Vec::as_slice)
+    }
+
+    /// An item's SKU.
+    pub(super) fn sku(&self, item: ItemId) -> String {
+        self.records
+            .get(&item)
+            .map(|record| record.sku.to_string())
+            .unwrap_or_default()
+    }
+
+    /// An item's level at a location.
+    pub(super) fn level(&self, item: ItemId, location: &Location) -> Option<&LevelRecord> {
+        self.levels
+            .get(&item)?
+            .iter()
+            .find(|level| level.key.location == location.id)
+    }
+
+    fn is_sold(&self, item: ItemId) -> bool {
+        self.records
+            .get(&item)
+            .is_some_and(|record| record.status == ItemStatus::Active)
+    }
+
+    /// What a request may have of an item with stock of its own at a location.
+    fn own_at(&self, item: ItemId, location: &Location) -> i64 {
+        if !location.serves_orders() || !self.is_sold(item) {
+            return 0;
+        }
+        self.level(item, location)
+            .map_or(0, |level| level.totals.available_to_promise())
+    }
+
+    /// What a request may have at one location.
+    fn available_at(&self, item: ItemId, location: &Location) -> i64 {
+        let parts = self.parts(item);
+        if parts.is_empty() {
+            return self.own_at(item, location);
+        }
+        if !self.is_sold(item) {
+            return 0;
+        }
+        let of = |part: &BundlePart| self.own_at(part.item, location) / part.per_unit;
+        parts.iter().map(of).min().unwrap_or(0)
+    }
+
+    /// What requests may have in all: of a bundle the least of its pooled
+    /// components, or what the best location has where orders may not be split.
+    pub(super) fn available(&self, item: ItemId, policy: AllocationPolicy) -> i64 {
+        let parts = self.parts(item);
+        let each = self
+            .locations
+            .iter()
+            .map(|location| self.available_at(item, location));
+        if parts.is_empty() {
+            return each.sum();
+        }
+        match policy {
+            AllocationPolicy::OneLocation => each.max().unwrap_or(0),
+            AllocationPolicy::Split if !self.is_sold(item) => 0,
+            AllocationPolicy::Split => {
+                let pooled = |part: &BundlePart| {
+                    let at = |location| self.own_at(part.item, location);
+                    self.locations.iter().map(at).sum::<i64>() / part.per_unit
+                };
+                parts.iter().map(pooled).min().unwrap_or(0)
+            }
+        }
+    }
+
+    /// Whether an item's ATP is at or below its reorder point.
+    pub(super) fn is_low(&self, item: ItemId, policy: AllocationPolicy) -> bool {
+        let point = self
+            .records
+            .get(&item)
+            .and_then(|record| record.reorder_point);
+        self.is_sold(item) && point.is_some_and(|point| self.available(item, policy) <= point)
+    }
+
+    /// The item as it is shown.
+    pub(super) fn view(
+        &self,
+        item: ItemId,
+        policy: AllocationPolicy,
+    ) -> Result<Option<ItemView>, StoreError> {
+        let Some(record) = self.records.get(&item) else {
+            return Ok(None);
+        };
+        let levels: Vec<LevelView> = self
+            .locations
+            .iter()
+            .filter_map(|location| self.level_view(item, location))
+            .collect();
+        let sum = |of: fn(&TotalsView) -> i64| levels.iter().map(|level| of(&level.totals)).sum();
+        let totals = TotalsView {
+            on_hand: sum(|totals| totals.on_hand),
+            reserved: sum(|totals| totals.reserved),
+            shortfall: sum(|totals| totals.shortfall),
+            safety: sum(|totals| totals.safety),
+            available_to_promise: self.available(item, policy),
+        };
+        Ok(Some(ItemView {
+            sku: record.sku.to_string(),
+            title: record.title.clone(),
+            status: record.status.to_string(),
+            version: record.version,
+            totals,
+            price: AmountView::of(record.price, record.currency.as_deref()),
+            attributes: json(record.attributes.as_deref())?,
+            levels,
+        }))
+    }
+
+    /// A level with a row; of a bundle what its components make up where orders are served.
+    fn level_view(&self, item: ItemId, location: &Location) -> Option<LevelView> {
+        let code = location.code.to_string();
+        if !self.parts(item).is_empty() {
+            let totals = TotalsView {
+                available_to_promise: self.available_at(item, location),
+                ..TotalsView::default()
+            };
+            let level = LevelView {
+                location: code,
+                totals,
+                version: 0,
+            };
+            return location.serves_orders().then_some(level);
+        }
+        let level = self
+            .level(item, location)
+            .filter(|level| level.version > 0)?;
+        Some(LevelView {
+            location: code,
+            totals: level.totals.into(),
+            version: level.version,
+        })
+    }
+}

@@ -1,0 +1,22 @@
+//! Reading: what the ledger knows, in the shapes shown outside.
+//!
+//! Everything here reads stored totals from one moment and changes nothing. The
+//! structs are data; the command line and the API render them, and their JSON
+//! has the field names of the public interface.
+
+mod error;
+mod history;
+mod items;
+mod orders;
+mod view;
+
+pub use error::{ReportError, ResolveError};
+pub use history::{
+    AsOf, AsOfLevel, Change, EntryView, HistoryFilter, Order, as_of, history, order_history,
+};
+pub use items::{Component, ItemDetail, ItemFilter, ItemView, LevelView, item, item_detail, items};
+pub use orders::{
+    AllocationView, Caller, LineView, OrderFilter, OrderView, PartView, Viewer, order, orders,
+    resolve_order,
+};
+pub use view::{AmountView, LIMIT_MAX, Page, TotalsView};
