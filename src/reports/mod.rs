@@ -7,6 +7,8 @@
 mod error;
 mod history;
 mod items;
+mod locations;
+mod newest;
 mod orders;
 mod view;
 
@@ -15,6 +17,8 @@ pub use history::{
     AsOf, AsOfLevel, Change, EntryView, HistoryFilter, Order, as_of, history, order_history,
 };
 pub use items::{Component, ItemDetail, ItemFilter, ItemView, LevelView, item, item_detail, items};
+pub use locations::locations;
+pub use newest::newest;
 pub use orders::{
     AllocationView, Caller, LineView, OrderFilter, OrderView, PartView, Viewer, order, orders,
     resolve_order,

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use invshop::clock::SystemClock;
 use invshop::config::{Config, DatabaseUrl};
+use invshop::domain::AllocationPolicy;
 use invshop::ledger::OrderPolicy;
 use invshop::secret::SystemRandom;
 use invshop::shop::{Opening, Shop};
@@ -16,7 +17,7 @@ use invshop::telemetry::{self, Format, Verbosity};
 
 use crate::failure::{Exit, Failure};
 use crate::output::{Output, Reply};
-use crate::{Global, Noun};
+use crate::{Global, Noun, location};
 
 /// Threads of the runtime: the writer and the reads of one command.
 const WORKERS: usize = 2;
@@ -100,6 +101,16 @@ impl App<'_> {
         Ok(self.config.get_or_init(|| config))
     }
 
+    /// How orders are allocated, which a bundle's available-to-promise depends on.
+    pub(crate) fn policy(&self) -> Result<AllocationPolicy, Failure> {
+        let split = self.config()?.orders.split;
+        Ok(if split {
+            AllocationPolicy::Split
+        } else {
+            AllocationPolicy::OneLocation
+        })
+    }
+
     /// Whether Ctrl-C was pressed: long work ends at its next transaction.
     pub(crate) fn is_interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)
@@ -110,8 +121,12 @@ impl App<'_> {
         &self,
         work: impl AsyncFnOnce(&Shop) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let shop = Shop::open(opening(self.config()?)).await?;
-        let result = Box::pin(work(&shop)).await;
+        let config = self.config()?;
+        let shop = Shop::open(opening(config)).await?;
+        let result = match location::create_configured(&shop, &config.locations).await {
+            Ok(()) => Box::pin(work(&shop)).await,
+            Err(failure) => Err(failure),
+        };
         shop.close().await;
         result
     }

@@ -4,6 +4,11 @@ use clap::Args;
 use invshop::clock::{Timestamp, TimestampError};
 use invshop::domain::{Delta, Key, LocationCode, Quantity, QuantityError, Sku};
 
+use invshop::reports::{LIMIT_MAX, Page, ReportError};
+
+use crate::app::App;
+use crate::failure::Failure;
+
 /// The idempotency key of a verb that writes.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct KeyArgument {
@@ -18,6 +23,53 @@ pub(crate) struct LocationArgument {
     /// Which location; needed where more than one exists
     #[arg(long, value_name = "L")]
     pub(crate) location: Option<LocationCode>,
+}
+
+/// How much of a list.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PageArguments {
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    /// All of them
+    #[arg(long, conflicts_with = "limit")]
+    all: bool,
+    /// Start where the list that gave this ended
+    #[arg(long, value_name = "CURSOR")]
+    cursor: Option<String>,
+}
+
+impl PageArguments {
+    /// Reads page after page until there is as much as was asked for.
+    pub(crate) async fn gather<T>(
+        &self,
+        app: &App<'_>,
+        mut read: impl AsyncFnMut(Option<&str>, usize) -> Result<Page<T>, ReportError>,
+    ) -> Result<Page<T>, Failure> {
+        let limit = if self.all {
+            usize::MAX
+        } else {
+            self.limit as usize
+        };
+        let mut whole = Page {
+            data: Vec::new(),
+            next_cursor: self.cursor.clone(),
+        };
+        loop {
+            let wanted = LIMIT_MAX.min(limit - whole.data.len());
+            let page = read(whole.next_cursor.as_deref(), wanted).await?;
+            whole.data.extend(page.data);
+            whole.next_cursor = page.next_cursor;
+            if whole.next_cursor.is_none() || whole.data.len() >= limit || app.is_interrupted() {
+                break;
+            }
+        }
+        if let Some(cursor) = &whole.next_cursor {
+            app.output
+                .note(&format!("there is more: --all, or --cursor '{cursor}'"));
+        }
+        Ok(whole)
+    }
 }
 
 /// How a table is written.

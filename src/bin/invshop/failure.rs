@@ -2,7 +2,8 @@
 //! message, hints and fields.
 
 use invshop::config::ConfigError;
-use invshop::domain::{Refusal, TextError};
+use invshop::domain::{MoneyError, Refusal, TextError};
+use invshop::reports::{ReportError, ResolveError};
 use invshop::secret::KeyFileError;
 use invshop::shop::ShopError;
 use invshop::store::StoreError;
@@ -270,6 +271,38 @@ impl From<ShopError> for Failure {
             ShopError::Name(error) => error.into(),
             ShopError::Unfinished(_) => Self::failed("database_unfinished", error.to_string()),
         }
+    }
+}
+
+impl From<ReportError> for Failure {
+    fn from(error: ReportError) -> Self {
+        match error {
+            ReportError::Store(error) => error.into(),
+            ReportError::Refused(refusal) => refusal.into(),
+            ReportError::Overflow { .. } => Self::failed("overflow", error.to_string()),
+        }
+    }
+}
+
+impl From<ResolveError> for Failure {
+    fn from(error: ResolveError) -> Self {
+        let message = error.to_string();
+        match error {
+            ResolveError::Store(error) => error.into(),
+            ResolveError::Unknown { text } => Refusal::UnknownOrder { order: text }.into(),
+            ResolveError::Ambiguous { orders, .. } => {
+                let orders: Vec<String> = orders.iter().map(ToString::to_string).collect();
+                Self::refused("ambiguous_order", message)
+                    .field("orders", json!(orders))
+                    .hint("name one by its full id")
+            }
+        }
+    }
+}
+
+impl From<MoneyError> for Failure {
+    fn from(error: MoneyError) -> Self {
+        Self::usage(error.to_string())
     }
 }
 

@@ -1,16 +1,17 @@
 //! `location …`: the places that hold stock.
 
 use clap::{Args, Subcommand};
-use invshop::domain::{AccountName, LocationCode, LocationKind, Title};
+use invshop::config::LocationConfig;
+use invshop::domain::{AccountName, Location, LocationCode, LocationKind, Refusal, Title};
 use invshop::ledger::catalogue::NewLocation;
+use invshop::reports;
 use invshop::shop::Shop;
-use invshop::writer::Command;
-use serde_json::json;
+use invshop::writer::{Command, WriteError};
+use serde_json::{Value, json};
 
-use crate::app::App;
 use crate::arguments::KeyArgument;
 use crate::failure::Failure;
-use crate::output::Reply;
+use crate::output::{Reply, Table};
 
 /// What can be done.
 #[derive(Debug, Subcommand)]
@@ -46,12 +47,44 @@ pub(crate) struct Create {
 }
 
 /// Does one verb.
-pub(crate) async fn run(app: &App<'_>, shop: &Shop, verb: Verb) -> Result<Reply, Failure> {
-    let _ = app;
+pub(crate) async fn run(shop: &Shop, verb: Verb) -> Result<Reply, Failure> {
     match verb {
-        Verb::List => Ok(Reply::one("", json!({ "data": [] }))),
+        Verb::List => list(shop).await,
         Verb::Create(create) => add(shop, create).await,
     }
+}
+
+async fn list(shop: &Shop) -> Result<Reply, Failure> {
+    let locations = reports::locations(&shop.db).await?;
+    let data: Vec<Value> = locations.iter().map(document).collect();
+    Ok(Reply::list(table(&locations), &data))
+}
+
+fn table(locations: &[Location]) -> Table {
+    let names = ["code", "name", "kind", "authority", "sellable", "#priority"];
+    let mut table = Table::new(&names, "no locations");
+    for location in locations {
+        table.row(vec![
+            location.code.to_string(),
+            location.name.clone(),
+            location.kind.to_string(),
+            location.authority.clone(),
+            if location.sellable { "yes" } else { "no" }.to_owned(),
+            location.priority.to_string(),
+        ]);
+    }
+    table
+}
+
+fn document(location: &Location) -> Value {
+    json!({
+        "code": location.code.as_str(),
+        "name": location.name,
+        "kind": location.kind.as_str(),
+        "authority": location.authority,
+        "sellable": location.sellable,
+        "priority": location.priority,
+    })
 }
 
 async fn add(shop: &Shop, create: Create) -> Result<Reply, Failure> {
@@ -65,9 +98,52 @@ async fn add(shop: &Shop, create: Create) -> Result<Reply, Failure> {
         authority: create.authority,
         priority: create.priority.map(i64::from),
     });
-    shop.submit(command, create.key.key).await?;
-    Ok(Reply::one(
-        format!("created location {code}"),
-        json!({ "code": code.as_str() }),
+    let answer = shop.submit(command, create.key.key).await?;
+    let mut locations = reports::locations(&shop.db).await?;
+    locations.retain(|location| location.code == code);
+    let document = json!({ "location": locations.first().map(document) });
+    Ok(Reply::written(
+        &answer,
+        &format!("created location {code}"),
+        table(&locations),
+        document,
     ))
+}
+
+/// Creates the locations of the configuration that do not exist yet. What is in
+/// the database already stays as it is there.
+pub(crate) async fn create_configured(
+    shop: &Shop,
+    configured: &[LocationConfig],
+) -> Result<(), Failure> {
+    if configured.is_empty() {
+        return Ok(());
+    }
+    let known = reports::locations(&shop.db).await?;
+    for location in configured {
+        if known.iter().any(|one| one.code.as_str() == location.code) {
+            continue;
+        }
+        let bad = |error: &dyn std::fmt::Display| {
+            Failure::failed("config", format!("location '{}': {error}", location.code))
+        };
+        let command = Command::CreateLocation(NewLocation {
+            code: LocationCode::new(&location.code).map_err(|error| bad(&error))?,
+            name: Title::new(&location.name).map_err(|error| bad(&error))?,
+            kind: location
+                .kind
+                .as_str()
+                .parse()
+                .map_err(|error: String| bad(&error))?,
+            sellable: None,
+            authority: None,
+            priority: None,
+        });
+        match shop.submit(command, None).await {
+            // Another process, started with the same file, was first.
+            Ok(_) | Err(WriteError::Refused(Refusal::AlreadyExists { .. })) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }

@@ -127,7 +127,7 @@ async fn dispatch(app: &App<'_>, noun: Noun) -> Result<Reply, Failure> {
                 .await
         }
         Noun::Location(verb) => {
-            app.with_shop(async |shop| location::run(app, shop, verb).await)
+            app.with_shop(async |shop| location::run(shop, verb).await)
                 .await
         }
         Noun::Report(verb) => {

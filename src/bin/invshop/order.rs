@@ -1,13 +1,18 @@
 //! `order …`: placing orders and recording what happens to them.
 
+mod allocate;
+mod show;
+mod write;
+
 use clap::{Args, Subcommand};
 use invshop::clock::Timestamp;
-use invshop::domain::{FactId, LocationCode, Reason};
+use invshop::domain::{FactId, LocationCode, OrderStatus, Reason};
 use invshop::shop::Shop;
 
 use crate::app::App;
 use crate::arguments::{
-    KeyArgument, LineUnits, SkuPrice, SkuUnits, line_units, moment, sku_price, sku_units,
+    KeyArgument, LineUnits, PageArguments, SkuPrice, SkuUnits, line_units, moment, sku_price,
+    sku_units,
 };
 use crate::failure::Failure;
 use crate::output::Reply;
@@ -21,6 +26,13 @@ pub(crate) enum Verb {
     Show {
         /// Its id, or SOURCE:ID
         order: String,
+    },
+    /// All that was recorded of an order, the oldest first
+    History {
+        /// Its id, or SOURCE:ID
+        order: String,
+        #[command(flatten)]
+        page: PageArguments,
     },
     /// Place an order: hold its stock, or refuse it whole
     Place(Place),
@@ -47,17 +59,25 @@ pub(crate) enum Verb {
 #[derive(Debug, Args)]
 pub(crate) struct List {
     /// Only orders of this status
-    #[arg(long, value_name = "STATUS")]
-    status: Option<String>,
+    #[arg(long, value_name = "STATUS", value_parser = status)]
+    status: Option<OrderStatus>,
     /// Only orders of this source: a channel, an account, or cli
     #[arg(long, value_name = "SOURCE")]
     source: Option<String>,
     /// Only orders placed at or after
     #[arg(long, value_name = "T", value_parser = moment)]
     placed_since: Option<Timestamp>,
-    /// At most so many
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=500))]
-    limit: u16,
+    /// Only orders that changed at or after
+    #[arg(long, value_name = "T", value_parser = moment)]
+    updated_since: Option<Timestamp>,
+    #[command(flatten)]
+    page: PageArguments,
+}
+
+fn status(text: &str) -> Result<OrderStatus, String> {
+    let names = OrderStatus::ALL.iter().map(|status| status.as_str());
+    let names: Vec<&str> = names.collect();
+    OrderStatus::parse(text).ok_or_else(|| format!("expected one of {}", names.join(", ")))
 }
 
 /// Whether an order waits for its payment.
@@ -113,9 +133,12 @@ pub(crate) struct Pay {
     /// Your id of the payment; the same id again is a replay [default: the key, or a new one]
     #[arg(long, value_name = "ID")]
     payment_id: Option<FactId>,
-    /// How much, in the order's currency, as 12.90
+    /// How much, as 12.90
     #[arg(long, value_name = "AMOUNT")]
     amount: Option<String>,
+    /// Currency of the amount [default: the order's]
+    #[arg(long, value_name = "CODE", requires = "amount")]
+    currency: Option<String>,
     #[command(flatten)]
     key: KeyArgument,
 }
@@ -155,6 +178,9 @@ pub(crate) struct Cancel {
     /// Why
     #[arg(long, value_name = "TEXT")]
     reason: Option<Reason>,
+    /// Only say what would be cancelled
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     key: KeyArgument,
 }
@@ -222,6 +248,16 @@ pub(crate) struct Allocate {
 
 /// Does one verb.
 pub(crate) async fn run(app: &App<'_>, shop: &Shop, verb: Verb) -> Result<Reply, Failure> {
-    let _ = (app, shop);
-    Ok(Reply::one(format!("{verb:?}"), serde_json::json!({})))
+    match verb {
+        Verb::List(list) => show::list(app, shop, &list).await,
+        Verb::Show { order } => show::one(shop, &order).await,
+        Verb::History { order, page } => show::history(app, shop, &order, &page).await,
+        Verb::Place(place) => write::place(shop, place).await,
+        Verb::Pay(pay) => write::pay(shop, pay).await,
+        Verb::Accept { order, key } => write::accept(shop, &order, key).await,
+        Verb::Ship(ship) => write::ship(shop, ship).await,
+        Verb::Cancel(cancel) => write::cancel(shop, cancel).await,
+        Verb::Return(back) => write::take_back(shop, back).await,
+        Verb::Allocate(allocate) => allocate::run(app, shop, allocate).await,
+    }
 }

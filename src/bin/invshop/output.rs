@@ -5,6 +5,10 @@ use std::process::ExitCode;
 
 use comfy_table::{CellAlignment, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use invshop::domain::Seq;
+use invshop::reports::Page;
+use invshop::writer::Answer;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::failure::{Exit, Failure};
@@ -31,8 +35,31 @@ impl Reply {
     }
 
     /// A list: a table for people, `{"data": […]}` for machines.
-    pub(crate) fn list(table: Table, data: Vec<Value>) -> Self {
+    pub(crate) fn list(table: Table, data: &impl Serialize) -> Self {
         Self::one(table, json!({ "data": data }))
+    }
+
+    /// A part of a list, with where the next part starts.
+    pub(crate) fn page<T: Serialize>(table: Table, page: &Page<T>) -> Self {
+        Self::one(table, json!(page))
+    }
+
+    /// What was written: one line of what happened, and how it stands now.
+    pub(crate) fn written(answer: &Answer, line: &str, after: Table, document: Value) -> Self {
+        let line = if answer.replayed {
+            format!("{line} (done before)")
+        } else {
+            line.to_owned()
+        };
+        let mut whole = json!({
+            "seq": answer.seq.map(Seq::get),
+            "entries": answer.entries,
+            "replayed": answer.replayed,
+        });
+        if let (Value::Object(whole), Value::Object(more)) = (&mut whole, document) {
+            whole.extend(more);
+        }
+        Self::one(Text::Both(line, after), whole)
     }
 
     /// With findings, the program ends with 1.
