@@ -312,7 +312,7 @@ impl Shelf {
     }
 
     /// What a request may have at one location.
-    fn available_at(&self, item: ItemId, location: &Location) -> i64 {
+    pub(super) fn available_at(&self, item: ItemId, location: &Location) -> i64 {
         let parts = self.parts(item);
         if parts.is_empty() {
             return self.own_at(item, location);

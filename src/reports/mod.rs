@@ -5,17 +5,20 @@
 //! has the field names of the public interface.
 
 mod error;
+mod explain;
 mod history;
 mod items;
 mod locations;
 mod newest;
 mod orders;
+mod verify;
 mod view;
 
 pub use error::{ReportError, ResolveError};
-pub use history::{
-    AsOf, AsOfLevel, Change, EntryView, HistoryFilter, Order, as_of, history, order_history,
+pub use explain::{
+    Claim, Entries, Explained, ExplainedLocation, ExplainedPart, HoldPolicy, Term, TermName, explain,
 };
+pub use history::{AsOf, AsOfLevel, Change, EntryView, HistoryFilter, Order, as_of, history, order_history};
 pub use items::{Component, ItemDetail, ItemFilter, ItemView, LevelView, item, item_detail, items};
 pub use locations::locations;
 pub use newest::newest;
@@ -23,4 +26,5 @@ pub use orders::{
     AllocationView, Caller, LineView, OrderFilter, OrderView, PartView, Viewer, order, orders,
     resolve_order,
 };
+pub use verify::{FINDINGS_MAX, Finding, FindingKind, Verified, verify};
 pub use view::{AmountView, LIMIT_MAX, Page, TotalsView};

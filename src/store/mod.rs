@@ -6,6 +6,8 @@
 //! writes domain values into rows.
 
 pub(crate) mod accounts;
+pub(crate) mod audit;
+pub(crate) mod audit_rows;
 pub(crate) mod batches;
 pub(crate) mod catalogue;
 mod db;

@@ -141,7 +141,7 @@ pub(crate) struct OpenClaim {
 statement!(
     OPEN_CLAIMS,
     "select a.location_id, o.source, o.external_id, a.line, a.part, a.held, a.shortfall,
-            o.payment, case when o.accepted = 1 or o.shipped > 0 then 1 else 0 end, o.expires_at,
+            o.payment, cast(case when o.accepted = 1 or o.shipped > 0 then 1 else 0 end as bigint), o.expires_at,
             (select max(j.seq) from journal as j
              where j.order_id = a.order_id and j.item_id = a.item_id
                and j.location_id = a.location_id and j.line = a.line and j.part = a.part)

@@ -4,6 +4,8 @@ use super::{Db, Statement, StoreError};
 
 const ALL: &[&[&Statement]] = &[
     super::accounts::STATEMENTS,
+    super::audit::STATEMENTS,
+    super::audit_rows::STATEMENTS,
     super::batches::STATEMENTS,
     super::catalogue::STATEMENTS,
     super::exports::STATEMENTS,

@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use invshop::clock::{ManualClock, Timestamp};
 use invshop::domain::{LocationCode, LocationKind, Quantity, Sku, Title};
@@ -74,6 +74,7 @@ pub(crate) struct TestShop {
     pub(crate) opening: Opening,
     dir: tempfile::TempDir,
     database: Option<String>,
+    corrupted: AtomicBool,
 }
 
 static DATABASES: AtomicU32 = AtomicU32::new(0);
@@ -111,13 +112,8 @@ impl TestShop {
             faults: None,
         };
         let (shop, _) = Shop::create(opening.clone()).await.unwrap();
-        Self {
-            shop,
-            clock,
-            opening,
-            dir,
-            database,
-        }
+        let corrupted = AtomicBool::new(false);
+        Self { shop, clock, opening, dir, database, corrupted }
     }
 
     /// A second process' view of the same database.
@@ -156,13 +152,46 @@ impl TestShop {
         self.dir.path().join("shop.key")
     }
 
-    /// Every test ends here: the invariant counter is 0.
+    /// Runs SQL behind the program's back, with triggers and checks out of the
+    /// way: from here on the test itself says what `verify` must find.
+    pub(crate) async fn corrupt(&self, sql: &str) {
+        self.corrupted.store(true, Ordering::Relaxed);
+        match &self.opening.place {
+            Place::Sqlite(path) => {
+                let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
+                let options = options.foreign_keys(false);
+                let mut conn = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+                let setup = "pragma ignore_check_constraints = on;
+                             drop trigger if exists journal_no_update;
+                             drop trigger if exists journal_no_delete";
+                conn.execute(setup).await.unwrap();
+                conn.execute(sqlx::AssertSqlSafe(sql.to_owned())).await.unwrap();
+                conn.close().await.unwrap();
+            }
+            Place::Postgres(url) => {
+                let mut conn = sqlx::PgConnection::connect(url).await.unwrap();
+                let setup = "set session_replication_role = replica;
+                    do $$ declare r record; begin
+                      for r in select conrelid::regclass as t, conname from pg_constraint
+                               where contype = 'c' and connamespace = 'public'::regnamespace
+                                 and conrelid <> 0
+                      loop execute format('alter table %s drop constraint %I', r.t, r.conname);
+                      end loop;
+                    end $$";
+                conn.execute(setup).await.unwrap();
+                conn.execute(sqlx::AssertSqlSafe(sql.to_owned())).await.unwrap();
+                conn.close().await.unwrap();
+            }
+        }
+    }
+
+    /// Every test ends here: the invariant counter is 0, and the books are proven.
     pub(crate) async fn end(self) {
-        assert_eq!(
-            self.shop.counters.invariant_violations.get(),
-            0,
-            "broken invariants"
-        );
+        assert_eq!(self.shop.counters.invariant_violations.get(), 0, "broken invariants");
+        if !self.corrupted.load(Ordering::Relaxed) {
+            let verified = invshop::reports::verify(&self.shop.db, &mut |_| {}).await.unwrap();
+            assert!(verified.is_clean(), "{verified:#?}");
+        }
         self.shop.close().await;
         if let Some(name) = self.database {
             drop_database(&name).await;

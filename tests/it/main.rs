@@ -6,6 +6,10 @@
     reason = "a test that cannot go on says so by panicking, and what it skipped by printing"
 )]
 
+mod batches;
+mod export;
 mod harness;
+mod import;
 mod reads;
 mod smoke;
+mod verify;
