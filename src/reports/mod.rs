@@ -9,8 +9,11 @@ mod explain;
 mod history;
 mod items;
 mod locations;
+mod low;
 mod newest;
 mod orders;
+mod sales;
+mod value;
 mod verify;
 mod view;
 
@@ -21,10 +24,13 @@ pub use explain::{
 pub use history::{AsOf, AsOfLevel, Change, EntryView, HistoryFilter, Order, as_of, history, order_history};
 pub use items::{Component, ItemDetail, ItemFilter, ItemView, LevelView, item, item_detail, items};
 pub use locations::locations;
+pub use low::{LowStockRow, low_stock};
 pub use newest::newest;
 pub use orders::{
     AllocationView, Caller, LineView, OrderFilter, OrderView, PartView, Viewer, order, orders,
     resolve_order,
 };
+pub use sales::{Sales, SalesDay, SalesPeriod, SalesSum, sales};
+pub use value::{StockValue, StockValueRow, StockValueSum, stock_value};
 pub use verify::{FINDINGS_MAX, Finding, FindingKind, Verified, verify};
 pub use view::{AmountView, LIMIT_MAX, Page, TotalsView};

@@ -184,7 +184,7 @@ pub async fn orders(
     let mut reader = db.snapshot().await?;
     let mut conn = reader.conn();
     let ids = order_reads::page(&mut conn, &page, probe(limit)).await?;
-    let ids = Page::cut(ids, limit, |id| id.to_string());
+    let ids = Page::cut(ids, limit, ToString::to_string);
     let data = views(&mut conn, &ids.data, viewer).await?;
     Ok(Page {
         data,

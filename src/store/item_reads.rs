@@ -11,7 +11,6 @@ pub(crate) struct ItemRecord {
     pub(crate) sku: Sku,
     pub(crate) title: String,
     pub(crate) status: ItemStatus,
-    pub(crate) bundle: bool,
     pub(crate) barcode: Option<String>,
     pub(crate) price: Option<i64>,
     pub(crate) cost: Option<i64>,
@@ -114,10 +113,10 @@ pub(crate) async fn page(
 
 statement!(
     ITEM_RECORDS,
-    sqlite "select i.id, i.sku, i.title, i.status, i.bundle, i.barcode, i.price, i.cost, i.currency,
+    sqlite "select i.id, i.sku, i.title, i.status, i.barcode, i.price, i.cost, i.currency,
                    i.reorder_point, i.attributes, i.low, i.version, i.created_at, i.updated_at
             from json_each($1) as wanted cross join item as i on i.id = wanted.value",
-    postgres "select id, sku, title, status, bundle, barcode, price, cost, currency,
+    postgres "select id, sku, title, status, barcode, price, cost, currency,
                      reorder_point, attributes, low, version, created_at, updated_at
               from item where id = any($1::bigint[])"
 );
@@ -141,17 +140,16 @@ fn record(row: &Row) -> Result<ItemRecord, StoreError> {
         sku: row.parsed(1, Sku::new)?,
         title: row.text(2)?,
         status: status.ok_or_else(|| row.decode_error("an unknown item status"))?,
-        bundle: row.flag(4)?,
-        barcode: row.text_opt(5)?,
-        price: row.int_opt(6)?,
-        cost: row.int_opt(7)?,
-        currency: row.text_opt(8)?,
-        reorder_point: row.int_opt(9)?,
-        attributes: row.text_opt(10)?,
-        low: row.flag(11)?,
-        version: row.int(12)?,
-        created_at: row.int(13)?,
-        updated_at: row.int(14)?,
+        barcode: row.text_opt(4)?,
+        price: row.int_opt(5)?,
+        cost: row.int_opt(6)?,
+        currency: row.text_opt(7)?,
+        reorder_point: row.int_opt(8)?,
+        attributes: row.text_opt(9)?,
+        low: row.flag(10)?,
+        version: row.int(11)?,
+        created_at: row.int(12)?,
+        updated_at: row.int(13)?,
     })
 }
 

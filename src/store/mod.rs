@@ -26,6 +26,7 @@ pub(crate) mod order_rows;
 pub(crate) mod orders;
 mod postgres;
 mod registry;
+pub(crate) mod report_reads;
 pub(crate) mod shop;
 mod sqlite;
 pub(crate) mod statement;

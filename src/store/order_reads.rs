@@ -131,7 +131,6 @@ pub(crate) struct OpenClaim {
     pub(crate) part: i64,
     pub(crate) held: i64,
     pub(crate) shortfall: i64,
-    pub(crate) payment: String,
     pub(crate) accepted: bool,
     pub(crate) expires_at: Option<i64>,
     /// The last entry that moved the level for this line.
@@ -141,7 +140,7 @@ pub(crate) struct OpenClaim {
 statement!(
     OPEN_CLAIMS,
     "select a.location_id, o.source, o.external_id, a.line, a.part, a.held, a.shortfall,
-            o.payment, cast(case when o.accepted = 1 or o.shipped > 0 then 1 else 0 end as bigint), o.expires_at,
+            cast(case when o.accepted = 1 or o.shipped > 0 then 1 else 0 end as bigint), o.expires_at,
             (select max(j.seq) from journal as j
              where j.order_id = a.order_id and j.item_id = a.item_id
                and j.location_id = a.location_id and j.line = a.line and j.part = a.part)
@@ -166,10 +165,9 @@ pub(crate) async fn open_claims(
                 part: row.int(4)?,
                 held: row.int(5)?,
                 shortfall: row.int(6)?,
-                payment: row.text(7)?,
-                accepted: row.flag(8)?,
-                expires_at: row.int_opt(9)?,
-                seq: row.int_opt(10)?,
+                accepted: row.flag(7)?,
+                expires_at: row.int_opt(8)?,
+                seq: row.int_opt(9)?,
             })
         })
         .collect()

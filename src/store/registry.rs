@@ -21,6 +21,7 @@ const ALL: &[&[&Statement]] = &[
     super::order_rows::STATEMENTS,
     super::orders::STATEMENTS,
     super::postgres::STATEMENTS,
+    super::report_reads::STATEMENTS,
     super::shop::STATEMENTS,
     super::sqlite::STATEMENTS,
 ];

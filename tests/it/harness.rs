@@ -82,14 +82,7 @@ static DATABASES: AtomicU32 = AtomicU32::new(0);
 impl TestShop {
     /// A new shop with the location `main`.
     pub(crate) async fn new(backend: Backend) -> Self {
-        Self::with_policy(
-            backend,
-            OrderPolicy {
-                split: true,
-                hold_ms: 900_000,
-            },
-        )
-        .await
+        Self::with_policy(backend, OrderPolicy { split: true, hold_ms: 900_000 }).await
     }
 
     /// A new shop that decides orders by a policy.
@@ -223,11 +216,7 @@ impl TestShop {
             on_hand: Some(Quantity::new(on_hand).unwrap()),
             ..ItemRow::default()
         };
-        let command = Command::Item {
-            sku: sku(name),
-            row: Box::new(row),
-            mode: Upsert::Create,
-        };
+        let command = Command::Item { sku: sku(name), row: Box::new(row), mode: Upsert::Create };
         self.run(command).await.unwrap();
     }
 
@@ -238,18 +227,14 @@ impl TestShop {
         location: &str,
         change: Change,
     ) -> Result<Answer, WriteError> {
-        self.run(Command::Stock(movement(name, location, change)))
-            .await
+        self.run(Command::Stock(movement(name, location, change))).await
     }
 }
 
 /// A movement without reason, time or version.
 pub(crate) fn movement(name: &str, location: &str, change: Change) -> StockCommand {
     StockCommand {
-        place: At {
-            sku: sku(name),
-            location: Some(LocationCode::new(location).unwrap()),
-        },
+        place: At { sku: sku(name), location: Some(LocationCode::new(location).unwrap()) },
         change,
         reason: None,
         effective_at: None,
@@ -272,33 +257,21 @@ async fn admin() -> sqlx::PgConnection {
     sqlx::PgConnection::connect(&url).await.unwrap()
 }
 
-async fn new_database() -> (String, String) {
+/// A database of its own: its URL and its name.
+pub(crate) async fn new_database() -> (String, String) {
     let number = DATABASES.fetch_add(1, Ordering::Relaxed);
     let name = format!("t_{}_{number}", std::process::id());
     let create = format!("create database {name}");
-    admin()
-        .await
-        .execute(sqlx::AssertSqlSafe(create))
-        .await
-        .unwrap();
+    admin().await.execute(sqlx::AssertSqlSafe(create)).await.unwrap();
     let url = std::env::var("INVSHOP_TEST_POSTGRES").unwrap();
-    let (head, tail) = url
-        .split_once('?')
-        .map_or((url.as_str(), ""), |(h, t)| (h, t));
+    let (head, tail) = url.split_once('?').map_or((url.as_str(), ""), |(h, t)| (h, t));
     let (server, _) = head.rsplit_once('/').unwrap();
-    let query = if tail.is_empty() {
-        String::new()
-    } else {
-        format!("?{tail}")
-    };
+    let query = if tail.is_empty() { String::new() } else { format!("?{tail}") };
     (format!("{server}/{name}{query}"), name)
 }
 
-async fn drop_database(name: &str) {
+/// Removes a database whoever is connected.
+pub(crate) async fn drop_database(name: &str) {
     let drop = format!("drop database if exists {name} with (force)");
-    admin()
-        .await
-        .execute(sqlx::AssertSqlSafe(drop))
-        .await
-        .unwrap();
+    admin().await.execute(sqlx::AssertSqlSafe(drop)).await.unwrap();
 }

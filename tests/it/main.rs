@@ -8,6 +8,7 @@
 
 mod batches;
 mod export;
+mod cli;
 mod harness;
 mod import;
 mod reads;

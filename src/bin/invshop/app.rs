@@ -88,6 +88,13 @@ fn interrupted() -> Failure {
     }
 }
 
+impl<'a> App<'a> {
+    /// What tells long work that Ctrl-C was pressed.
+    pub(crate) fn interruption(&self) -> &'a AtomicBool {
+        self.interrupted
+    }
+}
+
 impl App<'_> {
     /// The configuration; its warnings are said when it is read first.
     pub(crate) fn config(&self) -> Result<&Config, Failure> {

@@ -4,12 +4,13 @@
 //! changes nothing: the one transaction it begins is rolled back, the one file
 //! it writes has no name.
 
+use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
 use invshop::clock::{Clock as _, SystemClock};
-use invshop::config::Config;
+use invshop::config::{Config, DatabaseUrl};
 use invshop::reports;
 use invshop::shop::Shop;
 use invshop::store::{Db, SCHEMA_VERSION};
@@ -149,6 +150,11 @@ async fn installation(config: &Config, checks: &mut Vec<Check>) {
         }
         Err(error) => Check::fail("key file", &error.into()),
     });
+    if let DatabaseUrl::Sqlite(file) = &config.database.url
+        && let Some(check) = writable(file)
+    {
+        checks.push(check);
+    }
     match Db::open(&place(config)).await {
         Ok(db) => {
             let name = db.place();
@@ -171,6 +177,24 @@ async fn installation(config: &Config, checks: &mut Vec<Check>) {
     }
 }
 
+/// Whether the file may be written to, where there is one. SQLite opens it for
+/// reading otherwise and refuses only the first write. It must have no
+/// connection in this process yet: closing the file here would drop its locks.
+fn writable(file: &Path) -> Option<Check> {
+    const NAME: &str = "database file";
+    match OpenOptions::new().write(true).open(file) {
+        Ok(_) => Some(Check::ok(NAME, "may be written to")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => {
+            let failure = Failure::io(&file.display().to_string(), &error);
+            Some(Check::fail(
+                NAME,
+                &failure.hint("give this user the right to write it"),
+            ))
+        }
+    }
+}
+
 /// Which check a database that cannot be opened has failed.
 fn stage(code: &str) -> &'static str {
     match code {
@@ -189,7 +213,7 @@ const fn durability(db: &Db) -> &'static str {
     }
 }
 
-/// Whether this process gets to write: locks, permissions, nobody in the way.
+/// Whether this process gets its turn: usable locks, and nobody in the way.
 async fn turn(db: &Db) -> Check {
     const NAME: &str = "turn";
     match tokio::time::timeout(TURN_WAIT, db.begin()).await {

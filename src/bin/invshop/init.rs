@@ -88,7 +88,10 @@ fn configuration(app: &App<'_>, init: &Init, made: &mut Made) -> Result<PathBuf,
     let file = init.directory.join(CONFIG_FILE);
     let text = text(init.database_url.as_deref());
     write_new(&file, &text).map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => exists(&file),
+        io::ErrorKind::AlreadyExists => exists(&file).hint(format!(
+            "to create the database of that configuration: invshop --config {} init",
+            file.display()
+        )),
         _ => Failure::io(&file.display().to_string(), &error),
     })?;
     made.files.push(file.clone());
@@ -127,7 +130,7 @@ fn exists(path: &Path) -> Failure {
     let path = path.display().to_string();
     Failure::refused("already_exists", format!("{path} exists already"))
         .field("path", json!(path))
-        .hint("`init` never overwrites; name another directory, or remove it first")
+        .hint("init never overwrites; name another directory, or remove it first")
 }
 
 fn refuse_existing(config: &Config) -> Result<(), Failure> {

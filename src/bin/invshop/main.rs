@@ -15,10 +15,13 @@
 
 mod app;
 mod arguments;
+mod batch;
 mod completions;
 mod db;
 mod doctor;
+mod export;
 mod failure;
+mod import;
 mod init;
 mod item;
 mod location;
@@ -87,6 +90,14 @@ enum Noun {
     /// Figures over many items or orders
     #[command(subcommand)]
     Report(report::Verb),
+    /// Read items, stock or orders from a CSV file
+    #[command(subcommand)]
+    Import(import::Verb),
+    /// Write items, stock or orders to a CSV file
+    Export(export::Export),
+    /// Imports: see them, go on with one, take one back
+    #[command(subcommand)]
+    Batch(batch::Verb),
     /// The database itself
     #[command(subcommand)]
     Db(db::Verb),
@@ -128,6 +139,18 @@ async fn dispatch(app: &App<'_>, noun: Noun) -> Result<Reply, Failure> {
         }
         Noun::Location(verb) => {
             app.with_shop(async |shop| location::run(shop, verb).await)
+                .await
+        }
+        Noun::Import(verb) => {
+            app.with_shop(async |shop| import::run(app, shop, verb).await)
+                .await
+        }
+        Noun::Export(export) => {
+            app.with_shop(async |shop| export::run(app, shop, export).await)
+                .await
+        }
+        Noun::Batch(verb) => {
+            app.with_shop(async |shop| batch::run(app, shop, verb).await)
                 .await
         }
         Noun::Report(verb) => {

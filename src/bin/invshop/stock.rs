@@ -1,5 +1,7 @@
 //! `stock …`: levels, their history, and what moves them.
 
+mod explain;
+
 use clap::{Args, Subcommand};
 use invshop::clock::Timestamp;
 use invshop::domain::{Delta, LocationCode, Quantity, Reason, Refusal, Sku};
@@ -33,6 +35,11 @@ pub(crate) enum Verb {
         /// The moment, as 2026-03-01T12:00:00Z
         #[arg(value_name = "T", value_parser = moment)]
         moment: Timestamp,
+    },
+    /// Why the available-to-promise is what it is: the terms that add up to it
+    Explain {
+        /// The item
+        sku: Sku,
     },
     /// Correct a level by some units; bounded by what no order has a claim to
     Adjust {
@@ -225,6 +232,7 @@ pub(crate) async fn run(app: &App<'_>, shop: &Shop, verb: Verb) -> Result<Reply,
         Verb::Show { sku } => return show(app, shop, &sku).await,
         Verb::List(list) => return list_levels(app, shop, &list).await,
         Verb::History(asked) => return show_history(app, shop, asked).await,
+        Verb::Explain { sku } => return explain::run(app, shop, &sku).await,
         Verb::AsOf { sku, moment } => return show_as_of(shop, &sku, moment).await,
         Verb::Adjust {
             at,

@@ -27,13 +27,11 @@ pub(super) async fn prove(desk: &mut Desk<'_>) -> Result<(), StoreError> {
         let claim = claims.next_of(key);
         let fold = fold(desk, key, &mut movements).await?;
         desk.verified.levels += desk.advance(1);
-        match level {
-            Some(level) => check(desk, &level, &fold, claim.as_ref()).await?,
-            None => {
-                let message = "it has movements or claims, and no level".to_owned();
-                desk.found(FindingKind::LevelMissing, Spot::level(key), message)
-                    .await?;
-            }
+        if let Some(level) = level {
+            check(desk, &level, &fold, claim.as_ref()).await?;
+        } else {
+            let message = "it has movements or claims, and no level".to_owned();
+            desk.found(FindingKind::LevelMissing, Spot::level(key), message).await?;
         }
     }
 }
