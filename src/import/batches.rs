@@ -11,7 +11,7 @@ use crate::writer::{Command, Detail, WriteError};
 /// The most imports listed at once.
 pub const BATCHES_MAX: usize = 500;
 /// Blocked levels that are kept to be shown; the rest are only counted.
-const BLOCKED_MAX: usize = 1000;
+const BLOCKED_MAX: i64 = 1000;
 
 /// Imports, the newest first, at most [`BATCHES_MAX`]; those before an id, where one is given.
 pub async fn list(
@@ -52,8 +52,8 @@ pub struct RevertPlan {
 }
 
 impl RevertLevel {
-    /// Why it cannot be taken back; `None` when it can.
-    pub fn obstacle(&self) -> Option<String> {
+    /// Why it cannot be taken back.
+    pub fn obstacle(&self) -> String {
         let Self {
             sku,
             location,
@@ -64,13 +64,9 @@ impl RevertLevel {
         } = self;
         let left = on_hand - units;
         if *counted_since {
-            Some(format!("{sku} at {location} was counted since"))
-        } else if left < *reserved {
-            Some(format!(
-                "{sku} at {location} would have {left} on hand with {reserved} reserved"
-            ))
+            format!("{sku} at {location} was counted since")
         } else {
-            None
+            format!("{sku} at {location} would have {left} on hand with {reserved} reserved")
         }
     }
 }
@@ -95,36 +91,21 @@ pub async fn plan_revert(shop: &Shop, batch: BatchId) -> Result<RevertPlan, Impo
         };
         return Err(ImportError::Write(refusal.into()));
     }
-    let mut plan = RevertPlan::default();
-    let mut after = (String::new(), String::new());
-    loop {
-        let mut reader = shop.db.read().await?;
-        let place = (after.0.as_str(), after.1.as_str());
-        let limit = i64::try_from(PLAN_LEVELS).unwrap_or(i64::MAX);
-        let page = store::batches::revert_levels(&mut reader.conn(), batch, place, limit).await?;
-        let Some(last) = page.last() else {
-            return Ok(plan);
-        };
-        after = (last.sku.clone(), last.location.clone());
-        let full = page.len() == PLAN_LEVELS;
-        for level in page {
-            plan.levels += 1;
-            plan.units += level.units;
-            if level.obstacle().is_some() {
-                plan.blocked_levels += 1;
-                if plan.blocked.len() < BLOCKED_MAX {
-                    plan.blocked.push(level);
-                }
-            }
-        }
-        if !full {
-            return Ok(plan);
-        }
-    }
+    let mut reader = shop.db.snapshot().await?;
+    let (levels, units, blocked_levels) =
+        store::batches::revert_totals(&mut reader.conn(), batch).await?;
+    let blocked = match blocked_levels {
+        0 => Vec::new(),
+        _ => store::batches::revert_blocked(&mut reader.conn(), batch, BLOCKED_MAX).await?,
+    };
+    let count = |levels: i64| u64::try_from(levels).unwrap_or(0);
+    Ok(RevertPlan {
+        levels: count(levels),
+        units,
+        blocked,
+        blocked_levels: count(blocked_levels),
+    })
 }
-
-/// Levels read at a time for a plan: the statement groups the whole batch each time.
-const PLAN_LEVELS: usize = 20_000;
 
 /// What taking an import back has done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -148,11 +129,7 @@ pub async fn revert(
 ) -> Result<Reverted, ImportError> {
     let plan = plan_revert(shop, batch).await?;
     if plan.blocked_levels > 0 && !skip_blocked {
-        let blocked = plan
-            .blocked
-            .iter()
-            .filter_map(RevertLevel::obstacle)
-            .collect();
+        let blocked = plan.blocked.iter().map(RevertLevel::obstacle).collect();
         return Err(ImportError::Write(Refusal::BatchBlocked { blocked }.into()));
     }
     if find(shop, batch).await?.status != "reverting" {
@@ -185,7 +162,8 @@ pub async fn revert(
         if let Detail::Blocked(blocked) = answer.detail {
             reverted.movements -= blocked.len() as u64;
             reverted.blocked_movements += blocked.len() as u64;
-            let room = BLOCKED_MAX.saturating_sub(reverted.blocked.len());
+            let kept = usize::try_from(BLOCKED_MAX).unwrap_or(0);
+            let room = kept.saturating_sub(reverted.blocked.len());
             reverted.blocked.extend(blocked.into_iter().take(room));
         }
         go_on(

@@ -32,22 +32,27 @@ pub struct LowStockRow {
 
 /// The active items whose ATP is at or below their reorder point, by SKU. The
 /// same items as a list filtered by [`super::ItemFilter::low_stock`].
-pub async fn low_stock(
-    db: &Db,
-    policy: AllocationPolicy,
-) -> Result<Vec<LowStockRow>, ReportError> {
+pub async fn low_stock(db: &Db, policy: AllocationPolicy) -> Result<Vec<LowStockRow>, ReportError> {
     let mut reader = db.snapshot().await?;
     let mut conn = reader.conn();
-    let mut page = ItemPage { watched: true, ..ItemPage::default() };
+    let mut page = ItemPage {
+        watched: true,
+        ..ItemPage::default()
+    };
     let mut low = Vec::new();
     loop {
         let ids = item_reads::page(&mut conn, &page, PAGE_MAX).await?;
-        let Some((_, last)) = ids.last() else { return Ok(low) };
+        let Some((_, last)) = ids.last() else {
+            return Ok(low);
+        };
         last.as_str().clone_into(&mut page.after);
         let ids: Vec<ItemId> = ids.into_iter().map(|(id, _)| id).collect();
         let shelf = Shelf::load(&mut conn, ids.clone()).await?;
         for id in ids.into_iter().filter(|id| shelf.is_low(*id, policy)) {
-            let point = shelf.records.get(&id).and_then(|record| record.reorder_point);
+            let point = shelf
+                .records
+                .get(&id)
+                .and_then(|record| record.reorder_point);
             let (Some(item), Some(reorder_point)) = (shelf.view(id, policy)?, point) else {
                 continue;
             };

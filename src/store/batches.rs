@@ -189,28 +189,52 @@ pub(crate) async fn revert_rows(
 }
 
 statement!(
-    REVERT_LEVELS,
-    "select i.sku, p.code, t.units, l.on_hand, l.reserved, t.counted
-     from (select j.item_id, j.location_id, cast(sum(j.d_on_hand) as bigint) as units,
-                  cast(max(case when exists (
-                    select 1 from journal as c
-                    where c.item_id = j.item_id and c.location_id = j.location_id
-                      and c.level_version > j.level_version and c.kind = 'count'
-                      and c.effective_at = l.counted_at
-                  ) then 1 else 0 end) as bigint) as counted
-           from journal as j
-           join level as l on l.item_id = j.item_id and l.location_id = j.location_id
-           where j.batch_id = $1 and j.level_version is not null and j.d_on_hand <> 0
-             and not exists (select 1 from journal as r where r.reverses = j.seq)
-           group by j.item_id, j.location_id) as t
+    REVERT_TOTALS,
+    "with t as (
+       select j.item_id, j.location_id, cast(sum(j.d_on_hand) as bigint) as units,
+              cast(max(case when exists (
+                select 1 from journal as c
+                where c.item_id = j.item_id and c.location_id = j.location_id
+                  and c.level_version > j.level_version and c.kind = 'count'
+                  and c.effective_at = l.counted_at
+              ) then 1 else 0 end) as bigint) as counted
+       from journal as j
+       join level as l on l.item_id = j.item_id and l.location_id = j.location_id
+       where j.batch_id = $1 and j.level_version is not null and j.d_on_hand <> 0
+         and not exists (select 1 from journal as r where r.reverses = j.seq)
+       group by j.item_id, j.location_id
+     )
+     select count(*), cast(coalesce(sum(t.units), 0) as bigint),
+            cast(coalesce(sum(case when t.counted = 1 or l.on_hand - t.units < l.reserved
+                              then 1 else 0 end), 0) as bigint)
+     from t join level as l on l.item_id = t.item_id and l.location_id = t.location_id"
+);
+statement!(
+    REVERT_BLOCKED,
+    "with t as (
+       select j.item_id, j.location_id, cast(sum(j.d_on_hand) as bigint) as units,
+              cast(max(case when exists (
+                select 1 from journal as c
+                where c.item_id = j.item_id and c.location_id = j.location_id
+                  and c.level_version > j.level_version and c.kind = 'count'
+                  and c.effective_at = l.counted_at
+              ) then 1 else 0 end) as bigint) as counted
+       from journal as j
+       join level as l on l.item_id = j.item_id and l.location_id = j.location_id
+       where j.batch_id = $1 and j.level_version is not null and j.d_on_hand <> 0
+         and not exists (select 1 from journal as r where r.reverses = j.seq)
+       group by j.item_id, j.location_id
+     )
+     select i.sku, p.code, t.units, l.on_hand, l.reserved, t.counted
+     from t
      join level as l on l.item_id = t.item_id and l.location_id = t.location_id
      join item as i on i.id = t.item_id
      join location as p on p.id = t.location_id
-     where (i.sku, p.code) > ($2, $3)
-     order by i.sku, p.code limit $4"
+     where t.counted = 1 or l.on_hand - t.units < l.reserved
+     order by i.sku, p.code limit $2"
 );
 
-/// What taking an import back would do to a level.
+/// A level that blocks taking an import back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RevertLevel {
     /// The item.
@@ -227,15 +251,22 @@ pub struct RevertLevel {
     pub counted_since: bool,
 }
 
-/// What taking an import back would do, by SKU and location after a place.
-pub(crate) async fn revert_levels(
+/// What taking an import back would do: levels, units in all, and blocked levels.
+pub(crate) async fn revert_totals(
     conn: &mut Conn<'_>,
     id: BatchId,
-    after: (&str, &str),
+) -> Result<(i64, i64, i64), StoreError> {
+    let row = conn.one(&REVERT_TOTALS, args![id.get()]).await?;
+    Ok((row.int(0)?, row.int(1)?, row.int(2)?))
+}
+
+/// The levels that block taking an import back, by SKU and location.
+pub(crate) async fn revert_blocked(
+    conn: &mut Conn<'_>,
+    id: BatchId,
     limit: i64,
 ) -> Result<Vec<RevertLevel>, StoreError> {
-    let args = args![id.get(), after.0, after.1, limit];
-    let rows = conn.all(&REVERT_LEVELS, args).await?;
+    let rows = conn.all(&REVERT_BLOCKED, args![id.get(), limit]).await?;
     rows.iter()
         .map(|row| {
             Ok(RevertLevel {
@@ -259,5 +290,6 @@ pub(super) const STATEMENTS: &[&Statement] = &[
     &LIST_BATCHES,
     &SAME_CONTENT,
     &REVERT_ROWS,
-    &REVERT_LEVELS,
+    &REVERT_TOTALS,
+    &REVERT_BLOCKED,
 ];

@@ -7,8 +7,8 @@
 )]
 
 mod batches;
-mod export;
 mod cli;
+mod export;
 mod harness;
 mod import;
 mod reads;

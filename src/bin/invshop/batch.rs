@@ -56,7 +56,9 @@ pub(crate) enum Verb {
 }
 
 fn batch_id(text: &str) -> Result<BatchId, String> {
-    let number: i64 = text.parse().map_err(|_| "expected the number of a batch".to_owned())?;
+    let number: i64 = text
+        .parse()
+        .map_err(|_| "expected the number of a batch".to_owned())?;
     Ok(BatchId::new(number))
 }
 
@@ -71,24 +73,34 @@ pub(crate) async fn run(app: &App<'_>, shop: &Shop, verb: Verb) -> Result<Reply,
         Verb::Show { id } => {
             let batch = import::find(shop, id).await?;
             let document = document(&batch);
-            Ok(Reply::one(Text::Both(options(&batch), table(&[batch])), document))
+            Ok(Reply::one(
+                Text::Both(options(&batch), table(&[batch])),
+                document,
+            ))
         }
         Verb::Resume { id, file } => {
             let source = open(&file).await?;
             let rows = import::find(shop, id).await?.rows_total;
-            let bar = app.output.progress(u64::try_from(rows).unwrap_or(0), "writing");
+            let bar = app
+                .output
+                .progress(u64::try_from(rows).unwrap_or(0), "writing");
             let applied = import::resume(shop, id, &source, &watch(app, &bar)).await;
             bar.finish_and_clear();
             Ok(applied_reply(&applied?))
         }
-        Verb::Revert { id, skip_blocked, dry_run } => {
+        Verb::Revert {
+            id,
+            skip_blocked,
+            dry_run,
+        } => {
             let plan = import::plan_revert(shop, id).await?;
             if dry_run {
                 let refused = plan.blocked_levels > 0 && !skip_blocked;
                 return Ok(planned(&plan).with_findings(refused));
             }
             if plan.blocked_levels == 0 || skip_blocked {
-                app.confirm(&format!("take batch {id} back, {} levels", plan.levels)).await?;
+                app.confirm(&format!("take batch {id} back, {} levels", plan.levels))
+                    .await?;
             }
             revert(app, shop, id, skip_blocked).await
         }
@@ -107,7 +119,10 @@ async fn revert(
     let reverted = reverted?;
     let mut text = format!("batch {id}: {} movements taken back", reverted.movements);
     if reverted.blocked_movements > 0 {
-        text.push_str(&format!("\n{} left as they are:", reverted.blocked_movements));
+        text.push_str(&format!(
+            "\n{} left as they are:",
+            reverted.blocked_movements
+        ));
         for line in &reverted.blocked {
             text.push_str(&format!("\n{line}"));
         }
@@ -126,7 +141,7 @@ fn planned(plan: &RevertPlan) -> Reply {
         "{} units on {} levels, {} levels blocked",
         plan.units, plan.levels, plan.blocked_levels
     );
-    let blocked: Vec<String> = plan.blocked.iter().filter_map(RevertLevel::obstacle).collect();
+    let blocked: Vec<String> = plan.blocked.iter().map(RevertLevel::obstacle).collect();
     for line in &blocked {
         text.push_str(&format!("\n{line}"));
     }
@@ -164,12 +179,18 @@ fn options(batch: &BatchRecord) -> String {
         "reverting" => "being taken back: `invshop batch revert` goes on",
         _ => "",
     };
-    let end = if next.is_empty() { String::new() } else { format!("\n{next}") };
+    let end = if next.is_empty() {
+        String::new()
+    } else {
+        format!("\n{next}")
+    };
     format!("options {}{end}", batch.options)
 }
 
 fn time(millis: Option<i64>) -> Option<String> {
-    millis.and_then(|millis| Timestamp::from_millis(millis).ok()).map(|time| time.to_string())
+    millis
+        .and_then(|millis| Timestamp::from_millis(millis).ok())
+        .map(|time| time.to_string())
 }
 
 fn document(batch: &BatchRecord) -> Value {

@@ -1,10 +1,10 @@
 //! `export …`: files with the columns of the imports.
 
-use std::io::{BufWriter, IsTerminal as _, Write as _};
+use std::io::{BufWriter, ErrorKind, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use invshop::import::{self, Kind};
+use invshop::import::{self, ImportError, Kind};
 use invshop::shop::Shop;
 use serde_json::json;
 
@@ -46,17 +46,26 @@ pub(crate) async fn run(app: &App<'_>, shop: &Shop, export: Export) -> Result<Re
     };
     match export.file.filter(|file| file.as_os_str() != "-") {
         Some(file) => to_file(app, shop, (kind, export.defuse), &file).await,
-        None if app.output.is_json() => {
-            Err(Failure::usage("--json prints one JSON document, an export is CSV")
-                .hint("name a FILE for the export"))
-        }
+        None if app.output.is_json() => Err(Failure::usage(
+            "--json prints one JSON document, an export is CSV",
+        )
+        .hint("name a FILE for the export")),
         None => {
             let bar = app.output.progress(0, "exporting");
             // On a terminal the rows themselves show how far it is.
-            let bar = if std::io::stdout().is_terminal() { indicatif::ProgressBar::hidden() } else { bar };
+            let bar = if std::io::stdout().is_terminal() {
+                indicatif::ProgressBar::hidden()
+            } else {
+                bar
+            };
             let out = BufWriter::new(std::io::stdout());
-            import::export(shop, kind, out, export.defuse, &watch(app, &bar)).await?;
+            let exported = import::export(shop, kind, out, export.defuse, &watch(app, &bar)).await;
             bar.finish_and_clear();
+            match exported {
+                // `| head` has seen enough: that is no failure.
+                Err(ImportError::Io { error, .. }) if error.kind() == ErrorKind::BrokenPipe => {}
+                exported => drop(exported?),
+            }
             Ok(Reply::one("", json!({})))
         }
     }
@@ -86,5 +95,8 @@ async fn to_file(
     out.as_file().sync_all().map_err(|error| failed(&error))?;
     out.persist(file).map_err(|error| failed(&error.error))?;
     let rows = exported.rows;
-    Ok(Reply::one(format!("{rows} rows in {name}"), json!({ "file": name, "rows": rows })))
+    Ok(Reply::one(
+        format!("{rows} rows in {name}"),
+        json!({ "file": name, "rows": rows }),
+    ))
 }

@@ -31,7 +31,8 @@ pub(super) async fn prove(desk: &mut Desk<'_>) -> Result<(), StoreError> {
             check(desk, &level, &fold, claim.as_ref()).await?;
         } else {
             let message = "it has movements or claims, and no level".to_owned();
-            desk.found(FindingKind::LevelMissing, Spot::level(key), message).await?;
+            desk.found(FindingKind::LevelMissing, Spot::level(key), message)
+                .await?;
         }
     }
 }
