@@ -20,7 +20,8 @@ use crate::store;
 #[derive(Debug)]
 pub(super) struct Line {
     pub(super) number: u32,
-    pub(super) line: u64,
+    /// Its first line in the file.
+    pub(super) begins: u64,
     pub(super) read: Read,
 }
 
@@ -45,7 +46,7 @@ pub(super) fn parse(job: &Job, row: &Row, wrong: &mut Vec<Finding>) -> Option<Li
     };
     read.map(|read| Line {
         number: row.number,
-        line: row.line,
+        begins: row.line,
         read,
     })
 }
@@ -81,11 +82,19 @@ pub(super) struct Known {
     pub(super) instead: HashMap<Sku, Sku>,
 }
 
+/// What becomes of an item.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Touch {
+    #[default]
+    None,
+    New,
+    Changed,
+}
+
 /// What a row leads to, where nothing is wrong with it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Effect {
-    pub(super) new_item: bool,
-    pub(super) update: bool,
+    pub(super) item: Touch,
     pub(super) level: bool,
     pub(super) opening_ignored: bool,
 }
@@ -138,7 +147,7 @@ impl<'s> Checker<'s> {
             return Ok(known);
         }
         let mut reader = self.shop.db.read().await?;
-        let names = skus.iter().map(|sku| sku.to_string()).collect();
+        let names = skus.iter().copied().map(ToString::to_string).collect();
         let found = store::catalogue::resolve(&mut reader.conn(), names).await?;
         known.skus = found.into_iter().collect();
         self.look_instead(&mut reader, &skus, &mut known).await?;
@@ -191,15 +200,15 @@ impl<'s> Checker<'s> {
     /// Judges a row: what it leads to, or what is wrong with it.
     pub(super) fn judge(&self, line: &Line, known: &Known) -> Result<Effect, Finding> {
         match &line.read {
-            Read::Item(item) => self.judge_item(line.line, item, known),
-            Read::Stock(row) => self.judge_stock(line.line, row, known),
-            Read::Order(order) => self
-                .known_item(line.line, &order.request.sku, known)
-                .map(|_| Effect::default()),
+            Read::Item(item) => self.judge_item(line.begins, item, known),
+            Read::Stock(row) => self.judge_stock(line.begins, row, known),
+            Read::Order(order) => {
+                Self::known_item(line.begins, &order.request.sku, known).map(|_| Effect::default())
+            }
         }
     }
 
-    fn known_item(&self, line: u64, sku: &Sku, known: &Known) -> Result<ItemId, Finding> {
+    fn known_item(line: u64, sku: &Sku, known: &Known) -> Result<ItemId, Finding> {
         known.skus.get(sku).copied().ok_or_else(|| {
             let instead = known.instead.get(sku);
             let instead = instead.map(|sku| {
@@ -253,7 +262,7 @@ impl<'s> Checker<'s> {
     }
 
     fn judge_stock(&self, line: u64, row: &StockRow, known: &Known) -> Result<Effect, Finding> {
-        let item = self.known_item(line, &row.place.sku, known)?;
+        let item = Self::known_item(line, &row.place.sku, known)?;
         if known.items.get(&item).is_some_and(|item| item.bundle) {
             let sku = quoted(row.place.sku.as_str());
             let message = format!("{sku} is a bundle: its stock is that of its components");
@@ -286,7 +295,7 @@ impl<'s> Checker<'s> {
         let level = row.on_hand.is_some();
         let Some(id) = known.skus.get(&item.sku).copied() else {
             return Ok(Effect {
-                new_item: true,
+                item: Touch::New,
                 level,
                 ..Effect::default()
             });
@@ -311,12 +320,12 @@ impl<'s> Checker<'s> {
             .and_then(|key| known.levels.get(&key))
             .map_or(0, |&(_, version)| version);
         let opening_ignored = level && version > 0;
+        let changed = known
+            .records
+            .get(&id)
+            .is_some_and(|before| differs(item, before));
         Ok(Effect {
-            new_item: false,
-            update: known
-                .records
-                .get(&id)
-                .is_some_and(|before| differs(item, before)),
+            item: if changed { Touch::Changed } else { Touch::None },
             level: level && !opening_ignored,
             opening_ignored,
         })

@@ -109,12 +109,11 @@ impl Guard {
         }
         self.at = match (self.at, byte) {
             (At::Quoted, b'"') => At::Closed,
-            (At::Quoted, _) => At::Quoted,
             (At::Start, b'"') => {
                 self.opened = self.line;
                 At::Quoted
             }
-            (At::Closed, b'"') => At::Quoted,
+            (At::Quoted, _) | (At::Closed, b'"') => At::Quoted,
             (_, b',') => At::Start,
             (_, b'\n' | b'\r') => At::Between,
             (At::Closed, _) => {

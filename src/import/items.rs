@@ -42,64 +42,31 @@ pub(super) fn is_bundle(row: &Row) -> bool {
 /// Reads a row; every column that is wrong is told.
 pub(super) fn parse(row: &Row, wrong: &mut Vec<Finding>) -> Option<ItemLine> {
     let before = wrong.len();
-    let mut keep = |finding| wrong.push(finding);
-    let sku = row.required("sku", Sku::new).map_err(&mut keep).ok();
-    let title = row.required("title", Title::new).map_err(&mut keep).ok();
-    let barcode = row
-        .read("barcode", Barcode::new)
-        .map_err(&mut keep)
-        .ok()
-        .flatten();
-    let currency = row.read("currency", Currency::parse).map_err(&mut keep);
-    let location = row
-        .read("location", LocationCode::new)
-        .map_err(&mut keep)
-        .ok()
-        .flatten();
-    let on_hand = row
-        .read("on_hand", Quantity::parse)
-        .map_err(&mut keep)
-        .ok()
-        .flatten();
-    let safety = row
-        .read("safety", Quantity::parse)
-        .map_err(&mut keep)
-        .ok()
-        .flatten();
-    let reorder_point = row
-        .read("reorder_point", Quantity::parse)
-        .map_err(&mut keep)
-        .ok()
-        .flatten();
-    let attributes = row
-        .read("attributes", attributes)
-        .map_err(&mut keep)
-        .ok()
-        .flatten();
-    let components = row
-        .read("components", components)
-        .map_err(&mut keep)
-        .ok()
-        .flatten();
-    let (mut price, mut cost) = (None, None);
+    let sku = told(wrong, row.required("sku", Sku::new));
+    let mut item = ItemRow {
+        title: told(wrong, row.required("title", Title::new)),
+        barcode: told(wrong, row.read("barcode", Barcode::new)).flatten(),
+        location: told(wrong, row.read("location", LocationCode::new)).flatten(),
+        on_hand: told(wrong, row.read("on_hand", Quantity::parse)).flatten(),
+        safety: told(wrong, row.read("safety", Quantity::parse)).flatten(),
+        reorder_point: told(wrong, row.read("reorder_point", Quantity::parse)).flatten(),
+        attributes: told(wrong, row.read("attributes", attributes)).flatten(),
+        components: told(wrong, row.read("components", components)).flatten(),
+        ..ItemRow::default()
+    };
     // Without its currency an amount has no meaning; a bad currency is told once.
-    if let Ok(currency) = currency {
-        price = amount(row, "price", currency)
-            .map_err(&mut keep)
-            .ok()
-            .flatten();
-        cost = amount(row, "cost", currency)
-            .map_err(&mut keep)
-            .ok()
-            .flatten();
+    if let Some(currency) = told(wrong, row.read("currency", Currency::parse)) {
+        item.price = told(wrong, amount(row, "price", currency)).flatten();
+        item.cost = told(wrong, amount(row, "cost", currency)).flatten();
+        item.currency = currency.map(|currency| currency.code().to_owned());
     }
-    if components.is_some() && on_hand.or(safety).is_some() {
-        let column = if on_hand.is_some() {
+    if item.components.is_some() && item.on_hand.or(item.safety).is_some() {
+        let column = if item.on_hand.is_some() {
             "on_hand"
         } else {
             "safety"
         };
-        keep(Finding::at(
+        wrong.push(Finding::at(
             row.line,
             column,
             "a bundle has no stock of its own",
@@ -108,24 +75,12 @@ pub(super) fn parse(row: &Row, wrong: &mut Vec<Finding>) -> Option<ItemLine> {
     if wrong.len() > before {
         return None;
     }
-    let currency = currency
-        .ok()
-        .flatten()
-        .map(|currency| currency.code().to_owned());
-    let row = ItemRow {
-        title,
-        barcode,
-        price,
-        cost,
-        currency,
-        location,
-        on_hand,
-        safety,
-        reorder_point,
-        attributes,
-        components,
-    };
-    sku.map(|sku| ItemLine { sku, row })
+    sku.map(|sku| ItemLine { sku, row: item })
+}
+
+/// What was read, or nothing and a finding more.
+fn told<T>(wrong: &mut Vec<Finding>, read: Result<T, Finding>) -> Option<T> {
+    read.map_err(|finding| wrong.push(finding)).ok()
 }
 
 /// An amount in the row's own currency.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sha2::{Digest as _, Sha256};
 
-use super::check::{Checker, Known, Line, Read, parse};
+use super::check::{Checker, Known, Line, Read, Touch, parse};
 use super::finding::{Finding, Findings, quoted};
 use super::options::{Job, Kind};
 use super::orders::{Group, reference};
@@ -163,9 +163,9 @@ impl<'p> Pass<'p> {
         for (row, _) in &missing {
             self.bad.push(row.number);
         }
-        wrong
-            .into_iter()
-            .for_each(|finding| self.findings.add(finding));
+        for finding in wrong {
+            self.findings.add(finding);
+        }
         let unread: BTreeSet<u32> = missing.iter().map(|(row, _)| row.number).collect();
         let lines: Vec<Line> = found.into_iter().filter_map(|(_, line)| line).collect();
         let known = self.checker.look(&lines).await?;
@@ -190,8 +190,8 @@ impl<'p> Pass<'p> {
                 self.group_line(line, true);
             }
             Ok(effect) => {
-                self.figures.new_items += u64::from(effect.new_item);
-                self.figures.updated_items += u64::from(effect.update);
+                self.figures.new_items += u64::from(effect.item == Touch::New);
+                self.figures.updated_items += u64::from(effect.item == Touch::Changed);
                 self.figures.levels += u64::from(effect.level);
                 self.figures.opening_ignored += u64::from(effect.opening_ignored);
                 self.warn_of(line, known);
@@ -212,14 +212,14 @@ impl<'p> Pass<'p> {
                 if let Some(instead) = known.instead.get(&item.sku) {
                     self.warn(format!(
                         "line {}, column sku: {} is new, and the shop has {}: did a spreadsheet change it?",
-                        line.line,
+                        line.begins,
                         quoted(sku),
                         quoted(instead.as_str()),
                     ));
                 } else if mangled::is_scientific(sku) {
                     self.warn(format!(
                         "line {}, column sku: {} looks like a number that a spreadsheet shortened",
-                        line.line,
+                        line.begins,
                         quoted(sku),
                     ));
                 }
@@ -227,7 +227,7 @@ impl<'p> Pass<'p> {
             Read::Stock(row) if self.adds() && row.quantity.get() == 0 => {
                 self.warn(format!(
                     "line {}, column quantity: 0 adds nothing",
-                    line.line
+                    line.begins
                 ));
             }
             Read::Stock(_) | Read::Order(_) => {}
@@ -256,7 +256,7 @@ impl<'p> Pass<'p> {
         *group_bad |= bad;
         if let Err((column, message)) = group.add(order) {
             *group_bad = true;
-            self.findings.add(Finding::at(line.line, column, message));
+            self.findings.add(Finding::at(line.begins, column, message));
         }
     }
 

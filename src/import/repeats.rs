@@ -65,7 +65,7 @@ impl Keys {
             Read::Stock(row) => {
                 let item = known.skus.get(&row.place.sku)?;
                 let location = checker
-                    .location(line.line, row.place.location.as_ref())
+                    .location(line.begins, row.place.location.as_ref())
                     .ok()?;
                 let place = checker.place_of(location)?;
                 let key = item
@@ -186,7 +186,7 @@ fn look_at(
             pass,
             repeated,
             firsts,
-            (key, name, (line.number, line.line)),
+            (key, name, (line.number, line.begins)),
         );
     }
     if let Some(finding) = missing_part(&pass.keys, line, known) {
@@ -269,7 +269,7 @@ fn missing_part(keys: &Keys, line: &Line, known: &Known) -> Option<Finding> {
         } else {
             continue;
         };
-        return Some(Finding::at(line.line, "components", wrong));
+        return Some(Finding::at(line.begins, "components", wrong));
     }
     None
 }

@@ -342,7 +342,7 @@ impl Run<'_> {
                     .add(&order)
                     .map_err(|(column, message)| ImportError::Batch {
                         batch: self.batch,
-                        message: format!("stopped at line {}: {column} {message}", line.line),
+                        message: format!("stopped at line {}: {column} {message}", line.begins),
                     })?;
                 requests.push(order.request);
             }

@@ -1,5 +1,6 @@
 //! Imports that were interrupted, repeated or taken back.
 
+use std::fmt::Write as _;
 use std::ops::ControlFlow;
 
 use invshop::domain::{BatchId, FactId, Refusal};
@@ -18,8 +19,8 @@ const ROWS: i64 = 1_700;
 fn files() -> (String, String) {
     let (mut items, mut stock) = (String::from("sku,title\n"), String::from("sku,quantity\n"));
     for row in 0..ROWS {
-        items.push_str(&format!("I-{row},Item\n"));
-        stock.push_str(&format!("I-{row},{}\n", row % 7 + 1));
+        writeln!(items, "I-{row},Item").unwrap();
+        writeln!(stock, "I-{row},{}", row % 7 + 1).unwrap();
     }
     (items, stock)
 }

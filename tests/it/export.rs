@@ -1,6 +1,7 @@
 //! Exporting files, and reading them back.
 
 use invshop::import::{self, Job, Kind};
+use std::fmt::Write as _;
 
 use crate::both;
 use crate::harness::{Backend, TestShop};
@@ -69,7 +70,7 @@ both!(formulas_are_defused_on_request_only, |shop| {
 both!(an_export_longer_than_a_page_is_whole_and_sorted, |shop| {
     let mut file = String::from("sku,title,on_hand\n");
     for row in 0..2_500 {
-        file.push_str(&format!("I-{row:05},Item,{}\n", row % 9));
+        writeln!(file, "I-{row:05},Item,{}", row % 9).unwrap();
     }
     load(&shop, &Job::new(Kind::Items), &file).await.unwrap();
     for kind in [Kind::Items, Kind::Stock] {

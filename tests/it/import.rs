@@ -1,5 +1,6 @@
 //! Importing files: what is read, what is refused, what is written.
 
+use std::fmt::Write as _;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -239,7 +240,7 @@ both!(
         let mut file = String::from("sku,title,on_hand\n");
         for row in 0..1200 {
             let on_hand = if row % 3 == 0 { "x" } else { "7" };
-            file.push_str(&format!("I-{row},Item,{on_hand}\n"));
+            writeln!(file, "I-{row},Item,{on_hand}").unwrap();
         }
         let mut job = Job::new(Kind::Items);
         let found = plan(&shop, &job, &file).await.unwrap();
@@ -281,8 +282,8 @@ both!(
         let mut items = String::from("sku,title,on_hand\n");
         let mut counts = String::from("sku,quantity\n");
         for row in 0..300 {
-            items.push_str(&format!("I-{row},Item,5\n"));
-            counts.push_str(&format!("I-{row},8\n"));
+            writeln!(items, "I-{row},Item,5").unwrap();
+            writeln!(counts, "I-{row},8").unwrap();
         }
         load(&shop, &Job::new(Kind::Items), &items).await.unwrap();
         let mut job = Job::new(Kind::Stock);
@@ -311,9 +312,9 @@ both!(
         let mut stock = String::from("sku,quantity\n");
         let mut orders = String::from("order_id,sku,quantity\n");
         for row in 0..150 {
-            items.push_str(&format!("I-{row},Item,1\n"));
-            stock.push_str(&format!("I-{row},3\n"));
-            orders.push_str(&format!("{row},I-{row},3\n"));
+            writeln!(items, "I-{row},Item,1").unwrap();
+            writeln!(stock, "I-{row},3").unwrap();
+            writeln!(orders, "{row},I-{row},3").unwrap();
         }
         load(&shop, &Job::new(Kind::Items), &items).await.unwrap();
         load(&shop, &Job::new(Kind::Orders), &orders).await.unwrap();
@@ -408,7 +409,7 @@ both!(r65_the_work_of_an_import_grows_with_its_rows, |shop| {
     let file = |rows: usize, from: usize| {
         let mut file = String::from("sku,title,on_hand\n");
         for row in from..from + rows {
-            file.push_str(&format!("I-{row},Item,5\n"));
+            writeln!(file, "I-{row},Item,5").unwrap();
         }
         file
     };

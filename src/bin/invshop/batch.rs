@@ -119,13 +119,10 @@ async fn revert(
     let reverted = reverted?;
     let mut text = format!("batch {id}: {} movements taken back", reverted.movements);
     if reverted.blocked_movements > 0 {
-        text.push_str(&format!(
-            "\n{} left as they are:",
-            reverted.blocked_movements
-        ));
-        for line in &reverted.blocked {
-            text.push_str(&format!("\n{line}"));
-        }
+        let left = format!("{} left as they are:", reverted.blocked_movements);
+        text = [&[text, left], reverted.blocked.as_slice()]
+            .concat()
+            .join("\n");
     }
     let document = json!({
         "batch": id.get(),
@@ -137,15 +134,13 @@ async fn revert(
 }
 
 fn planned(plan: &RevertPlan) -> Reply {
-    let mut text = format!(
+    let blocked: Vec<String> = plan.blocked.iter().map(RevertLevel::obstacle).collect();
+    let text = format!(
         "{} units on {} levels, {} levels blocked",
         plan.units, plan.levels, plan.blocked_levels
     );
-    let blocked: Vec<String> = plan.blocked.iter().map(RevertLevel::obstacle).collect();
-    for line in &blocked {
-        text.push_str(&format!("\n{line}"));
-    }
-    text.push_str("\nnothing was written");
+    let end = ["nothing was written".to_owned()];
+    let text = [&[text], blocked.as_slice(), &end].concat().join("\n");
     let document = json!({
         "dry_run": true,
         "levels": plan.levels,

@@ -247,10 +247,11 @@ fn plan_document(plan: &Plan) -> Value {
 
 /// What an import, or the rest of one, has written.
 pub(crate) fn applied_reply(applied: &Applied) -> Reply {
-    let mut text = match applied.batch {
+    let first = match applied.batch {
         Some(batch) => format!("batch {batch}: {} rows", applied.rows),
         None => format!("{} rows, nothing to import", applied.rows),
     };
+    let mut lines = vec![first];
     for (count, what) in [
         (applied.created, "items created"),
         (applied.updated, "items changed"),
@@ -261,7 +262,7 @@ pub(crate) fn applied_reply(applied: &Applied) -> Reply {
         ),
     ] {
         if count > 0 {
-            text.push_str(&format!("\n{count} {what}"));
+            lines.push(format!("{count} {what}"));
         }
     }
     let document = json!({
@@ -272,7 +273,7 @@ pub(crate) fn applied_reply(applied: &Applied) -> Reply {
         "updated": applied.updated,
         "opening_ignored": applied.opening_ignored,
     });
-    Reply::one(text, document)
+    Reply::one(lines.join("\n"), document)
 }
 
 impl std::convert::From<ImportError> for Failure {
