@@ -61,9 +61,7 @@ impl Timestamp {
                 .and_then(|date| date.and_hms_opt(0, 0, 0))
                 .map(|midnight| midnight.and_utc().timestamp_millis())
         } else {
-            DateTime::parse_from_rfc3339(text)
-                .ok()
-                .map(|moment| moment.timestamp_millis())
+            DateTime::parse_from_rfc3339(text).ok().map(|moment| moment.timestamp_millis())
         };
         match millis {
             Some(millis) => Self::from_millis(millis),
@@ -78,10 +76,7 @@ impl Timestamp {
 
     /// The moment so many milliseconds later, or earlier when negative.
     pub fn plus_millis(self, millis: i64) -> Result<Self, TimestampError> {
-        let sum = self
-            .0
-            .checked_add(millis)
-            .ok_or(TimestampError::OutOfRange)?;
+        let sum = self.0.checked_add(millis).ok_or(TimestampError::OutOfRange)?;
         Self::from_millis(sum)
     }
 }
@@ -160,10 +155,7 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the one place that reads the wall clock"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
         let now = std::time::SystemTime::now();
         let since_epoch = now.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         let millis = i64::try_from(since_epoch.as_millis()).unwrap_or(MILLIS_MAX);
@@ -180,9 +172,7 @@ pub struct ManualClock {
 impl ManualClock {
     /// A clock that stands at the moment given.
     pub fn new(start: Timestamp) -> Self {
-        Self {
-            millis: Arc::new(AtomicI64::new(start.0)),
-        }
+        Self { millis: Arc::new(AtomicI64::new(start.0)) }
     }
 
     /// Moves to a moment, which may lie in the past.
@@ -194,8 +184,7 @@ impl ManualClock {
     pub fn advance_millis(&self, millis: u64) {
         let step = i64::try_from(millis).unwrap_or(MILLIS_MAX);
         let later = |now: i64| now.saturating_add(step).min(MILLIS_MAX);
-        self.millis
-            .update(Ordering::SeqCst, Ordering::SeqCst, later);
+        self.millis.update(Ordering::SeqCst, Ordering::SeqCst, later);
     }
 }
 
@@ -215,24 +204,15 @@ mod tests {
 
     #[test]
     fn a_timestamp_is_written_in_utc_with_three_digits() {
-        assert_eq!(
-            at("2026-03-02T09:15:00Z").to_string(),
-            "2026-03-02T09:15:00.000Z"
-        );
-        assert_eq!(
-            at("2026-03-02T10:15:00.1+01:00").to_string(),
-            "2026-03-02T09:15:00.100Z"
-        );
+        assert_eq!(at("2026-03-02T09:15:00Z").to_string(), "2026-03-02T09:15:00.000Z");
+        assert_eq!(at("2026-03-02T10:15:00.1+01:00").to_string(), "2026-03-02T09:15:00.100Z");
         assert_eq!(Timestamp::MIN.to_string(), "1970-01-01T00:00:00.000Z");
         assert_eq!(Timestamp::MAX.to_string(), "9999-12-31T23:59:59.999Z");
     }
 
     #[test]
     fn what_is_below_a_millisecond_is_cut_off_not_rounded() {
-        assert_eq!(
-            at("2026-03-02T09:15:00.123999999Z"),
-            at("2026-03-02T09:15:00.123Z")
-        );
+        assert_eq!(at("2026-03-02T09:15:00.123999999Z"), at("2026-03-02T09:15:00.123Z"));
         assert_eq!(at("9999-12-31T23:59:59.9999999Z"), Timestamp::MAX);
     }
 
@@ -257,56 +237,26 @@ mod tests {
             " 2026-03-02",
         ] {
             let error = Timestamp::parse(text).unwrap_err();
-            assert_eq!(
-                error,
-                TimestampError::Malformed {
-                    quote: text.to_owned()
-                }
-            );
-            assert!(
-                error.to_string().contains("2026-03-02T09:15:00Z"),
-                "{error}"
-            );
+            assert_eq!(error, TimestampError::Malformed { quote: text.to_owned() });
+            assert!(error.to_string().contains("2026-03-02T09:15:00Z"), "{error}");
         }
     }
 
     #[test]
     fn a_long_text_is_quoted_only_in_part() {
         let error = Timestamp::parse(&"ü".repeat(1_000)).unwrap_err();
-        assert_eq!(
-            error,
-            TimestampError::Malformed {
-                quote: "ü".repeat(40) + "…"
-            }
-        );
+        assert_eq!(error, TimestampError::Malformed { quote: "ü".repeat(40) + "…" });
     }
 
     #[test]
     fn moments_outside_the_years_1970_to_9999_are_refused() {
-        for text in [
-            "1969-12-31",
-            "1970-01-01T00:30:00+01:00",
-            "9999-12-31T23:59:59-01:00",
-        ] {
-            assert_eq!(
-                Timestamp::parse(text),
-                Err(TimestampError::OutOfRange),
-                "{text}"
-            );
+        for text in ["1969-12-31", "1970-01-01T00:30:00+01:00", "9999-12-31T23:59:59-01:00"] {
+            assert_eq!(Timestamp::parse(text), Err(TimestampError::OutOfRange), "{text}");
         }
         assert_eq!(Timestamp::from_millis(-1), Err(TimestampError::OutOfRange));
-        assert_eq!(
-            Timestamp::MAX.plus_millis(1),
-            Err(TimestampError::OutOfRange)
-        );
-        assert_eq!(
-            Timestamp::MAX.plus_millis(i64::MAX),
-            Err(TimestampError::OutOfRange)
-        );
-        assert_eq!(
-            Timestamp::MIN.plus_millis(i64::MIN),
-            Err(TimestampError::OutOfRange)
-        );
+        assert_eq!(Timestamp::MAX.plus_millis(1), Err(TimestampError::OutOfRange));
+        assert_eq!(Timestamp::MAX.plus_millis(i64::MAX), Err(TimestampError::OutOfRange));
+        assert_eq!(Timestamp::MIN.plus_millis(i64::MIN), Err(TimestampError::OutOfRange));
     }
 
     #[test]
@@ -330,11 +280,7 @@ mod tests {
 
     #[test]
     fn texts_sort_as_the_moments_do() {
-        let moments = [
-            Timestamp::MIN,
-            at("2026-03-02T09:15:00.009Z"),
-            at("2026-11-02"),
-        ];
+        let moments = [Timestamp::MIN, at("2026-03-02T09:15:00.009Z"), at("2026-11-02")];
         assert!(moments.is_sorted());
         assert!(moments.map(|moment| moment.to_string()).is_sorted());
     }

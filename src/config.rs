@@ -114,18 +114,8 @@ impl Config {
 
     fn build(inputs: &Inputs, file: Option<PathBuf>, text: &str) -> Result<Self, ConfigError> {
         let mut settings = Settings::default();
-        if let Err(SyntaxError {
-            line,
-            column,
-            message,
-        }) = settings.add_file(text)
-        {
-            return Err(ConfigError::Syntax {
-                file,
-                line,
-                column,
-                message,
-            });
+        if let Err(SyntaxError { line, column, message }) = settings.add_file(text) {
+            return Err(ConfigError::Syntax { file, line, column, message });
         }
         settings.add_environment(&inputs.environment);
         settings.add_overrides(&inputs.overrides);
@@ -141,10 +131,7 @@ impl Config {
         let parent = file.as_deref().and_then(Path::parent);
         let directory = parent.unwrap_or(&inputs.directory).to_owned();
         let mut problems = std::mem::take(&mut settings.problems);
-        let mut reader = Reader {
-            settings: &settings,
-            problems: &mut problems,
-        };
+        let mut reader = Reader { settings: &settings, problems: &mut problems };
         let database = reader.database(inputs, &directory);
         let orders = reader.orders();
         let server = reader.server();
@@ -154,15 +141,7 @@ impl Config {
             problems.sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
             return Err(ConfigError::Invalid { file, problems });
         };
-        Ok(Self {
-            file,
-            directory,
-            database,
-            orders,
-            server,
-            locations,
-            warnings,
-        })
+        Ok(Self { file, directory, database, orders, server, locations, warnings })
     }
 }
 
@@ -202,9 +181,8 @@ impl Reader<'_> {
         let url = match self.settings.get(&url_path) {
             None => DatabaseUrl::Sqlite(directory.join(DATABASE_FILE)),
             Some(given) => {
-                let (url, source) = self.read(&url_path, |value| {
-                    database_url(value.text()?, inputs, directory)
-                })?;
+                let (url, source) =
+                    self.read(&url_path, |value| database_url(value.text()?, inputs, directory))?;
                 if given.is_in_file() && source == SecretSource::Plain && url.has_password() {
                     warnings.push(given.problem(&url_path, PLAIN_PASSWORD.to_owned()));
                 }
@@ -228,13 +206,9 @@ impl Reader<'_> {
 
     fn server(&mut self) -> ServerConfig {
         let listen = self.read(&keys::SERVER_LISTEN.path(), |value| listen(value.text()?));
-        let public_url = self.read(&keys::SERVER_PUBLIC_URL.path(), |value| {
-            public_url(value.text()?)
-        });
-        ServerConfig {
-            listen: listen.unwrap_or(LISTEN),
-            public_url,
-        }
+        let public_url =
+            self.read(&keys::SERVER_PUBLIC_URL.path(), |value| public_url(value.text()?));
+        ServerConfig { listen: listen.unwrap_or(LISTEN), public_url }
     }
 
     fn locations(&mut self) -> Vec<LocationConfig> {
@@ -258,24 +232,14 @@ impl Reader<'_> {
         let code_path = path(keys::LOCATION_CODE);
         if self.settings.get(&code_path).is_none() {
             let message = "is missing: every location has a code".to_owned();
-            self.problems.push(Problem {
-                key: code_path.to_string(),
-                line: Some(line),
-                message,
-            });
+            self.problems.push(Problem { key: code_path.to_string(), line: Some(line), message });
         }
         let code = self.read(&code_path, |value| location::code(value.text()?, others));
-        let name = self.read(&path(keys::LOCATION_NAME), |value| {
-            location::name(value.text()?)
-        });
+        let name = self.read(&path(keys::LOCATION_NAME), |value| location::name(value.text()?));
         let kind = self.read(&path(keys::LOCATION_KIND), |value| value.text()?.parse());
         let code = code?;
         let name = name.unwrap_or_else(|| code.clone());
-        Some(LocationConfig {
-            code,
-            name,
-            kind: kind.unwrap_or_default(),
-        })
+        Some(LocationConfig { code, name, kind: kind.unwrap_or_default() })
     }
 }
 
@@ -324,19 +288,13 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
 }
 
 fn public_url(text: &str) -> Result<String, String> {
-    let rest = text
-        .strip_prefix("https://")
-        .or_else(|| text.strip_prefix("http://"));
-    let host = rest
-        .and_then(|rest| rest.split('/').next())
-        .unwrap_or_default();
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let host = rest.and_then(|rest| rest.split('/').next()).unwrap_or_default();
     let odd = |c: char| matches!(c, '?' | '#' | '@') || c.is_whitespace() || c.is_control();
     if host.is_empty() || host.starts_with(':') || text.contains(odd) {
-        return Err(
-            "expected https://HOST or http://HOST, with a port and a path if needed, \
+        return Err("expected https://HOST or http://HOST, with a port and a path if needed, \
                     without login, ? and #"
-                .to_owned(),
-        );
+            .to_owned());
     }
     Ok(text.trim_end_matches('/').to_owned())
 }
@@ -344,10 +302,7 @@ fn public_url(text: &str) -> Result<String, String> {
 /// An error with its causes, for a message of one line.
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
-    causes
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]

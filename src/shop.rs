@@ -96,11 +96,7 @@ impl Shop {
         opening.key_file.create(&key)?;
         let now = opening.clock.now().as_millis();
         let key_id = key.id().to_string();
-        let cli = NewAccount {
-            name: AccountName::new(CLI_ACCOUNT)?,
-            role: "admin",
-            key: None,
-        };
+        let cli = NewAccount { name: AccountName::new(CLI_ACCOUNT)?, role: "admin", key: None };
         let account = AccountId::new(1);
         db.write(move |mut conn| {
             Box::pin(async move {
@@ -158,23 +154,12 @@ impl Shop {
             faults: opening.faults,
         });
         let Opening { clock, random, .. } = opening;
-        Self {
-            db,
-            writer,
-            key: Arc::new(key),
-            clock,
-            random,
-            counters,
-            account,
-            task,
-        }
+        Self { db, writer, key: Arc::new(key), clock, random, counters, account, task }
     }
 
     /// Has a command done for the shop's own account.
     pub async fn submit(&self, command: Command, key: Option<Key>) -> Result<Answer, WriteError> {
-        self.writer
-            .submit(Request::new(self.account, command).with_key(key))
-            .await
+        self.writer.submit(Request::new(self.account, command).with_key(key)).await
     }
 
     /// Lets the queue run empty and closes the database.

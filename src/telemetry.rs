@@ -66,9 +66,7 @@ pub enum Format {
 pub fn init(verbosity: Verbosity, format: Format) -> Result<(), TelemetryError> {
     let given = std::env::var_os(FILTER_VARIABLE).map(|value| value.to_string_lossy().into_owned());
     let filter = filter(verbosity, given.as_deref())?;
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let installed = match format {
         Format::Json => lines.json().flatten_event(true).finish().try_init(),
         // Left alone on a terminal, the library minds NO_COLOR.
@@ -85,9 +83,7 @@ pub fn init(verbosity: Verbosity, format: Format) -> Result<(), TelemetryError> 
 /// `sqlx` logs every statement at `debug`, which would drown our own lines, so
 /// it stays at `warn` unless it is named.
 fn filter(verbosity: Verbosity, given: Option<&str>) -> Result<EnvFilter, TelemetryError> {
-    let rest = given
-        .filter(|given| !given.trim().is_empty())
-        .unwrap_or(verbosity.as_str());
+    let rest = given.filter(|given| !given.trim().is_empty()).unwrap_or(verbosity.as_str());
     Ok(EnvFilter::try_new(format!("sqlx=warn,{rest}"))?)
 }
 

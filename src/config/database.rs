@@ -8,15 +8,8 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::secret::REDACTED;
 
 /// The parts of a PostgreSQL URL's query that hold no secret; all others are hidden.
-const QUERY_SHOWN: [&str; 7] = [
-    "application_name",
-    "dbname",
-    "host",
-    "hostaddr",
-    "port",
-    "sslmode",
-    "user",
-];
+const QUERY_SHOWN: [&str; 7] =
+    ["application_name", "dbname", "host", "hostaddr", "port", "sslmode", "user"];
 
 /// The database of the shop. `Debug` and `Display` show no password.
 #[derive(Clone)]
@@ -37,15 +30,10 @@ impl DatabaseUrl {
             let file = file.strip_prefix("//").unwrap_or(file);
             return Ok(Self::Sqlite(directory.join(sqlite_file(file)?)));
         }
-        let rest = text
-            .strip_prefix("postgres://")
-            .or_else(|| text.strip_prefix("postgresql://"));
+        let rest = text.strip_prefix("postgres://").or_else(|| text.strip_prefix("postgresql://"));
         let rest = rest.ok_or(DatabaseUrlError::Scheme)?;
         let shown = redact_postgres(rest)?;
-        Ok(Self::Postgres(PostgresUrl {
-            url: text.into(),
-            shown,
-        }))
+        Ok(Self::Postgres(PostgresUrl { url: text.into(), shown }))
     }
 
     /// Whether the URL itself contains a password.
@@ -234,23 +222,14 @@ mod tests {
     fn a_postgres_url_is_kept_whole_and_shown_without_its_secrets() {
         for (text, shown) in [
             ("postgres://localhost/shop", "postgres://localhost/shop"),
-            (
-                "postgresql://ada@db:5432/shop",
-                "postgres://ada@db:5432/shop",
-            ),
-            (
-                "postgres://ada:hunter2@db/shop",
-                "postgres://ada:[redacted]@db/shop",
-            ),
+            ("postgresql://ada@db:5432/shop", "postgres://ada@db:5432/shop"),
+            ("postgres://ada:hunter2@db/shop", "postgres://ada:[redacted]@db/shop"),
             (
                 "postgres://ada:hun:ter2@[::1]:5432/shop",
                 "postgres://ada:[redacted]@[::1]:5432/shop",
             ),
             ("postgres://[::1]/shop", "postgres://[::1]/shop"),
-            (
-                "postgres:///shop?host=/run/postgresql",
-                "postgres:///shop?host=/run/postgresql",
-            ),
+            ("postgres:///shop?host=/run/postgresql", "postgres:///shop?host=/run/postgresql"),
             (
                 "postgres://db/shop?sslmode=verify-full&password=hunter2",
                 "postgres://db/shop?sslmode=verify-full&password=[redacted]",
@@ -291,13 +270,7 @@ mod tests {
         ] {
             assert_eq!(parse(text).unwrap_err(), reason, "{text}");
         }
-        for password in [
-            "hunter2/x",
-            "hunter2?x",
-            "hunter2#x",
-            "hunter2@x",
-            "hunter 2",
-        ] {
+        for password in ["hunter2/x", "hunter2?x", "hunter2#x", "hunter2@x", "hunter 2"] {
             let text = format!("postgres://ada:{password}@db/shop");
             assert_eq!(parse(&text).unwrap_err(), Encoding, "{text}");
         }

@@ -78,7 +78,5 @@ fn name(file: Option<&PathBuf>) -> String {
 }
 
 fn lines(problems: &[Problem]) -> String {
-    problems.iter().fold(String::new(), |text, problem| {
-        text + "\n  " + &problem.to_string()
-    })
+    problems.iter().fold(String::new(), |text, problem| text + "\n  " + &problem.to_string())
 }

@@ -40,15 +40,8 @@ pub(super) const KEYS: [Key; 9] = [
 pub(super) const LOCATION: &str = "location";
 
 /// Sections that are planned: named as such, so that no one believes they work.
-const LATER_SECTIONS: [&str; 7] = [
-    "auth",
-    "rate_limit",
-    "channel",
-    "schedule",
-    "alerts",
-    "events",
-    "telemetry",
-];
+const LATER_SECTIONS: [&str; 7] =
+    ["auth", "rate_limit", "channel", "schedule", "alerts", "events", "telemetry"];
 /// Likewise the settings of `[server]` that begin so.
 const LATER_SERVER_PREFIX: &str = "tls_";
 
@@ -84,17 +77,12 @@ impl fmt::Display for Path {
 
 /// The setting of this name, or what to say when there is none.
 pub(super) fn find(section: &str, name: &str) -> Result<Key, String> {
-    let known = KEYS
-        .into_iter()
-        .find(|key| key.section == section && key.name == name);
+    let known = KEYS.into_iter().find(|key| key.section == section && key.name == name);
     known.ok_or_else(|| {
         if section == SERVER_LISTEN.section && name.starts_with(LATER_SERVER_PREFIX) {
             return "is not supported yet".to_owned();
         }
-        let names = KEYS
-            .into_iter()
-            .filter(|key| key.section == section)
-            .map(|key| key.name);
+        let names = KEYS.into_iter().filter(|key| key.section == section).map(|key| key.name);
         format!("unknown key{}", did_you_mean(name, names))
     })
 }
@@ -108,29 +96,18 @@ pub(super) fn find_section(section: &str) -> Result<(), String> {
         return Err(format!("the section [{section}] is not supported yet"));
     }
     // A setting written outside its section is as common a mistake as a slip.
-    if let Some(key) = KEYS
-        .iter()
-        .find(|key| key.name == section && key.section != LOCATION)
-    {
-        return Err(format!(
-            "unknown section or key; did you mean \"{}\"?",
-            key.path()
-        ));
+    if let Some(key) = KEYS.iter().find(|key| key.name == section && key.section != LOCATION) {
+        return Err(format!("unknown section or key; did you mean \"{}\"?", key.path()));
     }
     let sections = KEYS.iter().map(|key| key.section);
-    Err(format!(
-        "unknown section{}",
-        did_you_mean(section, sections)
-    ))
+    Err(format!("unknown section{}", did_you_mean(section, sections)))
 }
 
 fn did_you_mean(name: &str, candidates: impl Iterator<Item = &'static str>) -> String {
     if name.len() > NAME_BYTES_MAX {
         return String::new();
     }
-    let nearest = candidates
-        .map(|candidate| (slips(name, candidate), candidate))
-        .min();
+    let nearest = candidates.map(|candidate| (slips(name, candidate), candidate)).min();
     match nearest {
         // In a short name two slips change everything: fewer than half of its letters.
         Some((slips, candidate)) if slips <= SLIPS_MAX && slips * 2 < candidate.len() => {
@@ -161,12 +138,9 @@ mod tests {
 
     #[test]
     fn slips_are_counted_like_levenshtein() {
-        for (from, to, count) in [
-            ("", "", 0),
-            ("", "abc", 3),
-            ("split", "split", 0),
-            ("kitten", "sitting", 3),
-        ] {
+        for (from, to, count) in
+            [("", "", 0), ("", "abc", 3), ("split", "split", 0), ("kitten", "sitting", 3)]
+        {
             assert_eq!(slips(from, to), count, "{from} {to}");
             assert_eq!(slips(to, from), count, "{to} {from}");
         }
@@ -175,18 +149,9 @@ mod tests {
     #[test]
     fn a_near_name_is_suggested_and_a_far_one_is_not() {
         let said = |section, name| find(section, name).unwrap_err();
-        assert_eq!(
-            said("orders", "hold_second"),
-            "unknown key; did you mean \"hold_seconds\"?"
-        );
-        assert_eq!(
-            said("database", "uri"),
-            "unknown key; did you mean \"url\"?"
-        );
-        assert_eq!(
-            said("orders", "spilt"),
-            "unknown key; did you mean \"split\"?"
-        );
+        assert_eq!(said("orders", "hold_second"), "unknown key; did you mean \"hold_seconds\"?");
+        assert_eq!(said("database", "uri"), "unknown key; did you mean \"url\"?");
+        assert_eq!(said("orders", "spilt"), "unknown key; did you mean \"split\"?");
         assert_eq!(said("orders", "colour"), "unknown key");
         assert_eq!(said("database", "kex2"), "unknown key");
         assert_eq!(said("orders", &"x".repeat(1_000_000)), "unknown key");
@@ -207,15 +172,8 @@ mod tests {
     #[test]
     fn what_is_planned_is_called_not_supported_yet() {
         for section in LATER_SECTIONS {
-            assert!(
-                find_section(section)
-                    .unwrap_err()
-                    .ends_with("is not supported yet")
-            );
+            assert!(find_section(section).unwrap_err().ends_with("is not supported yet"));
         }
-        assert_eq!(
-            find("server", "tls_cert").unwrap_err(),
-            "is not supported yet"
-        );
+        assert_eq!(find("server", "tls_cert").unwrap_err(), "is not supported yet");
     }
 }

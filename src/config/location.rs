@@ -37,13 +37,8 @@ pub enum LocationKind {
 
 impl LocationKind {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 5] = [
-        Self::Warehouse,
-        Self::Store,
-        Self::ThirdParty,
-        Self::Transit,
-        Self::Quarantine,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Warehouse, Self::Store, Self::ThirdParty, Self::Transit, Self::Quarantine];
 
     /// The word for it in files, in the database and in JSON.
     pub fn as_str(self) -> &'static str {
@@ -67,13 +62,10 @@ impl FromStr for LocationKind {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
-            .ok_or_else(|| {
-                let words = Self::ALL.map(Self::as_str).join(", ");
-                format!("expected one of {words}, found {text:?}")
-            })
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| {
+            let words = Self::ALL.map(Self::as_str).join(", ");
+            format!("expected one of {words}, found {text:?}")
+        })
     }
 }
 

@@ -50,9 +50,7 @@ impl Inputs {
             }
             Some((name, value.into_string().ok()?))
         });
-        let overrides = overrides
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), value.clone()));
+        let overrides = overrides.iter().map(|(key, value)| ((*key).to_owned(), value.clone()));
         Self {
             file: file.map(Path::to_owned),
             directory: PathBuf::from("."),
@@ -64,14 +62,8 @@ impl Inputs {
 
     /// The file that counts and its text; none when there is none.
     pub(super) fn find_file(&self) -> Result<Option<(PathBuf, String)>, ConfigError> {
-        let named = self
-            .environment
-            .get(FILE_VARIABLE)
-            .filter(|name| !name.is_empty());
-        let required = self
-            .file
-            .clone()
-            .or_else(|| named.map(|name| self.directory.join(name)));
+        let named = self.environment.get(FILE_VARIABLE).filter(|name| !name.is_empty());
+        let required = self.file.clone().or_else(|| named.map(|name| self.directory.join(name)));
         if let Some(path) = required {
             return match read(&path) {
                 Ok(text) => Ok(Some((path, text))),
@@ -79,10 +71,7 @@ impl Inputs {
             };
         }
         let local = self.directory.join(LOCAL_FILE);
-        for path in [Some(local), self.system_file.clone()]
-            .into_iter()
-            .flatten()
-        {
+        for path in [Some(local), self.system_file.clone()].into_iter().flatten() {
             match read(&path) {
                 Ok(text) => return Ok(Some((path, text))),
                 Err(source) if source.kind() == io::ErrorKind::NotFound => {}
@@ -95,9 +84,7 @@ impl Inputs {
 
 fn read(path: &Path) -> io::Result<String> {
     let mut text = String::new();
-    File::open(path)?
-        .take(FILE_BYTES_MAX + 1)
-        .read_to_string(&mut text)?;
+    File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
     if text.len() as u64 > FILE_BYTES_MAX {
         let message = format!("longer than {FILE_BYTES_MAX} bytes");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
@@ -134,12 +121,7 @@ mod tests {
 
     #[test]
     fn the_first_file_of_the_search_order_counts() {
-        let all = [
-            ("flag", 1),
-            ("variable", 2),
-            ("invshop.toml", 3),
-            ("system", 4),
-        ];
+        let all = [("flag", 1), ("variable", 2), ("invshop.toml", 3), ("system", 4)];
         let directory = files(&all);
         let at = |name: &str| directory.path().join(name);
         let mut inputs = Inputs {
@@ -179,9 +161,7 @@ mod tests {
         };
         assert_eq!(unreadable(&inputs), missing);
         inputs.file = None;
-        inputs
-            .environment
-            .insert("INVSHOP_CONFIG".to_owned(), missing.display().to_string());
+        inputs.environment.insert("INVSHOP_CONFIG".to_owned(), missing.display().to_string());
         assert_eq!(unreadable(&inputs), missing);
     }
 
@@ -189,37 +169,21 @@ mod tests {
     fn a_file_that_is_there_but_unusable_is_not_passed_over() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("invshop.toml");
-        let inputs = Inputs {
-            directory: directory.path().to_owned(),
-            ..Inputs::default()
-        };
+        let inputs = Inputs { directory: directory.path().to_owned(), ..Inputs::default() };
         std::fs::write(&file, [0xff, 0xfe]).unwrap();
-        assert!(matches!(
-            Config::load(&inputs),
-            Err(ConfigError::Unreadable { .. })
-        ));
+        assert!(matches!(Config::load(&inputs), Err(ConfigError::Unreadable { .. })));
         std::fs::write(&file, "#".repeat(1024 * 1024 + 1)).unwrap();
-        assert!(matches!(
-            Config::load(&inputs),
-            Err(ConfigError::Unreadable { .. })
-        ));
+        assert!(matches!(Config::load(&inputs), Err(ConfigError::Unreadable { .. })));
         std::fs::remove_file(&file).unwrap();
         std::fs::create_dir(&file).unwrap();
-        assert!(matches!(
-            Config::load(&inputs),
-            Err(ConfigError::Unreadable { .. })
-        ));
+        assert!(matches!(Config::load(&inputs), Err(ConfigError::Unreadable { .. })));
     }
 
     #[test]
     fn inputs_show_no_values_in_debug() {
         let mut inputs = Inputs::default();
-        inputs
-            .environment
-            .insert("INVSHOP__DATABASE__URL".to_owned(), "hunter2".to_owned());
-        inputs
-            .overrides
-            .insert("database.url".to_owned(), "hunter2".to_owned());
+        inputs.environment.insert("INVSHOP__DATABASE__URL".to_owned(), "hunter2".to_owned());
+        inputs.overrides.insert("database.url".to_owned(), "hunter2".to_owned());
         assert!(!format!("{inputs:?}").contains("hunter2"));
     }
 

@@ -79,11 +79,7 @@ impl Settings {
         let root = DeTable::parse(text).map_err(|error| {
             let offset = error.span().map_or(text.len(), |span| span.start);
             let (line, column) = lines.position(text, offset);
-            SyntaxError {
-                line,
-                column,
-                message: error.message().to_owned(),
-            }
+            SyntaxError { line, column, message: error.message().to_owned() }
         })?;
         for (section, value) in root.into_inner() {
             let line = lines.line(&section);
@@ -99,14 +95,7 @@ impl Settings {
 
     fn add_section(&mut self, section: &str, value: Spanned<DeValue<'_>>, line: usize, at: &Lines) {
         if let DeValue::Table(table) = value.into_inner() {
-            return self.add_table(
-                &Place {
-                    section,
-                    index: None,
-                },
-                table,
-                at,
-            );
+            return self.add_table(&Place { section, index: None }, table, at);
         }
         let message = format!("expected a section, written [{section}]");
         self.problem(section.to_owned(), Some(line), message);
@@ -119,10 +108,7 @@ impl Settings {
         };
         for (index, entry) in entries.into_iter().enumerate() {
             let line = at.line(&entry);
-            let place = Place {
-                section: LOCATION,
-                index: Some(index),
-            };
+            let place = Place { section: LOCATION, index: Some(index) };
             if let DeValue::Table(table) = entry.into_inner() {
                 self.location_lines.insert(index, line);
                 self.add_table(&place, table, at);
@@ -138,10 +124,8 @@ impl Settings {
             let line = at.line(&name);
             match keys::find(place.section, name.get_ref()) {
                 Ok(key) => {
-                    let given = Given {
-                        value: value.into_inner().into(),
-                        origin: Origin::File { line },
-                    };
+                    let given =
+                        Given { value: value.into_inner().into(), origin: Origin::File { line } };
                     self.values.insert(key.path_at(place.index), given);
                 }
                 Err(message) => {
@@ -159,9 +143,7 @@ impl Settings {
                 continue;
             };
             let key = name.to_lowercase().replace(VARIABLE_SEPARATOR, ".");
-            let origin = Origin::Variable {
-                name: variable.clone(),
-            };
+            let origin = Origin::Variable { name: variable.clone() };
             self.add_untyped(&key, text, origin);
         }
     }
@@ -194,9 +176,7 @@ impl Settings {
 
     /// Index and line of each location of the file, in its order.
     pub(super) fn location_lines(&self) -> impl Iterator<Item = (usize, usize)> + use<'_> {
-        self.location_lines
-            .iter()
-            .map(|(index, line)| (*index, *line))
+        self.location_lines.iter().map(|(index, line)| (*index, *line))
     }
 
     #[cfg(test)]
@@ -221,11 +201,7 @@ impl Given {
             Origin::File { line } => Some(line),
             Origin::Variable { .. } | Origin::Override => None,
         };
-        Problem {
-            key: path.to_string(),
-            line,
-            message: self.origin.note(message),
-        }
+        Problem { key: path.to_string(), line, message: self.origin.note(message) }
     }
 
     /// Whether it is written in the file, where a plain secret should not be.
@@ -275,11 +251,8 @@ impl Value {
             Self::Untyped(text) => text.parse().ok(),
             _ => None,
         };
-        let expected = format!(
-            "expected a whole number from {} to {}",
-            bounds.start(),
-            bounds.end()
-        );
+        let expected =
+            format!("expected a whole number from {} to {}", bounds.start(), bounds.end());
         match integer {
             None => Err(format!("{expected}, found {}", self.kind())),
             Some(integer) => u32::try_from(integer)
@@ -333,11 +306,7 @@ struct Lines {
 impl Lines {
     fn of(text: &str) -> Self {
         let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
-        Self {
-            starts: std::iter::once(0)
-                .chain(ends.map(|(end, _)| end + 1))
-                .collect(),
-        }
+        Self { starts: std::iter::once(0).chain(ends.map(|(end, _)| end + 1)).collect() }
     }
 
     /// The line on which something begins, counted from 1.
@@ -353,9 +322,7 @@ impl Lines {
     fn position(&self, text: &str, offset: usize) -> (usize, usize) {
         let line = self.number(offset);
         let start = self.starts[line - 1];
-        let column = text
-            .get(start..offset)
-            .map_or(0, |before| before.chars().count());
+        let column = text.get(start..offset).map_or(0, |before| before.chars().count());
         (line, column + 1)
     }
 }

@@ -8,9 +8,7 @@ use super::*;
 
 /// Inputs with this environment, away from the machine's own files.
 fn inputs(environment: &[(&str, &str)]) -> Inputs {
-    let pairs = environment
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let pairs = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     Inputs {
         directory: PathBuf::from("/elsewhere"),
         environment: pairs.collect(),
@@ -19,11 +17,7 @@ fn inputs(environment: &[(&str, &str)]) -> Inputs {
 }
 
 fn build(text: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
-    Config::build(
-        &inputs(environment),
-        Some(PathBuf::from("/shop/invshop.toml")),
-        text,
-    )
+    Config::build(&inputs(environment), Some(PathBuf::from("/shop/invshop.toml")), text)
 }
 
 /// The problems of a text, as they are displayed.
@@ -36,40 +30,22 @@ fn problems(text: &str, environment: &[(&str, &str)]) -> Vec<String> {
 fn example_in_force() -> String {
     let setting = |line: &str| {
         let bare = line.strip_prefix('#')?;
-        bare.starts_with(|c: char| c.is_ascii_lowercase() || c == '[')
-            .then(|| bare.to_owned())
+        bare.starts_with(|c: char| c.is_ascii_lowercase() || c == '[').then(|| bare.to_owned())
     };
     let lines = Config::example_text().lines();
-    lines
-        .map(|line| setting(line).unwrap_or_else(|| line.to_owned()) + "\n")
-        .collect()
+    lines.map(|line| setting(line).unwrap_or_else(|| line.to_owned()) + "\n").collect()
 }
 
 #[test]
 fn without_any_file_everything_is_default() {
     let directory = tempfile::tempdir().unwrap();
-    let inputs = Inputs {
-        directory: directory.path().to_owned(),
-        ..Inputs::default()
-    };
+    let inputs = Inputs { directory: directory.path().to_owned(), ..Inputs::default() };
     let config = Config::load(&inputs).unwrap();
     assert_eq!(config.file, None);
     let database = directory.path().join("invshop.db");
-    assert_eq!(
-        config.database.url.to_string(),
-        format!("sqlite:{}", database.display())
-    );
-    assert_eq!(
-        config.database.key_file.path(),
-        directory.path().join("invshop.db.key")
-    );
-    assert_eq!(
-        config.orders,
-        OrdersConfig {
-            split: true,
-            hold_seconds: 900
-        }
-    );
+    assert_eq!(config.database.url.to_string(), format!("sqlite:{}", database.display()));
+    assert_eq!(config.database.key_file.path(), directory.path().join("invshop.db.key"));
+    assert_eq!(config.orders, OrdersConfig { split: true, hold_seconds: 900 });
     assert_eq!(config.server.listen.to_string(), "127.0.0.1:8700");
     assert_eq!(config.server.public_url, None);
     assert!(config.locations.is_empty() && config.warnings.is_empty());
@@ -78,10 +54,7 @@ fn without_any_file_everything_is_default() {
 #[test]
 fn the_example_as_it_is_changes_nothing() {
     let config = build(Config::example_text(), &[]).unwrap();
-    assert_eq!(
-        format!("{config:?}"),
-        format!("{:?}", build("", &[]).unwrap())
-    );
+    assert_eq!(format!("{config:?}"), format!("{:?}", build("", &[]).unwrap()));
 }
 
 #[test]
@@ -101,10 +74,7 @@ fn the_example_names_every_key_there_is() {
 fn the_example_shows_the_defaults() {
     let shown = build(&example_in_force(), &[]).unwrap();
     let default = build("", &[]).unwrap();
-    assert_eq!(
-        format!("{:?}", shown.database),
-        format!("{:?}", default.database)
-    );
+    assert_eq!(format!("{:?}", shown.database), format!("{:?}", default.database));
     assert_eq!(shown.orders, default.orders);
     assert_eq!(shown.server.listen, default.server.listen);
     assert_eq!(shown.locations[0].kind, LocationKind::default());
@@ -119,11 +89,7 @@ fn every_known_key_is_read_and_checks_its_type() {
             section => (format!("[{section}]"), key.path()),
         };
         // A location without a code has a problem of its own.
-        let code = if key.section == LOCATION && key != LOCATION_CODE {
-            "code = 'a'"
-        } else {
-            ""
-        };
+        let code = if key.section == LOCATION && key != LOCATION_CODE { "code = 'a'" } else { "" };
         let found = problems(&format!("{header}\n{code}\n{} = 1979-05-27", key.name), &[]);
         assert_eq!(found.len(), 1, "{found:?}");
         let start = format!("line 3: {path}: expected ");
@@ -189,22 +155,13 @@ const WRONG_PROBLEMS: [&str; 16] = [
 
 #[test]
 fn every_problem_is_found_at_once_in_the_order_of_the_file() {
-    let found = problems(
-        WRONG,
-        &[
-            ("INVSHOP__ORDERS__SPLT", "x"),
-            ("INVSHOP__AUTH__ON", "true"),
-        ],
-    );
+    let found = problems(WRONG, &[("INVSHOP__ORDERS__SPLT", "x"), ("INVSHOP__AUTH__ON", "true")]);
     assert_eq!(found.len(), WRONG_PROBLEMS.len(), "{found:#?}");
     for (found, expected) in found.iter().zip(WRONG_PROBLEMS) {
         assert!(found.starts_with(expected), "{found}\n{expected}");
     }
     let displayed = build(WRONG, &[]).unwrap_err().to_string();
-    assert!(
-        displayed.starts_with("/shop/invshop.toml is not valid:\n  line 3: "),
-        "{displayed}"
-    );
+    assert!(displayed.starts_with("/shop/invshop.toml is not valid:\n  line 3: "), "{displayed}");
     assert!(!displayed.contains("hunter2"), "{displayed}");
 }
 
@@ -212,18 +169,9 @@ fn every_problem_is_found_at_once_in_the_order_of_the_file() {
 fn a_syntax_error_names_file_line_and_column_and_shows_no_content() {
     let error = build("[database]\nurl = \"ü\" \"hunter2\"\n", &[]).unwrap_err();
     let displayed = error.to_string();
-    assert!(
-        displayed.starts_with("/shop/invshop.toml, line 2, column 11: "),
-        "{displayed}"
-    );
+    assert!(displayed.starts_with("/shop/invshop.toml, line 2, column 11: "), "{displayed}");
     assert!(!displayed.contains("hunter2"), "{displayed}");
-    for text in [
-        "[orders",
-        "[orders]\nsplit = ",
-        "= 1",
-        "[orders]\nsplit=1\nsplit=2",
-        "\u{0}",
-    ] {
+    for text in ["[orders", "[orders]\nsplit = ", "= 1", "[orders]\nsplit=1\nsplit=2", "\u{0}"] {
         let error = build(text, &[]).unwrap_err();
         assert!(matches!(error, ConfigError::Syntax { .. }), "{error}");
     }
@@ -232,22 +180,10 @@ fn a_syntax_error_names_file_line_and_column_and_shows_no_content() {
 #[test]
 fn sections_of_the_wrong_shape_are_told_how_to_be_written() {
     for (text, expected) in [
-        (
-            "orders = 5",
-            "line 1: orders: expected a section, written [orders]",
-        ),
-        (
-            "[[orders]]",
-            "line 1: orders: expected a section, written [orders]",
-        ),
-        (
-            "[location]",
-            "line 1: location: expected a list of sections, each written [[location]]",
-        ),
-        (
-            "location = [1]",
-            "line 1: location[0]: expected a section, written [[location]]",
-        ),
+        ("orders = 5", "line 1: orders: expected a section, written [orders]"),
+        ("[[orders]]", "line 1: orders: expected a section, written [orders]"),
+        ("[location]", "line 1: location: expected a list of sections, each written [[location]]"),
+        ("location = [1]", "line 1: location[0]: expected a section, written [[location]]"),
         ("\"a\\nb\" = 1", "line 1: a\\nb: unknown section"),
         ("[orders]\n'' = 1", "line 2: orders.: unknown key"),
     ] {
@@ -257,32 +193,18 @@ fn sections_of_the_wrong_shape_are_told_how_to_be_written() {
 
 #[test]
 fn a_later_layer_replaces_single_settings() {
-    let mut inputs = inputs(&[
-        ("INVSHOP__ORDERS__HOLD_SECONDS", "60"),
-        ("INVSHOP__ORDERS__SPLIT", "true"),
-    ]);
-    inputs
-        .overrides
-        .insert("orders.hold_seconds".to_owned(), "30".to_owned());
+    let mut inputs =
+        inputs(&[("INVSHOP__ORDERS__HOLD_SECONDS", "60"), ("INVSHOP__ORDERS__SPLIT", "true")]);
+    inputs.overrides.insert("orders.hold_seconds".to_owned(), "30".to_owned());
     let text = "server.listen = '0.0.0.0:80'\n[orders]\nsplit = false\nhold_seconds = 1_000";
     let config = Config::build(&inputs, None, text).unwrap();
-    assert_eq!(
-        config.orders,
-        OrdersConfig {
-            split: true,
-            hold_seconds: 30
-        }
-    );
+    assert_eq!(config.orders, OrdersConfig { split: true, hold_seconds: 30 });
     assert_eq!(config.server.listen.to_string(), "0.0.0.0:80");
 }
 
 #[test]
 fn a_value_that_is_replaced_is_not_judged() {
-    let config = build(
-        "orders.split = 'maybe'",
-        &[("INVSHOP__ORDERS__SPLIT", "false")],
-    )
-    .unwrap();
+    let config = build("orders.split = 'maybe'", &[("INVSHOP__ORDERS__SPLIT", "false")]).unwrap();
     assert!(!config.orders.split);
 }
 
@@ -299,14 +221,9 @@ fn values_from_outside_the_file_say_where_they_came_from() {
     assert!(variable("INVSHOP__ORDERS", "a").starts_with("orders: unknown key"));
     assert!(variable("INVSHOP__", "a").starts_with(": unknown section"));
     let mut inputs = inputs(&[("INVSHOPPING", "x"), ("INVSHOP_LOG", "debug")]);
-    inputs
-        .overrides
-        .insert("server.listen".to_owned(), "x".to_owned());
+    inputs.overrides.insert("server.listen".to_owned(), "x".to_owned());
     let error = Config::build(&inputs, None, "").unwrap_err().to_string();
-    assert!(
-        error.starts_with("the configuration is not valid:\n  server.listen: "),
-        "{error}"
-    );
+    assert!(error.starts_with("the configuration is not valid:\n  server.listen: "), "{error}");
     assert!(error.ends_with("(command line)"), "{error}");
 }
 
@@ -317,10 +234,7 @@ fn paths_start_at_the_directory_of_the_file() {
     assert_eq!(config.database.url.to_string(), "sqlite:/shop/data/a.db");
     assert_eq!(config.database.key_file.path(), Path::new("/shop/keys/a"));
     let config = build("", &[("INVSHOP__DATABASE__URL", "postgres://db/shop")]).unwrap();
-    assert_eq!(
-        config.database.key_file.path(),
-        Path::new("/shop/invshop.key")
-    );
+    assert_eq!(config.database.key_file.path(), Path::new("/shop/invshop.key"));
 }
 
 #[test]
@@ -331,53 +245,31 @@ fn a_password_in_the_file_is_a_warning_and_shows_nowhere() {
     assert_eq!(config.warnings[0].key, "database.url");
     assert_eq!(config.warnings[0].line, Some(2));
     let shown = format!("{config:?}{:?}", config.warnings);
-    assert!(
-        shown.contains("postgres://ada:[redacted]@db/shop"),
-        "{shown}"
-    );
+    assert!(shown.contains("postgres://ada:[redacted]@db/shop"), "{shown}");
     assert!(!shown.contains("hunter2"), "{shown}");
-    assert_eq!(
-        build("database.url = 'postgres://ada@db/shop'", &[])
-            .unwrap()
-            .warnings,
-        []
-    );
+    assert_eq!(build("database.url = 'postgres://ada@db/shop'", &[]).unwrap().warnings, []);
 }
 
 #[test]
 fn a_password_elsewhere_is_no_warning() {
     let url = "postgres://ada:hunter2@db/shop";
-    for (text, name) in [
-        ("", "INVSHOP__DATABASE__URL"),
-        ("database.url = 'env:URL'", "URL"),
-    ] {
+    for (text, name) in [("", "INVSHOP__DATABASE__URL"), ("database.url = 'env:URL'", "URL")] {
         let config = build(text, &[(name, url)]).unwrap();
         assert_eq!(config.warnings, []);
         assert!(matches!(&config.database.url, DatabaseUrl::Postgres(u) if u.expose() == url));
     }
     let unset = problems("database.url = 'env:URL'", &[]);
-    assert_eq!(
-        unset,
-        ["line 1: database.url: the environment variable URL is not set"]
-    );
-    let odd = problems(
-        "database.url = 'env:URL'",
-        &[("URL", "mysql://ada:hunter2@db")],
-    );
-    assert!(
-        odd[0].contains("the environment variable URL: expected sqlite:FILE"),
-        "{odd:?}"
-    );
+    assert_eq!(unset, ["line 1: database.url: the environment variable URL is not set"]);
+    let odd = problems("database.url = 'env:URL'", &[("URL", "mysql://ada:hunter2@db")]);
+    assert!(odd[0].contains("the environment variable URL: expected sqlite:FILE"), "{odd:?}");
     assert!(!odd[0].contains("hunter2"), "{odd:?}");
 }
 
 #[test]
 fn locations_get_their_code_as_name_and_are_warehouses() {
     let text = "[[location]]\ncode='main'\n[[location]]\ncode='s1'\nname='Store'\nkind='store'";
-    let expected = [
-        ("main", "main", LocationKind::Warehouse),
-        ("s1", "Store", LocationKind::Store),
-    ];
+    let expected =
+        [("main", "main", LocationKind::Warehouse), ("s1", "Store", LocationKind::Store)];
     let locations = build(text, &[]).unwrap().locations;
     assert_eq!(
         locations,
@@ -392,14 +284,8 @@ fn locations_get_their_code_as_name_and_are_warehouses() {
 #[test]
 fn public_urls_lose_the_slash_at_their_end() {
     for (given, expected) in [
-        (
-            "https://stock.example.com/",
-            Some("https://stock.example.com"),
-        ),
-        (
-            "http://10.0.0.1:8700/shop",
-            Some("http://10.0.0.1:8700/shop"),
-        ),
+        ("https://stock.example.com/", Some("https://stock.example.com")),
+        ("http://10.0.0.1:8700/shop", Some("http://10.0.0.1:8700/shop")),
         ("https://", None),
         ("https:///path", None),
         ("https://:80", None),

@@ -52,16 +52,9 @@ pub fn allocate(
     mut room: Room,
     policy: AllocationPolicy,
 ) -> Vec<Placement> {
-    let mut desk = Desk {
-        lines,
-        room: &mut room,
-        placed: Vec::new(),
-    };
+    let mut desk = Desk { lines, room: &mut room, placed: Vec::new() };
     let all: Vec<usize> = (0..lines.len()).collect();
-    if let Some(&location) = locations
-        .iter()
-        .find(|&&location| desk.serves(&all, location))
-    {
+    if let Some(&location) = locations.iter().find(|&&location| desk.serves(&all, location)) {
         for &line in &all {
             desk.take_line(line, location);
         }
@@ -87,17 +80,11 @@ impl Desk<'_> {
         for demand in lines.iter().flat_map(|&line| &self.lines[line]) {
             *wanted.entry(demand.item).or_default() += demand.units;
         }
-        wanted
-            .into_iter()
-            .all(|(item, units)| self.room_at(item, location) >= units)
+        wanted.into_iter().all(|(item, units)| self.room_at(item, location) >= units)
     }
 
     fn room_at(&self, item: ItemId, location: LocationId) -> i64 {
-        self.room
-            .get(&LevelKey { item, location })
-            .copied()
-            .unwrap_or(0)
-            .max(0)
+        self.room.get(&LevelKey { item, location }).copied().unwrap_or(0).max(0)
     }
 
     fn take_line(&mut self, line: usize, location: LocationId) {
@@ -117,19 +104,8 @@ impl Desk<'_> {
             .sum();
         let units = (demand.units - had).min(self.room_at(demand.item, location));
         if units > 0 {
-            *self
-                .room
-                .entry(LevelKey {
-                    item: demand.item,
-                    location,
-                })
-                .or_default() -= units;
-            self.placed.push(Placement {
-                line,
-                part,
-                location,
-                units,
-            });
+            *self.room.entry(LevelKey { item: demand.item, location }).or_default() -= units;
+            self.placed.push(Placement { line, part, location, units });
         }
     }
 
@@ -137,9 +113,7 @@ impl Desk<'_> {
     fn fill_from_all(&mut self, locations: &[LocationId]) {
         let mut left = Vec::new();
         for line in 0..self.lines.len() {
-            let whole = locations
-                .iter()
-                .find(|&&location| self.serves(&[line], location));
+            let whole = locations.iter().find(|&&location| self.serves(&[line], location));
             match whole {
                 Some(&location) => self.take_line(line, location),
                 None => left.push(line),
@@ -171,10 +145,7 @@ impl Desk<'_> {
         for demand in self.lines.iter().flatten() {
             *wanted.entry(demand.item).or_default() += demand.units;
         }
-        wanted
-            .into_iter()
-            .map(|(item, units)| units.min(self.room_at(item, location)))
-            .sum()
+        wanted.into_iter().map(|(item, units)| units.min(self.room_at(item, location))).sum()
     }
 }
 
@@ -186,29 +157,16 @@ mod tests {
     const STORE: LocationId = LocationId::new(2);
 
     fn room(levels: &[(i64, LocationId, i64)]) -> Room {
-        let key = |item, location| LevelKey {
-            item: ItemId::new(item),
-            location,
-        };
-        levels
-            .iter()
-            .map(|&(item, location, units)| (key(item, location), units))
-            .collect()
+        let key = |item, location| LevelKey { item: ItemId::new(item), location };
+        levels.iter().map(|&(item, location, units)| (key(item, location), units)).collect()
     }
 
     fn line(item: i64, units: i64) -> DemandLine {
-        vec![Demand {
-            item: ItemId::new(item),
-            units,
-        }]
+        vec![Demand { item: ItemId::new(item), units }]
     }
 
     fn at(placed: &[Placement], location: LocationId) -> i64 {
-        placed
-            .iter()
-            .filter(|one| one.location == location)
-            .map(|one| one.units)
-            .sum()
+        placed.iter().filter(|one| one.location == location).map(|one| one.units).sum()
     }
 
     #[test]
@@ -238,12 +196,7 @@ mod tests {
     #[test]
     fn without_splitting_all_comes_from_the_best_location() {
         let levels = room(&[(1, MAIN, 2), (1, STORE, 3)]);
-        let placed = allocate(
-            &[line(1, 5)],
-            &[MAIN, STORE],
-            levels,
-            AllocationPolicy::OneLocation,
-        );
+        let placed = allocate(&[line(1, 5)], &[MAIN, STORE], levels, AllocationPolicy::OneLocation);
         assert_eq!((at(&placed, MAIN), at(&placed, STORE)), (0, 3));
     }
 }

@@ -24,9 +24,7 @@ impl ItemStatus {
 
     /// Reads the name; `None` when it is not one.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Active, Self::Discontinued]
-            .into_iter()
-            .find(|status| status.as_str() == text)
+        [Self::Active, Self::Discontinued].into_iter().find(|status| status.as_str() == text)
     }
 }
 

@@ -50,19 +50,12 @@ pub struct LevelBroken {
 impl Deltas {
     /// A change of `on_hand` alone.
     pub fn on_hand(units: i64) -> Self {
-        Self {
-            on_hand: units,
-            ..Self::default()
-        }
+        Self { on_hand: units, ..Self::default() }
     }
 
     /// A change of `reserved` and `shortfall`, as holds make it.
     pub fn hold(reserved: i64, shortfall: i64) -> Self {
-        Self {
-            reserved,
-            shortfall,
-            ..Self::default()
-        }
+        Self { reserved, shortfall, ..Self::default() }
     }
 }
 
@@ -91,15 +84,10 @@ impl Totals {
             safety: self.safety.saturating_add(deltas.safety),
         };
         let bounded = |units: i64| (0..=QUANTITY_MAX).contains(&units);
-        let sound = [after.on_hand, after.reserved, after.shortfall, after.safety]
-            .into_iter()
-            .all(bounded)
-            && after.reserved <= after.on_hand;
-        if sound {
-            Ok(after)
-        } else {
-            Err(LevelBroken { after })
-        }
+        let sound =
+            [after.on_hand, after.reserved, after.shortfall, after.safety].into_iter().all(bounded)
+                && after.reserved <= after.on_hand;
+        if sound { Ok(after) } else { Err(LevelBroken { after }) }
     }
 }
 
@@ -117,12 +105,7 @@ pub struct Level {
 impl Level {
     /// A level that has no movement yet.
     pub const EMPTY: Self = Self {
-        totals: Totals {
-            on_hand: 0,
-            reserved: 0,
-            shortfall: 0,
-            safety: 0,
-        },
+        totals: Totals { on_hand: 0, reserved: 0, shortfall: 0, safety: 0 },
         version: 0,
         counted_at: None,
     };
@@ -134,43 +117,20 @@ mod tests {
 
     #[test]
     fn r18_what_is_offered_is_net_of_holds_safety_and_what_is_owed() {
-        let totals = Totals {
-            on_hand: 10,
-            reserved: 3,
-            shortfall: 2,
-            safety: 1,
-        };
+        let totals = Totals { on_hand: 10, reserved: 3, shortfall: 2, safety: 1 };
         assert_eq!(totals.available_to_promise(), 4);
         assert_eq!(totals.room_for_fact(), 5);
         assert_eq!(totals.unreserved(), 7);
-        let owed = Totals {
-            on_hand: 5,
-            reserved: 5,
-            shortfall: 2,
-            safety: 0,
-        };
+        let owed = Totals { on_hand: 5, reserved: 5, shortfall: 2, safety: 0 };
         assert_eq!(owed.available_to_promise(), 0);
     }
 
     #[test]
     fn no_change_may_reserve_more_than_is_there() {
-        let totals = Totals {
-            on_hand: 1,
-            reserved: 1,
-            shortfall: 0,
-            safety: 0,
-        };
+        let totals = Totals { on_hand: 1, reserved: 1, shortfall: 0, safety: 0 };
         assert!(totals.plus(Deltas::hold(1, 0)).is_err());
         assert!(totals.plus(Deltas::on_hand(-1)).is_err());
         assert!(totals.plus(Deltas::on_hand(QUANTITY_MAX)).is_err());
-        assert!(
-            totals
-                .plus(Deltas {
-                    on_hand: -1,
-                    reserved: -1,
-                    ..Deltas::default()
-                })
-                .is_ok()
-        );
+        assert!(totals.plus(Deltas { on_hand: -1, reserved: -1, ..Deltas::default() }).is_ok());
     }
 }

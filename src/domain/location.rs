@@ -22,13 +22,8 @@ pub enum LocationKind {
 
 impl LocationKind {
     /// Every kind, in the order they are documented.
-    pub const ALL: [Self; 5] = [
-        Self::Warehouse,
-        Self::Store,
-        Self::ThirdParty,
-        Self::Transit,
-        Self::Quarantine,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Warehouse, Self::Store, Self::ThirdParty, Self::Transit, Self::Quarantine];
 
     /// The name used in the database, in files and in JSON.
     pub const fn as_str(self) -> &'static str {

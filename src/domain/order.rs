@@ -226,12 +226,7 @@ impl Part {
             returned: 0,
             expired: 0,
             allocations: Vec::new(),
-            loose: Allocation {
-                location: Self::NOWHERE,
-                held: 0,
-                shipped: 0,
-                shortfall: 0,
-            },
+            loose: Allocation { location: Self::NOWHERE, held: 0, shipped: 0, shortfall: 0 },
         }
     }
 
@@ -256,24 +251,14 @@ impl Part {
 
     /// What stands at a location, if anything ever did.
     pub fn at(&self, location: LocationId) -> Option<&Allocation> {
-        self.allocations
-            .iter()
-            .find(|allocation| allocation.location == location)
+        self.allocations.iter().find(|allocation| allocation.location == location)
     }
 
     /// What stands at a location, made when it is the first to stand there.
     pub fn at_mut(&mut self, location: LocationId) -> &mut Allocation {
-        let found = self
-            .allocations
-            .iter()
-            .position(|entry| entry.location == location);
+        let found = self.allocations.iter().position(|entry| entry.location == location);
         let index = found.unwrap_or_else(|| {
-            self.allocations.push(Allocation {
-                location,
-                held: 0,
-                shipped: 0,
-                shortfall: 0,
-            });
+            self.allocations.push(Allocation { location, held: 0, shipped: 0, shortfall: 0 });
             self.allocations.len() - 1
         });
         &mut self.allocations[index]
@@ -319,21 +304,10 @@ impl Line {
         let shipped =
             widest(|counts| counts.shortfall + counts.held + counts.shipped) - shortfall - held;
         let ordered = widest(|counts| counts.ordered);
-        let returned = self
-            .parts
-            .iter()
-            .map(|part| part.returned / part.per_unit)
-            .min()
-            .unwrap_or(0);
+        let returned =
+            self.parts.iter().map(|part| part.returned / part.per_unit).min().unwrap_or(0);
         let cancelled = ordered - shortfall - held - shipped;
-        Counts {
-            ordered,
-            held,
-            shipped,
-            shortfall,
-            cancelled,
-            returned,
-        }
+        Counts { ordered, held, shipped, shortfall, cancelled, returned }
     }
 }
 
@@ -427,9 +401,7 @@ impl Order {
     pub fn total(&self) -> Option<i64> {
         self.lines.iter().try_fold(0_i64, |sum, line| {
             let counts = line.counts();
-            let price = line
-                .unit_price?
-                .checked_mul(counts.ordered - counts.cancelled)?;
+            let price = line.unit_price?.checked_mul(counts.ordered - counts.cancelled)?;
             sum.checked_add(price)
         })
     }

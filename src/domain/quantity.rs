@@ -76,10 +76,7 @@ impl Delta {
         if value != 0 && (-QUANTITY_MAX..=QUANTITY_MAX).contains(&value) {
             Ok(Self(value))
         } else {
-            Err(QuantityError::OutOfRange {
-                value,
-                min: -QUANTITY_MAX,
-            })
+            Err(QuantityError::OutOfRange { value, min: -QUANTITY_MAX })
         }
     }
 
@@ -111,16 +108,7 @@ mod tests {
 
     #[test]
     fn only_plain_digits_are_a_quantity() {
-        for bad in [
-            "",
-            "+5",
-            "-1",
-            "1e3",
-            "5.0",
-            " 5",
-            "５",
-            "99999999999999999999",
-        ] {
+        for bad in ["", "+5", "-1", "1e3", "5.0", " 5", "５", "99999999999999999999"] {
             assert!(Quantity::parse(bad).is_err(), "{bad:?}");
         }
         assert_eq!(Quantity::parse("007").map(Quantity::get), Ok(7));

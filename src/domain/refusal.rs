@@ -163,10 +163,7 @@ impl Refusal {
 
     /// A value that is out of bounds or makes no sense.
     pub fn invalid(field: &'static str, message: impl Into<String>) -> Self {
-        Self::Invalid {
-            field,
-            message: message.into(),
-        }
+        Self::Invalid { field, message: message.into() }
     }
 }
 
@@ -174,12 +171,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InsufficientStock { shortages } => write_shortages(f, shortages),
-            Self::InsufficientUnreserved {
-                sku,
-                location,
-                requested,
-                available,
-            } => write!(
+            Self::InsufficientUnreserved { sku, location, requested, available } => write!(
                 f,
                 "{sku} at {location}: {requested} asked for, {available} free of open orders"
             ),
@@ -195,33 +187,18 @@ impl fmt::Display for Refusal {
             Self::AlreadyShipped { order } => {
                 write!(f, "order '{order}' was shipped; nothing is left to cancel")
             }
-            Self::VersionConflict {
-                what,
-                expected,
-                actual,
-                on_hand,
-            } => {
+            Self::VersionConflict { what, expected, actual, on_hand } => {
                 write!(f, "{what} is at version {actual}, not {expected}")?;
                 on_hand.map_or(Ok(()), |units| write!(f, "; {units} on hand now"))
             }
             Self::LocationRequired { locations } => {
-                write!(
-                    f,
-                    "more than one location exists; name one of {}",
-                    locations.join(", ")
-                )
+                write!(f, "more than one location exists; name one of {}", locations.join(", "))
             }
             Self::HasOpenReservations { sku, units } => {
                 write!(f, "{units} units of {sku} are promised to open orders")
             }
-            Self::MirroredLocation {
-                location,
-                authority,
-            } => {
-                write!(
-                    f,
-                    "the numbers of {location} belong to the channel {authority}"
-                )
+            Self::MirroredLocation { location, authority } => {
+                write!(f, "the numbers of {location} belong to the channel {authority}")
             }
             Self::BundleHasNoStock { sku } => {
                 write!(f, "{sku} is a bundle: its stock is that of its components")
@@ -239,15 +216,8 @@ fn write_shortages(f: &mut fmt::Formatter<'_>, shortages: &[Shortage]) -> fmt::R
     f.write_str("not enough stock: ")?;
     for (index, shortage) in shortages.iter().enumerate() {
         let comma = if index == 0 { "" } else { ", " };
-        let Shortage {
-            sku,
-            requested,
-            available,
-        } = shortage;
-        write!(
-            f,
-            "{comma}{sku} ({requested} asked for, {available} available)"
-        )?;
+        let Shortage { sku, requested, available } = shortage;
+        write!(f, "{comma}{sku} ({requested} asked for, {available} available)")?;
     }
     Ok(())
 }

@@ -45,11 +45,7 @@ fn checked(
         return Err(TextError::Empty { field });
     }
     if text.len() > max {
-        return Err(TextError::TooLong {
-            field,
-            length: text.len(),
-            max,
-        });
+        return Err(TextError::TooLong { field, length: text.len(), max });
     }
     match text.chars().find(|&character| !allowed(character)) {
         Some(character) => Err(TextError::Character { field, character }),
@@ -163,17 +159,8 @@ mod tests {
 
     #[test]
     fn control_characters_and_long_texts_are_refused_by_name() {
-        assert_eq!(
-            Sku::new("a\0b"),
-            Err(TextError::Character {
-                field: "sku",
-                character: '\0'
-            })
-        );
-        assert!(matches!(
-            Sku::new(&"x".repeat(201)),
-            Err(TextError::TooLong { length: 201, .. })
-        ));
+        assert_eq!(Sku::new("a\0b"), Err(TextError::Character { field: "sku", character: '\0' }));
+        assert!(matches!(Sku::new(&"x".repeat(201)), Err(TextError::TooLong { length: 201, .. })));
         assert_eq!(Title::new(""), Err(TextError::Empty { field: "title" }));
         assert!(LocationCode::new("store north").is_err());
     }

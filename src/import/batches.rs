@@ -30,10 +30,7 @@ pub async fn find(shop: &Shop, batch: BatchId) -> Result<BatchRecord, ImportErro
     let mut reader = shop.db.read().await?;
     let found = store::batches::find(&mut reader.conn(), batch).await?;
     found.ok_or_else(|| {
-        let refusal = Refusal::UnknownName {
-            what: "batch",
-            name: batch.to_string(),
-        };
+        let refusal = Refusal::UnknownName { what: "batch", name: batch.to_string() };
         ImportError::Write(refusal.into())
     })
 }
@@ -54,14 +51,7 @@ pub struct RevertPlan {
 impl RevertLevel {
     /// Why it cannot be taken back.
     pub fn obstacle(&self) -> String {
-        let Self {
-            sku,
-            location,
-            units,
-            on_hand,
-            reserved,
-            counted_since,
-        } = self;
+        let Self { sku, location, units, on_hand, reserved, counted_since } = self;
         let left = on_hand - units;
         if *counted_since {
             format!("{sku} at {location} was counted since")
@@ -75,10 +65,7 @@ impl RevertLevel {
 /// imports can be taken back, also those that were interrupted.
 pub async fn plan_revert(shop: &Shop, batch: BatchId) -> Result<RevertPlan, ImportError> {
     let record = find(shop, batch).await?;
-    let wrong = |message: &str| ImportError::Batch {
-        batch,
-        message: message.to_owned(),
-    };
+    let wrong = |message: &str| ImportError::Batch { batch, message: message.to_owned() };
     if record.kind != "stock" {
         return Err(wrong(&format!(
             "is an import of {}: only stock can be taken back",
@@ -86,9 +73,7 @@ pub async fn plan_revert(shop: &Shop, batch: BatchId) -> Result<RevertPlan, Impo
         )));
     }
     if record.status == "reverted" {
-        let refusal = Refusal::AlreadyReverted {
-            batch: batch.to_string(),
-        };
+        let refusal = Refusal::AlreadyReverted { batch: batch.to_string() };
         return Err(ImportError::Write(refusal.into()));
     }
     let mut reader = shop.db.snapshot().await?;
@@ -99,12 +84,7 @@ pub async fn plan_revert(shop: &Shop, batch: BatchId) -> Result<RevertPlan, Impo
         _ => store::batches::revert_blocked(&mut reader.conn(), batch, BLOCKED_MAX).await?,
     };
     let count = |levels: i64| u64::try_from(levels).unwrap_or(0);
-    Ok(RevertPlan {
-        levels: count(levels),
-        units,
-        blocked,
-        blocked_levels: count(blocked_levels),
-    })
+    Ok(RevertPlan { levels: count(levels), units, blocked, blocked_levels: count(blocked_levels) })
 }
 
 /// What taking an import back has done.
@@ -147,16 +127,9 @@ pub async fn revert(
         };
         after = last.seq.get();
         let count = rows.len() as u64;
-        let key = Key::new(&format!(
-            "batch:{batch}:revert:{}:{}:{count}",
-            first.seq, last.seq
-        ))
-        .map_err(|error| WriteError::Broken(error.to_string()))?;
-        let command = Command::Revert {
-            batch,
-            rows,
-            skip_blocked,
-        };
+        let key = Key::new(&format!("batch:{batch}:revert:{}:{}:{count}", first.seq, last.seq))
+            .map_err(|error| WriteError::Broken(error.to_string()))?;
+        let command = Command::Revert { batch, rows, skip_blocked };
         let answer = shop.submit(command, Some(key)).await?;
         reverted.movements += count;
         if let Detail::Blocked(blocked) = answer.detail {
@@ -166,11 +139,7 @@ pub async fn revert(
             let room = kept.saturating_sub(reverted.blocked.len());
             reverted.blocked.extend(blocked.into_iter().take(room));
         }
-        go_on(
-            watch,
-            Progress::Writing(reverted.movements, plan.levels),
-            Some(batch),
-        )?;
+        go_on(watch, Progress::Writing(reverted.movements, plan.levels), Some(batch))?;
     }
     shop.submit(Command::BatchReverted(batch), None).await?;
     Ok(reverted)

@@ -44,11 +44,7 @@ pub(super) fn parse(job: &Job, row: &Row, wrong: &mut Vec<Finding>) -> Option<Li
         Kind::Stock => stock::parse(row, &job.stock, wrong).map(Read::Stock),
         Kind::Orders => orders::parse(row, wrong).map(|line| Read::Order(Box::new(line))),
     };
-    read.map(|read| Line {
-        number: row.number,
-        begins: row.line,
-        read,
-    })
+    read.map(|read| Line { number: row.number, begins: row.line, read })
 }
 
 impl Read {
@@ -113,12 +109,7 @@ impl<'s> Checker<'s> {
         let mut reader = shop.db.read().await?;
         let locations = store::locations::all(&mut reader.conn()).await?;
         let zero_led = store::import_reads::zero_led_lengths(&mut reader.conn()).await?;
-        Ok(Self {
-            shop,
-            job,
-            locations,
-            zero_led,
-        })
+        Ok(Self { shop, job, locations, zero_led })
     }
 
     /// How many locations there are.
@@ -139,10 +130,8 @@ impl<'s> Checker<'s> {
     /// Reads what the database knows of rows.
     pub(super) async fn look(&self, lines: &[Line]) -> Result<Known, ImportError> {
         let mut known = Known::default();
-        let skus: HashSet<&Sku> = lines
-            .iter()
-            .flat_map(|line| line.read.parts().chain([line.read.sku()]))
-            .collect();
+        let skus: HashSet<&Sku> =
+            lines.iter().flat_map(|line| line.read.parts().chain([line.read.sku()])).collect();
         if skus.is_empty() {
             return Ok(known);
         }
@@ -212,10 +201,7 @@ impl<'s> Checker<'s> {
         known.skus.get(sku).copied().ok_or_else(|| {
             let instead = known.instead.get(sku);
             let instead = instead.map(|sku| {
-                format!(
-                    "; the shop has {}: did a spreadsheet change it?",
-                    quoted(sku.as_str())
-                )
+                format!("; the shop has {}: did a spreadsheet change it?", quoted(sku.as_str()))
             });
             let instead = instead.unwrap_or_default();
             Finding::at(
@@ -240,11 +226,8 @@ impl<'s> Checker<'s> {
                 .ok_or_else(|| wrong(format!("no location is called '{code}'")))?,
             (None, [only]) => only,
             (None, all) => {
-                let codes: Vec<&str> = all
-                    .iter()
-                    .take(20)
-                    .map(|location| location.code.as_str())
-                    .collect();
+                let codes: Vec<&str> =
+                    all.iter().take(20).map(|location| location.code.as_str()).collect();
                 let codes = codes.join(", ");
                 return Err(wrong(format!(
                     "is empty, and more than one location exists; name one of {codes}"
@@ -269,19 +252,13 @@ impl<'s> Checker<'s> {
             return Err(Finding::at(line, "sku", message));
         }
         let location = self.location(line, row.place.location.as_ref())?;
-        let (on_hand, _) = known
-            .levels
-            .get(&LevelKey { item, location })
-            .copied()
-            .unwrap_or((0, 0));
+        let (on_hand, _) =
+            known.levels.get(&LevelKey { item, location }).copied().unwrap_or((0, 0));
         if self.job.stock.mode == ImportMode::Add && on_hand + row.quantity.get() > QUANTITY_MAX {
             let message = format!("more than {QUANTITY_MAX} units would be on hand");
             return Err(Finding::at(line, "quantity", message));
         }
-        Ok(Effect {
-            level: true,
-            ..Effect::default()
-        })
+        Ok(Effect { level: true, ..Effect::default() })
     }
 
     fn judge_item(&self, line: u64, item: &ItemLine, known: &Known) -> Result<Effect, Finding> {
@@ -294,19 +271,11 @@ impl<'s> Checker<'s> {
         };
         let level = row.on_hand.is_some();
         let Some(id) = known.skus.get(&item.sku).copied() else {
-            return Ok(Effect {
-                item: Touch::New,
-                level,
-                ..Effect::default()
-            });
+            return Ok(Effect { item: Touch::New, level, ..Effect::default() });
         };
         let is_bundle = known.items.get(&id).is_some_and(|item| item.bundle);
         if stocked && is_bundle {
-            return Err(Finding::at(
-                line,
-                "on_hand",
-                "a bundle has no stock of its own",
-            ));
+            return Err(Finding::at(line, "on_hand", "a bundle has no stock of its own"));
         }
         if row.components.is_some() && !is_bundle && known.moved.contains(&id) {
             let message = "the item has stock of its own and cannot become a bundle";
@@ -316,14 +285,9 @@ impl<'s> Checker<'s> {
             check_currency(line, item, before)?;
         }
         let key = location.map(|location| LevelKey { item: id, location });
-        let version = key
-            .and_then(|key| known.levels.get(&key))
-            .map_or(0, |&(_, version)| version);
+        let version = key.and_then(|key| known.levels.get(&key)).map_or(0, |&(_, version)| version);
         let opening_ignored = level && version > 0;
-        let changed = known
-            .records
-            .get(&id)
-            .is_some_and(|before| differs(item, before));
+        let changed = known.records.get(&id).is_some_and(|before| differs(item, before));
         Ok(Effect {
             item: if changed { Touch::Changed } else { Touch::None },
             level: level && !opening_ignored,
@@ -339,10 +303,8 @@ fn check_currency(line: u64, item: &ItemLine, before: &ItemFields) -> Result<(),
         (Some(new), Some(old)) => new != old,
         _ => false,
     };
-    for (column, old, new) in [
-        ("price", before.price, row.price),
-        ("cost", before.cost, row.cost),
-    ] {
+    for (column, old, new) in [("price", before.price, row.price), ("cost", before.cost, row.cost)]
+    {
         if other && old.is_some() && new.is_none() {
             let message = format!("changes, but {column} is not given in the new currency");
             return Err(Finding::at(line, "currency", message));
@@ -354,9 +316,7 @@ fn check_currency(line: u64, item: &ItemLine, before: &ItemFields) -> Result<(),
 /// Whether a row says something of an item that is not so yet.
 fn differs(item: &ItemLine, before: &ItemFields) -> bool {
     let row = &item.row;
-    row.title
-        .as_ref()
-        .is_some_and(|title| *title != before.title)
+    row.title.as_ref().is_some_and(|title| *title != before.title)
         || row.barcode.is_some() && row.barcode != before.barcode
         || row.price.is_some() && row.price != before.price
         || row.cost.is_some() && row.cost != before.cost

@@ -34,11 +34,7 @@ pub async fn export(
     defuse: bool,
     watch: Watch<'_>,
 ) -> Result<Exported, ImportError> {
-    let mut sheet = Sheet {
-        writer: csv::Writer::from_writer(out),
-        defuse,
-        rows: 0,
-    };
+    let mut sheet = Sheet { writer: csv::Writer::from_writer(out), defuse, rows: 0 };
     let columns: Vec<&str> = kind.columns().all().collect();
     sheet.writer.write_record(&columns).map_err(failed)?;
     match kind {
@@ -55,10 +51,7 @@ fn failed(error: csv::Error) -> ImportError {
         csv::ErrorKind::Io(error) => error,
         other => std::io::Error::other(format!("{other:?}")),
     };
-    ImportError::Io {
-        file: "the export".to_owned(),
-        error,
-    }
+    ImportError::Io { file: "the export".to_owned(), error }
 }
 
 struct Sheet<W: Write> {
@@ -72,9 +65,7 @@ impl<W: Write> Sheet<W> {
         for cell in cells {
             let dangerous = cell.starts_with(['=', '+', '-', '@', '\t']);
             if self.defuse && dangerous {
-                self.writer
-                    .write_field(format!("'{cell}"))
-                    .map_err(failed)?;
+                self.writer.write_field(format!("'{cell}")).map_err(failed)?;
             } else {
                 self.writer.write_field(cell).map_err(failed)?;
             }
@@ -96,9 +87,7 @@ fn text<T: ToString>(value: Option<T>) -> String {
 /// An amount as a decimal of its currency.
 fn amount(minor: Option<i64>, currency: Option<&str>) -> String {
     let money = minor.zip(currency).and_then(|(minor, code)| {
-        Currency::parse(code)
-            .and_then(|currency| Money::new(minor, currency))
-            .ok()
+        Currency::parse(code).and_then(|currency| Money::new(minor, currency)).ok()
     });
     text(money)
 }
@@ -119,18 +108,12 @@ async fn items<W: Write>(
         let ids: Vec<i64> = page.iter().map(|(id, ..)| *id).collect();
         let mut recipes: HashMap<i64, Vec<String>> = HashMap::new();
         for (bundle, sku, units) in store::exports::parts(&mut reader.conn(), ids.clone()).await? {
-            recipes
-                .entry(bundle)
-                .or_default()
-                .push(format!("{sku}:{units}"));
+            recipes.entry(bundle).or_default().push(format!("{sku}:{units}"));
         }
         let mut levels: HashMap<i64, Vec<(String, i64, i64)>> = HashMap::new();
         for (item, code, on_hand, safety) in store::exports::levels(&mut reader.conn(), ids).await?
         {
-            levels
-                .entry(item)
-                .or_default()
-                .push((code, on_hand, safety));
+            levels.entry(item).or_default().push((code, on_hand, safety));
         }
         drop(reader);
         for (id, sku, fields) in page {
@@ -222,10 +205,7 @@ fn email(shop: &Shop, row: &OrderLineRow) -> Result<String, ImportError> {
     };
     let external_id =
         ExternalId::new(&row.external_id).map_err(|error| broken(error.to_string()))?;
-    let reference = OrderRef {
-        source: row.source.clone(),
-        external_id,
-    };
+    let reference = OrderRef { source: row.source.clone(), external_id };
     let plain =
         Personal::open(&shop.key, &reference, sealed).map_err(|error| broken(error.to_string()))?;
     Ok(plain["email"].as_str().unwrap_or_default().to_owned())

@@ -21,20 +21,12 @@ pub struct Finding {
 impl Finding {
     /// About a column of a row.
     pub(super) fn at(line: u64, column: &'static str, message: impl fmt::Display) -> Self {
-        Self {
-            line,
-            column: Some(column),
-            message: message.to_string(),
-        }
+        Self { line, column: Some(column), message: message.to_string() }
     }
 
     /// About a row as a whole.
     pub(super) fn of(line: u64, message: impl fmt::Display) -> Self {
-        Self {
-            line,
-            column: None,
-            message: message.to_string(),
-        }
+        Self { line, column: None, message: message.to_string() }
     }
 }
 

@@ -101,10 +101,7 @@ impl Guard {
                 self.line += u64::from(byte == b'\n');
                 return;
             }
-            self.marks.push_back(Mark {
-                line: self.line,
-                stray: None,
-            });
+            self.marks.push_back(Mark { line: self.line, stray: None });
             self.at = At::Start;
         }
         self.at = match (self.at, byte) {

@@ -61,16 +61,8 @@ pub(super) fn parse(row: &Row, wrong: &mut Vec<Finding>) -> Option<ItemLine> {
         item.currency = currency.map(|currency| currency.code().to_owned());
     }
     if item.components.is_some() && item.on_hand.or(item.safety).is_some() {
-        let column = if item.on_hand.is_some() {
-            "on_hand"
-        } else {
-            "safety"
-        };
-        wrong.push(Finding::at(
-            row.line,
-            column,
-            "a bundle has no stock of its own",
-        ));
+        let column = if item.on_hand.is_some() { "on_hand" } else { "safety" };
+        wrong.push(Finding::at(row.line, column, "a bundle has no stock of its own"));
     }
     if wrong.len() > before {
         return None;
@@ -90,14 +82,10 @@ pub(super) fn amount(
     currency: Option<Currency>,
 ) -> Result<Option<i64>, Finding> {
     match currency {
-        Some(currency) => row.read(column, |text| {
-            Money::parse(text, currency).map(Money::amount)
-        }),
-        None if row.has(column) => Err(Finding::at(
-            row.line,
-            "currency",
-            format!("is empty; {column} needs one"),
-        )),
+        Some(currency) => row.read(column, |text| Money::parse(text, currency).map(Money::amount)),
+        None if row.has(column) => {
+            Err(Finding::at(row.line, "currency", format!("is empty; {column} needs one")))
+        }
         None => Ok(None),
     }
 }
@@ -122,9 +110,8 @@ fn attributes(text: &str) -> Result<String, String> {
 fn components(text: &str) -> Result<Vec<(Sku, Quantity)>, String> {
     let mut parts: Vec<(Sku, Quantity)> = Vec::new();
     for part in text.split(';') {
-        let (sku, units) = part
-            .rsplit_once(':')
-            .ok_or_else(|| format!("{} is not SKU:QUANTITY", quoted(part)))?;
+        let (sku, units) =
+            part.rsplit_once(':').ok_or_else(|| format!("{} is not SKU:QUANTITY", quoted(part)))?;
         let sku = Sku::new(sku).map_err(|error| error.to_string())?;
         let units = Quantity::parse(units)
             .and_then(|units| Quantity::positive(units.get()))
@@ -147,10 +134,7 @@ mod tests {
     #[test]
     fn the_last_colon_of_a_part_splits_it() {
         let parts = components("a:b:2;MUG:1").unwrap();
-        let parts: Vec<_> = parts
-            .iter()
-            .map(|(sku, units)| (sku.as_str(), units.get()))
-            .collect();
+        let parts: Vec<_> = parts.iter().map(|(sku, units)| (sku.as_str(), units.get())).collect();
         assert_eq!(parts, [("a:b", 2), ("MUG", 1)]);
         for bad in ["MUG", "MUG:0", "MUG:1;", "MUG:1;MUG:2", ":1", "MUG:x"] {
             assert!(components(bad).is_err(), "{bad}");

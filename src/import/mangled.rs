@@ -43,10 +43,7 @@ pub(super) fn originals(sku: &str, zero_led: &[i64]) -> Vec<Sku> {
     } else if is_scientific(sku) {
         found.extend(without_exponent(sku));
     }
-    found
-        .iter()
-        .filter_map(|text| Sku::new(text).ok())
-        .collect()
+    found.iter().filter_map(|text| Sku::new(text).ok()).collect()
 }
 
 /// `1E+05` was `1E5`, `1E05`, `1e5` or `100000`.
@@ -77,10 +74,7 @@ mod tests {
     use super::*;
 
     fn names(sku: &str, lengths: &[i64]) -> Vec<String> {
-        originals(sku, lengths)
-            .iter()
-            .map(ToString::to_string)
-            .collect()
+        originals(sku, lengths).iter().map(ToString::to_string).collect()
     }
 
     #[test]

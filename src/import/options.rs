@@ -51,11 +51,7 @@ pub struct StockOptions {
 
 impl Default for StockOptions {
     fn default() -> Self {
-        Self {
-            location: None,
-            mode: ImportMode::Set(Basis::Physical),
-            observed_at: None,
-        }
+        Self { location: None, mode: ImportMode::Set(Basis::Physical), observed_at: None }
     }
 }
 
@@ -75,12 +71,7 @@ pub struct Job {
 impl Job {
     /// An import of a kind with the usual options.
     pub fn new(kind: Kind) -> Self {
-        Self {
-            kind,
-            stock: StockOptions::default(),
-            skip_bad: false,
-            again: false,
-        }
+        Self { kind, stock: StockOptions::default(), skip_bad: false, again: false }
     }
 
     /// What changes the meaning of the file; part of its content hash.

@@ -21,13 +21,7 @@ const EMAIL_BYTES_MAX: usize = 254;
 
 pub(super) const COLUMNS: Columns = Columns {
     required: &["order_id", "sku", "quantity"],
-    optional: &[
-        "channel",
-        "unit_price",
-        "currency",
-        "placed_at",
-        "customer_email",
-    ],
+    optional: &["channel", "unit_price", "currency", "placed_at", "customer_email"],
 };
 
 /// One line of an order as the file has it.
@@ -44,36 +38,15 @@ pub(super) struct OrderLine {
 pub(super) fn parse(row: &Row, wrong: &mut Vec<Finding>) -> Option<OrderLine> {
     let before = wrong.len();
     let mut keep = |finding| wrong.push(finding);
-    let external_id = row
-        .required("order_id", ExternalId::new)
-        .map_err(&mut keep)
-        .ok();
-    let channel = row
-        .read("channel", AccountName::new)
-        .map_err(&mut keep)
-        .ok()
-        .flatten();
+    let external_id = row.required("order_id", ExternalId::new).map_err(&mut keep).ok();
+    let channel = row.read("channel", AccountName::new).map_err(&mut keep).ok().flatten();
     let sku = row.required("sku", Sku::new).map_err(&mut keep).ok();
-    let quantity = row
-        .required("quantity", Quantity::parse)
-        .map_err(&mut keep)
-        .ok();
+    let quantity = row.required("quantity", Quantity::parse).map_err(&mut keep).ok();
     let currency = row.read("currency", Currency::parse).map_err(&mut keep);
-    let placed_at = row
-        .read("placed_at", Timestamp::parse)
-        .map_err(&mut keep)
-        .ok()
-        .flatten();
-    let email = row
-        .read("customer_email", email)
-        .map_err(&mut keep)
-        .ok()
-        .flatten();
+    let placed_at = row.read("placed_at", Timestamp::parse).map_err(&mut keep).ok().flatten();
+    let email = row.read("customer_email", email).map_err(&mut keep).ok().flatten();
     let unit_price = match currency {
-        Ok(currency) => amount(row, "unit_price", currency)
-            .map_err(&mut keep)
-            .ok()
-            .flatten(),
+        Ok(currency) => amount(row, "unit_price", currency).map_err(&mut keep).ok().flatten(),
         Err(()) => None,
     };
     if wrong.len() > before {
@@ -81,15 +54,8 @@ pub(super) fn parse(row: &Row, wrong: &mut Vec<Finding>) -> Option<OrderLine> {
     }
     let source = channel.map_or(CLI_ACCOUNT.to_owned(), |name| name.to_string());
     Some(OrderLine {
-        reference: OrderRef {
-            source,
-            external_id: external_id?,
-        },
-        request: LineRequest {
-            sku: sku?,
-            quantity: quantity?,
-            unit_price,
-        },
+        reference: OrderRef { source, external_id: external_id? },
+        request: LineRequest { sku: sku?, quantity: quantity?, unit_price },
         currency: currency.ok().flatten().map(Currency::code),
         placed_at: placed_at.map(Timestamp::as_millis),
         email,
@@ -101,26 +67,15 @@ pub(super) fn reference(row: &Row) -> Option<OrderRef> {
     let channel = row.read("channel", AccountName::new).ok()?;
     let source = channel.map_or(CLI_ACCOUNT.to_owned(), |name| name.to_string());
     let external_id = row.required("order_id", ExternalId::new).ok()?;
-    Some(OrderRef {
-        source,
-        external_id,
-    })
+    Some(OrderRef { source, external_id })
 }
 
 fn email(text: &str) -> Result<String, String> {
     let sound = text.len() <= EMAIL_BYTES_MAX
-        && text
-            .split_once('@')
-            .is_some_and(|(name, host)| !name.is_empty() && !host.is_empty())
-        && !text
-            .chars()
-            .any(|character| character.is_control() || character.is_whitespace());
+        && text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty())
+        && !text.chars().any(|character| character.is_control() || character.is_whitespace());
     // The address itself is not repeated: reports are kept and sent around.
-    if sound {
-        Ok(text.to_owned())
-    } else {
-        Err("is not an e-mail address".to_owned())
-    }
+    if sound { Ok(text.to_owned()) } else { Err("is not an e-mail address".to_owned()) }
 }
 
 /// What the lines of an order agree on so far.

@@ -69,10 +69,7 @@ pub async fn plan(
     let mut table = source.table(job.kind.columns())?;
     let mut pass = Pass::new(shop, job, &checker);
     if !table.unknown().is_empty() {
-        pass.warn(format!(
-            "columns that mean nothing here: {}",
-            table.unknown().join(", ")
-        ));
+        pass.warn(format!("columns that mean nothing here: {}", table.unknown().join(", ")));
     }
     loop {
         let (back, rows) = table.rows(CHUNK).await?;
@@ -81,11 +78,7 @@ pub async fn plan(
             break;
         }
         pass.take(&rows).await?;
-        go_on(
-            watch,
-            Progress::Checking(table.delivered(), source.bytes()),
-            None,
-        )?;
+        go_on(watch, Progress::Checking(table.delivered(), source.bytes()), None)?;
     }
     pass.end_group();
     let content_hash = content_hash(table.hash(), job);
@@ -154,10 +147,8 @@ impl<'p> Pass<'p> {
 
     async fn take(&mut self, rows: &[Row]) -> Result<(), ImportError> {
         let mut wrong = Vec::new();
-        let lines: Vec<Option<Line>> = rows
-            .iter()
-            .map(|row| parse(self.job, row, &mut wrong))
-            .collect();
+        let lines: Vec<Option<Line>> =
+            rows.iter().map(|row| parse(self.job, row, &mut wrong)).collect();
         let (found, missing): (Vec<_>, Vec<_>) =
             rows.iter().zip(lines).partition(|(_, line)| line.is_some());
         for (row, _) in &missing {
@@ -225,10 +216,7 @@ impl<'p> Pass<'p> {
                 }
             }
             Read::Stock(row) if self.adds() && row.quantity.get() == 0 => {
-                self.warn(format!(
-                    "line {}, column quantity: 0 adds nothing",
-                    line.begins
-                ));
+                self.warn(format!("line {}, column quantity: 0 adds nothing", line.begins));
             }
             Read::Stock(_) | Read::Order(_) => {}
         }
@@ -261,9 +249,7 @@ impl<'p> Pass<'p> {
     }
 
     fn is_of_group(&self, reference: &OrderRef) -> bool {
-        self.group
-            .as_ref()
-            .is_some_and(|(group, ..)| group.reference == *reference)
+        self.group.as_ref().is_some_and(|(group, ..)| group.reference == *reference)
     }
 
     /// A row that cannot be read spoils the order it belongs to: never half an order.

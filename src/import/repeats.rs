@@ -35,11 +35,7 @@ impl Keys {
     pub(super) fn new(random: &dyn Random) -> Self {
         let mut salt = [0; 16];
         random.fill(&mut salt);
-        Self {
-            salt,
-            all: Vec::new(),
-            bundles: Vec::new(),
-        }
+        Self { salt, all: Vec::new(), bundles: Vec::new() }
     }
 
     fn hash(&self, text: &str) -> u64 {
@@ -64,14 +60,9 @@ impl Keys {
             Read::Stock(_) if checker.adds() => None,
             Read::Stock(row) => {
                 let item = known.skus.get(&row.place.sku)?;
-                let location = checker
-                    .location(line.begins, row.place.location.as_ref())
-                    .ok()?;
+                let location = checker.location(line.begins, row.place.location.as_ref()).ok()?;
                 let place = checker.place_of(location)?;
-                let key = item
-                    .get()
-                    .checked_mul(checker.locations())?
-                    .checked_add(place)?;
+                let key = item.get().checked_mul(checker.locations())?.checked_add(place)?;
                 Some(key.unsigned_abs() | EXACT)
             }
             Read::Order(_) => None,
@@ -122,10 +113,7 @@ pub(super) async fn look_again(
     let repeated = pass.keys.repeated();
     if repeated.len() > REPEATED_MAX {
         let message = format!("names more than {REPEATED_MAX} things twice");
-        return Err(ImportError::File {
-            file: source.name().to_owned(),
-            message,
-        });
+        return Err(ImportError::File { file: source.name().to_owned(), message });
     }
     if repeated.is_empty() && !pass.has_bundles() {
         return Ok(());
@@ -149,10 +137,8 @@ pub(super) async fn look_again(
                 }
             }
         } else {
-            let lines: Vec<Line> = rows
-                .iter()
-                .filter_map(|row| parse(pass.job, row, &mut ignored))
-                .collect();
+            let lines: Vec<Line> =
+                rows.iter().filter_map(|row| parse(pass.job, row, &mut ignored)).collect();
             let known = pass.checker.look(&lines).await?;
             for line in lines {
                 // What is bad by itself was told in the first pass.
@@ -161,11 +147,7 @@ pub(super) async fn look_again(
                 }
             }
         }
-        go_on(
-            watch,
-            Progress::Checking(table.delivered(), source.bytes()),
-            None,
-        )?;
+        go_on(watch, Progress::Checking(table.delivered(), source.bytes()), None)?;
     }
 }
 
@@ -177,17 +159,8 @@ fn look_at(
 ) {
     if let Some(key) = pass.keys.of(line, known, pass.checker) {
         // An exact number is the same thing, whatever it is called.
-        let name = if key & EXACT == 0 {
-            line.read.sku().to_string()
-        } else {
-            String::new()
-        };
-        again(
-            pass,
-            repeated,
-            firsts,
-            (key, name, (line.number, line.begins)),
-        );
+        let name = if key & EXACT == 0 { line.read.sku().to_string() } else { String::new() };
+        again(pass, repeated, firsts, (key, name, (line.number, line.begins)));
     }
     if let Some(finding) = missing_part(&pass.keys, line, known) {
         pass.findings.add(finding);
@@ -208,14 +181,7 @@ fn again(
     }
     let orders = pass.job.kind == Kind::Orders;
     let Some(first) = firsts.get_mut(&key) else {
-        firsts.insert(
-            key,
-            First {
-                text: name,
-                line,
-                rows: (number, number),
-            },
-        );
+        firsts.insert(key, First { text: name, line, rows: (number, number) });
         return;
     };
     if first.text != name {
@@ -224,11 +190,7 @@ fn again(
     if !orders {
         let earlier = first.line;
         pass.mark_bad(number);
-        pass.findings.add(Finding::at(
-            line,
-            "sku",
-            format!("line {earlier} is about the same"),
-        ));
+        pass.findings.add(Finding::at(line, "sku", format!("line {earlier} is about the same")));
         return;
     }
     if number == first.rows.1 + 1 {
@@ -239,9 +201,7 @@ fn again(
     let earlier = first.line;
     // From here on the order goes on where it was found again.
     first.rows = (number, number);
-    (from..=to)
-        .chain([number])
-        .for_each(|row| pass.mark_bad(row));
+    (from..=to).chain([number]).for_each(|row| pass.mark_bad(row));
     let message =
         format!("the order began at line {earlier}; the rows of an order must stand together");
     pass.findings.add(Finding::at(line, "order_id", message));
@@ -256,9 +216,7 @@ fn missing_part(keys: &Keys, line: &Line, known: &Known) -> Option<Finding> {
         let key = keys.item(part, known);
         let here = known.skus.get(part);
         let name = quoted(part.as_str());
-        let is_bundle = here
-            .and_then(|id| known.items.get(id))
-            .is_some_and(|item| item.bundle)
+        let is_bundle = here.and_then(|id| known.items.get(id)).is_some_and(|item| item.bundle)
             || keys.bundles.binary_search(&key).is_ok();
         let wrong = if *part == item.sku {
             format!("{name} cannot contain itself")

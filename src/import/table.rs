@@ -27,10 +27,7 @@ pub struct Source {
 impl Source {
     /// Opens a file.
     pub fn open(path: &Path) -> Result<Self, ImportError> {
-        let io = |error| ImportError::Io {
-            file: path.display().to_string(),
-            error,
-        };
+        let io = |error| ImportError::Io { file: path.display().to_string(), error };
         let file = File::open(path).map_err(io)?;
         let about = file.metadata().map_err(io)?;
         if about.is_dir() {
@@ -39,32 +36,17 @@ impl Source {
         if !about.is_file() {
             return Self::spool(&path.display().to_string(), file);
         }
-        let name = path
-            .file_name()
-            .unwrap_or(path.as_os_str())
-            .to_string_lossy()
-            .into_owned();
-        Ok(Self {
-            file,
-            name,
-            bytes: about.len(),
-        })
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        Ok(Self { file, name, bytes: about.len() })
     }
 
     /// Keeps a stream in a temporary file that nobody else can see.
     pub fn spool(name: &str, mut stream: impl Read) -> Result<Self, ImportError> {
-        let failed = |error| ImportError::Io {
-            file: name.to_owned(),
-            error,
-        };
+        let failed = |error| ImportError::Io { file: name.to_owned(), error };
         let mut file = tempfile::tempfile().map_err(failed)?;
         let bytes = io::copy(&mut stream, &mut file).map_err(failed)?;
         file.flush().map_err(failed)?;
-        Ok(Self {
-            file,
-            name: name.to_owned(),
-            bytes,
-        })
+        Ok(Self { file, name: name.to_owned(), bytes })
     }
 
     /// What it is called.
@@ -78,10 +60,7 @@ impl Source {
     }
 
     fn failed(&self) -> impl Fn(io::Error) -> ImportError + '_ {
-        |error| ImportError::Io {
-            file: self.name.clone(),
-            error,
-        }
+        |error| ImportError::Io { file: self.name.clone(), error }
     }
 
     /// Reads the header. All handles share one place in the file, so only the
@@ -97,10 +76,7 @@ impl Source {
                 more => count += more,
             }
         }
-        let wrong = |message: String| ImportError::File {
-            file: self.name.clone(),
-            message,
-        };
+        let wrong = |message: String| ImportError::File { file: self.name.clone(), message };
         if first.starts_with(&[0xff, 0xfe]) || first.starts_with(&[0xfe, 0xff]) {
             return Err(wrong("is UTF-16\nhint: save it as CSV UTF-8".to_owned()));
         }
@@ -144,9 +120,7 @@ pub(super) struct Row {
 impl Row {
     /// What is wrong with the row as a whole.
     pub(super) fn broken(&self) -> Option<Finding> {
-        self.broken
-            .as_ref()
-            .map(|message| Finding::of(self.line, message))
+        self.broken.as_ref().map(|message| Finding::of(self.line, message))
     }
 
     fn bytes(&self, column: &str) -> Option<&[u8]> {
@@ -173,9 +147,7 @@ impl Row {
         let Some(text) = self.cell(column)? else {
             return Ok(None);
         };
-        parse(text)
-            .map(Some)
-            .map_err(|error| Finding::at(self.line, column, error))
+        parse(text).map(Some).map_err(|error| Finding::at(self.line, column, error))
     }
 
     /// A cell that must be there.
@@ -184,8 +156,7 @@ impl Row {
         column: &'static str,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<T, Finding> {
-        self.read(column, parse)?
-            .ok_or_else(|| Finding::at(self.line, column, "is empty"))
+        self.read(column, parse)?.ok_or_else(|| Finding::at(self.line, column, "is empty"))
     }
 
     /// Whether a cell says anything, readable or not.
@@ -212,19 +183,9 @@ impl Table {
             .flexible(true)
             .buffer_capacity(BUFFER_BYTES)
             .from_reader(Guard::new(file));
-        let layout = Arc::new(Layout {
-            places: Vec::new(),
-            width: 0,
-        });
+        let layout = Arc::new(Layout { places: Vec::new(), width: 0 });
         let name = name.to_owned();
-        let mut table = Self {
-            reader,
-            layout,
-            name,
-            unknown: Vec::new(),
-            rows: 0,
-            done: false,
-        };
+        let mut table = Self { reader, layout, name, unknown: Vec::new(), rows: 0, done: false };
         let expected = columns.required.join(",");
         let Some((header, _)) = table.record()? else {
             return Err(table.wrong(format!("is empty; it needs a header line with {expected}")));
@@ -248,10 +209,7 @@ impl Table {
     fn arrange(&mut self, names: &[String], columns: &'static Columns) -> Result<(), ImportError> {
         let mut places = Vec::new();
         for known in columns.all() {
-            let mut found = names
-                .iter()
-                .enumerate()
-                .filter(|(_, name)| name.as_str() == known);
+            let mut found = names.iter().enumerate().filter(|(_, name)| name.as_str() == known);
             match (found.next(), found.next()) {
                 (_, Some(_)) => {
                     return Err(self.wrong(format!("has the column {known} twice")));
@@ -270,15 +228,8 @@ impl Table {
             return Err(self.missing(names, &missing));
         }
         let known = |name: &String| places.iter().any(|(known, _)| known == name);
-        self.unknown = names
-            .iter()
-            .filter(|name| !known(name))
-            .map(|name| quoted(name))
-            .collect();
-        self.layout = Arc::new(Layout {
-            places,
-            width: names.len(),
-        });
+        self.unknown = names.iter().filter(|name| !known(name)).map(|name| quoted(name)).collect();
+        self.layout = Arc::new(Layout { places, width: names.len() });
         Ok(())
     }
 
@@ -298,10 +249,7 @@ impl Table {
     }
 
     fn wrong(&self, message: String) -> ImportError {
-        ImportError::File {
-            file: self.name.clone(),
-            message,
-        }
+        ImportError::File { file: self.name.clone(), message }
     }
 
     /// Columns that mean nothing here.
@@ -359,18 +307,13 @@ impl Table {
                     (None, None) => self.too_long(self.reader.get_ref().line()),
                 }
             }
-            csv::ErrorKind::Io(error) => ImportError::Io {
-                file: self.name.clone(),
-                error,
-            },
+            csv::ErrorKind::Io(error) => ImportError::Io { file: self.name.clone(), error },
             other => self.wrong(format!("cannot be read: {other:?}")),
         }
     }
 
     fn too_long(&self, line: u64) -> ImportError {
-        self.wrong(format!(
-            "line {line}: the row has more than {RECORD_BYTES_MAX} bytes"
-        ))
+        self.wrong(format!("line {line}: the row has more than {RECORD_BYTES_MAX} bytes"))
     }
 
     /// The next row.
@@ -383,26 +326,18 @@ impl Table {
             return Ok(None);
         };
         let number = self.rows;
-        self.rows = number
-            .checked_add(1)
-            .ok_or_else(|| self.wrong("has too many rows".to_owned()))?;
+        self.rows =
+            number.checked_add(1).ok_or_else(|| self.wrong("has too many rows".to_owned()))?;
         let width = self.layout.width;
         let broken = match mark.stray {
             Some(line) => Some(format!("line {line} has text after a closing quote")),
-            None if record.len() != width => Some(format!(
-                "has {} fields where the header has {width}",
-                record.len()
-            )),
+            None if record.len() != width => {
+                Some(format!("has {} fields where the header has {width}", record.len()))
+            }
             None => None,
         };
         let layout = Arc::clone(&self.layout);
-        Ok(Some(Row {
-            number,
-            line: mark.line,
-            record,
-            layout,
-            broken,
-        }))
+        Ok(Some(Row { number, line: mark.line, record, layout, broken }))
     }
 
     /// Up to so many rows, read where blocking is allowed.

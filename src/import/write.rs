@@ -59,11 +59,7 @@ pub async fn apply(
     }
     refuse_twice(shop, &plan).await?;
     if plan.rows == plan.bad_rows {
-        return Ok(Applied {
-            rows: plan.rows,
-            skipped: plan.bad_rows,
-            ..Applied::default()
-        });
+        return Ok(Applied { rows: plan.rows, skipped: plan.bad_rows, ..Applied::default() });
     }
     let new = NewBatch {
         kind: plan.job.kind.as_str(),
@@ -87,15 +83,9 @@ pub async fn resume(
     watch: Watch<'_>,
 ) -> Result<Applied, ImportError> {
     let record = super::find(shop, batch).await?;
-    let wrong = |message: &str| ImportError::Batch {
-        batch,
-        message: message.to_owned(),
-    };
+    let wrong = |message: &str| ImportError::Batch { batch, message: message.to_owned() };
     if record.status != "open" {
-        return Err(wrong(&format!(
-            "is {}: there is nothing to go on with",
-            record.status
-        )));
+        return Err(wrong(&format!("is {}: there is nothing to go on with", record.status)));
     }
     let mut job = Job::from_json(&record.options)
         .ok_or_else(|| wrong("was begun by another version of this program"))?;
@@ -161,11 +151,8 @@ async fn run(
         flight: FuturesOrdered::new(),
         applied,
     };
-    let phases: &[Option<bool>] = if plan.has_bundles {
-        &[Some(false), Some(true)]
-    } else {
-        &[None]
-    };
+    let phases: &[Option<bool>] =
+        if plan.has_bundles { &[Some(false), Some(true)] } else { &[None] };
     let mut result = Ok(());
     for &phase in phases {
         result = run.phase(source, phase).await;
@@ -237,11 +224,7 @@ impl Run<'_> {
     async fn write(&mut self, rows: &[Row]) -> Result<(), ImportError> {
         let before = self.queued;
         let after = before + i64::try_from(rows.len()).unwrap_or(0);
-        let chunk = Chunk {
-            batch: self.batch,
-            done_before: before,
-            done_after: after,
-        };
+        let chunk = Chunk { batch: self.batch, done_before: before, done_after: after };
         let command = self.command(rows, chunk).await?;
         // A chunk whose answer is lost is a replay under its key.
         let key = Key::new(&format!("batch:{}:rows:{before}", self.batch))
@@ -304,20 +287,14 @@ impl Run<'_> {
             lines.push(line);
         }
         Ok(match job.kind {
-            Kind::Items => Command::ItemRows {
-                chunk,
-                rows: item_rows(lines),
-            },
+            Kind::Items => Command::ItemRows { chunk, rows: item_rows(lines) },
             Kind::Stock => Command::StockRows {
                 chunk,
                 rows: stock_rows(lines, job.stock.mode),
                 mode: job.stock.mode,
                 observed_at: job.stock.observed_at.map(Timestamp::as_millis),
             },
-            Kind::Orders => Command::OrderRows {
-                chunk,
-                orders: self.orders(lines).await?,
-            },
+            Kind::Orders => Command::OrderRows { chunk, orders: self.orders(lines).await? },
         })
     }
 
@@ -331,25 +308,18 @@ impl Run<'_> {
             let Read::Order(order) = line.read else {
                 continue;
             };
-            if groups
-                .last()
-                .is_none_or(|(group, _)| group.reference != order.reference)
-            {
+            if groups.last().is_none_or(|(group, _)| group.reference != order.reference) {
                 groups.push((Group::new(line.number, &order), Vec::new()));
             }
             if let Some((group, requests)) = groups.last_mut() {
-                group
-                    .add(&order)
-                    .map_err(|(column, message)| ImportError::Batch {
-                        batch: self.batch,
-                        message: format!("stopped at line {}: {column} {message}", line.begins),
-                    })?;
+                group.add(&order).map_err(|(column, message)| ImportError::Batch {
+                    batch: self.batch,
+                    message: format!("stopped at line {}: {column} {message}", line.begins),
+                })?;
                 requests.push(order.request);
             }
         }
-        let undated = groups
-            .iter()
-            .filter(|(group, _)| group.placed_at().is_none());
+        let undated = groups.iter().filter(|(group, _)| group.placed_at().is_none());
         let mut reader = self.shop.db.read().await?;
         let known: HashMap<OrderRef, i64> = store::import_reads::placed_at(
             &mut reader.conn(),
@@ -395,8 +365,5 @@ fn cut(kind: Kind, rows: &[Row], ended: bool) -> usize {
         (Some(before), Some(after)) => before != after,
         (None, _) | (_, None) => false,
     };
-    (1..=CHUNK.min(rows.len() - 1))
-        .rev()
-        .find(starts)
-        .unwrap_or(CHUNK.min(rows.len()))
+    (1..=CHUNK.min(rows.len() - 1)).rev().find(starts).unwrap_or(CHUNK.min(rows.len()))
 }

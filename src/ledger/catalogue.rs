@@ -161,20 +161,12 @@ pub fn decide_item(
     row: &ItemRow,
     mode: Upsert,
 ) -> Decided<RowOutcome> {
-    let recipe = row
-        .components
-        .as_ref()
-        .map(|parts| recipe(set, sku, parts))
-        .transpose()?;
+    let recipe = row.components.as_ref().map(|parts| recipe(set, sku, parts)).transpose()?;
     let existing = set.skus.get(sku).copied();
     let mut outcome = RowOutcome::default();
     let id = match (existing, mode) {
         (Some(_), Upsert::Create) => {
-            return Err(Refusal::AlreadyExists {
-                what: "item",
-                name: sku.to_string(),
-            }
-            .into());
+            return Err(Refusal::AlreadyExists { what: "item", name: sku.to_string() }.into());
         }
         (None, Upsert::Update) => return Err(Refusal::UnknownSku { sku: sku.clone() }.into()),
         (Some(id), _) => {
@@ -206,10 +198,7 @@ fn recipe(set: &Working, sku: &Sku, parts: &[(Sku, Quantity)]) -> Decided<Vec<Bu
         if set.skus.get(sku) == Some(&item) {
             return Err(Refusal::invalid("components", "a bundle cannot contain itself").into());
         }
-        recipe.push(BundlePart {
-            item,
-            per_unit: units.get(),
-        });
+        recipe.push(BundlePart { item, per_unit: units.get() });
     }
     recipe.sort_unstable_by_key(|part| part.item);
     Ok(recipe)
@@ -254,14 +243,7 @@ fn create_item(
     if !recipe.is_empty() {
         set.put_parts(id, recipe.clone());
     }
-    set.added.push(Added::Item(
-        Box::new(NewItem {
-            sku: sku.clone(),
-            fields,
-            recipe,
-        }),
-        id,
-    ));
+    set.added.push(Added::Item(Box::new(NewItem { sku: sku.clone(), fields, recipe }), id));
     let mut entry = set.entry(Kind::ItemCreated);
     entry.item = Some(id);
     set.append(entry);
@@ -308,8 +290,7 @@ fn update_item(
     }
     item.version += 1;
     item.reorder_point = fields.reorder_point.map(Quantity::get);
-    set.added
-        .push(Added::Fields(Box::new(fields.clone()), id, item.version));
+    set.added.push(Added::Fields(Box::new(fields.clone()), id, item.version));
     set.put_record(id, fields, false);
     set.put_item(item);
     set.touched.insert(id);
@@ -326,10 +307,7 @@ fn become_bundle(set: &Working, item: &Item, recipe: &[BundlePart]) -> Decided<(
         return Err(Refusal::invalid("components", "a bundle needs at least one part").into());
     }
     if !item.bundle && set.levels_of(item.id).any(|(_, level)| level.version > 0) {
-        let message = format!(
-            "{} has stock of its own and cannot become a bundle",
-            item.sku
-        );
+        let message = format!("{} has stock of its own and cannot become a bundle", item.sku);
         return Err(Refusal::invalid("components", message).into());
     }
     Ok(())
@@ -354,10 +332,7 @@ fn open_stock(set: &mut Working, id: ItemId, sku: &Sku, row: &ItemRow) -> Decide
         stock::decide(
             set,
             &stock::StockCommand {
-                place: stock::Place {
-                    sku: sku.clone(),
-                    location: row.location.clone(),
-                },
+                place: stock::Place { sku: sku.clone(), location: row.location.clone() },
                 change: stock::Change::Safety(safety),
                 reason: None,
                 effective_at: None,
@@ -378,11 +353,7 @@ pub fn discontinue(set: &mut Working, sku: &Sku) -> Decided<()> {
     let promised = |level: crate::domain::Level| level.totals.reserved + level.totals.shortfall;
     let units: i64 = set.levels_of(id).map(|(_, level)| promised(level)).sum();
     if units > 0 {
-        return Err(Refusal::HasOpenReservations {
-            sku: sku.clone(),
-            units,
-        }
-        .into());
+        return Err(Refusal::HasOpenReservations { sku: sku.clone(), units }.into());
     }
     item.status = ItemStatus::Discontinued;
     item.version += 1;
@@ -403,11 +374,7 @@ pub fn rename(set: &mut Working, old: &Sku, new: &Sku) -> Decided<()> {
     }
     match set.skus.get(new) {
         Some(&other) if other != id => {
-            return Err(Refusal::AlreadyExists {
-                what: "item",
-                name: new.to_string(),
-            }
-            .into());
+            return Err(Refusal::AlreadyExists { what: "item", name: new.to_string() }.into());
         }
         _ => {}
     }
@@ -426,16 +393,8 @@ pub fn rename(set: &mut Working, old: &Sku, new: &Sku) -> Decided<()> {
 
 /// Adds a location.
 pub fn create_location(set: &mut Working, new: &NewLocation) -> Decided<LocationId> {
-    if set
-        .locations
-        .iter()
-        .any(|location| location.code == new.code)
-    {
-        return Err(Refusal::AlreadyExists {
-            what: "location",
-            name: new.code.to_string(),
-        }
-        .into());
+    if set.locations.iter().any(|location| location.code == new.code) {
+        return Err(Refusal::AlreadyExists { what: "location", name: new.code.to_string() }.into());
     }
     if new.sellable == Some(true) && !new.kind.may_sell() {
         let message = format!("a {} location cannot be sold from", new.kind);
@@ -444,12 +403,7 @@ pub fn create_location(set: &mut Working, new: &NewLocation) -> Decided<Location
     let Some(id) = set.other_ids.pop_front().map(LocationId::new) else {
         return Err(Refusal::invalid("location", "no id was set aside for it").into());
     };
-    let last = set
-        .locations
-        .iter()
-        .map(|location| location.priority)
-        .max()
-        .unwrap_or(0);
+    let last = set.locations.iter().map(|location| location.priority).max().unwrap_or(0);
     let mut resolved = new.clone();
     resolved.priority = Some(new.priority.unwrap_or(last + 10));
     resolved.sellable = Some(new.sellable.unwrap_or(new.kind.sellable_by_default()));
@@ -458,10 +412,10 @@ pub fn create_location(set: &mut Working, new: &NewLocation) -> Decided<Location
         code: new.code.clone(),
         name: new.name.to_string(),
         kind: new.kind,
-        authority: new.authority.as_ref().map_or(
-            crate::domain::location::AUTHORITY_LEDGER.to_owned(),
-            ToString::to_string,
-        ),
+        authority: new
+            .authority
+            .as_ref()
+            .map_or(crate::domain::location::AUTHORITY_LEDGER.to_owned(), ToString::to_string),
         sellable: resolved.sellable == Some(true),
         priority: resolved.priority.unwrap_or(0),
     });

@@ -44,10 +44,7 @@ fn expire(set: &mut Working, id: OrderId) -> Decided<()> {
                 part.cancelled += held + shortfall;
                 part.expired += held + shortfall;
                 if let Some(item) = part.item.filter(|_| held + shortfall > 0) {
-                    let key = LevelKey {
-                        item,
-                        location: allocation.location,
-                    };
+                    let key = LevelKey { item, location: allocation.location };
                     moves.push((key, line.number, part.number, held, shortfall));
                 }
             }
@@ -78,10 +75,7 @@ fn extend(set: &mut Working, id: OrderId) -> Decided<()> {
 /// Fills shortfall from levels that were freed, each once.
 pub fn fill_freed(set: &mut Working, mut freed: Vec<LevelKey>) -> Decided<()> {
     let rank = |location: LocationId| {
-        set.locations
-            .iter()
-            .position(|known| known.id == location)
-            .unwrap_or(usize::MAX)
+        set.locations.iter().position(|known| known.id == location).unwrap_or(usize::MAX)
     };
     freed.sort_unstable_by_key(|key| (key.item, rank(key.location)));
     freed.dedup();

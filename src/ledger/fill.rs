@@ -21,11 +21,7 @@ pub fn fill(set: &mut Working, key: LevelKey) -> Decided<()> {
     }
     let Some(window) = set.shorts.get(&(key.item, key.location)).copied() else {
         let shorts = std::iter::once((key.item, key.location, FILL_LINES_MAX)).collect();
-        return Err(Need {
-            shorts,
-            ..Need::default()
-        }
-        .into());
+        return Err(Need { shorts, ..Need::default() }.into());
     };
     let mut shorts = shorts(set, key, window.age_max);
     shorts.sort_unstable_by_key(|short| (short.elsewhere, short.age));
@@ -50,21 +46,14 @@ pub fn fill(set: &mut Working, key: LevelKey) -> Decided<()> {
 /// Whether there is anything to fill, and anything to fill it with.
 fn can_fill(set: &Working, key: LevelKey) -> Decided<bool> {
     let room = set.level(key)?.totals.unreserved();
-    let short: i64 = set
-        .levels_of(key.item)
-        .map(|(_, level)| level.totals.shortfall)
-        .sum();
+    let short: i64 = set.levels_of(key.item).map(|(_, level)| level.totals.shortfall).sum();
     let own = set.level(key)?.totals.shortfall;
-    let serves = set
-        .location(key.location)
-        .is_some_and(crate::domain::Location::serves_orders);
+    let serves = set.location(key.location).is_some_and(crate::domain::Location::serves_orders);
     Ok(room > 0 && (own > 0 || short > 0 && serves))
 }
 
 fn shorts(set: &Working, key: LevelKey, age_max: i64) -> Vec<Short> {
-    let serves = set
-        .location(key.location)
-        .is_some_and(crate::domain::Location::serves_orders);
+    let serves = set.location(key.location).is_some_and(crate::domain::Location::serves_orders);
     let mut shorts = Vec::new();
     for slot in set.orders.values().filter(|slot| slot.now.age <= age_max) {
         let order = &slot.now;
@@ -101,10 +90,7 @@ fn hold(set: &mut Working, key: LevelKey, short: &Short, units: i64) -> Decided<
         }
     }
     if short.elsewhere {
-        let owed = LevelKey {
-            item: key.item,
-            location: short.location,
-        };
+        let owed = LevelKey { item: key.item, location: short.location };
         let release = Movement::new(owed, Kind::Release, Deltas::hold(0, -units));
         set.post(release.of(order, line, part))?;
         let reserve = Movement::new(key, Kind::Reserve, Deltas::hold(units, 0));

@@ -23,11 +23,8 @@ pub fn raise_low(set: &mut Working) -> Decided<()> {
         };
         let was_low = item.low;
         let available = available(set, id);
-        let is_low = if was_low {
-            available < rearm_at(reorder_point)
-        } else {
-            available <= reorder_point
-        };
+        let is_low =
+            if was_low { available < rearm_at(reorder_point) } else { available <= reorder_point };
         if is_low == was_low {
             continue;
         }

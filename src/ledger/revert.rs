@@ -44,9 +44,7 @@ pub fn revert(set: &mut Working, rows: &[RevertRow], skip_blocked: bool) -> Deci
 fn obstacle(set: &Working, row: &RevertRow) -> Decided<Option<String>> {
     let level = set.level(row.key)?;
     let sku = &set.item(row.key.item)?.sku;
-    let location = set
-        .location(row.key.location)
-        .map(|one| one.code.to_string());
+    let location = set.location(row.key.location).map(|one| one.code.to_string());
     let location = location.unwrap_or_default();
     if row.counted_since || level.counted_at != row.counted_at {
         return Ok(Some(format!("{sku} at {location} was counted since")));

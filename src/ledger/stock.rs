@@ -78,9 +78,7 @@ pub fn decide(set: &mut Working, command: &StockCommand) -> Decided<()> {
     match &command.change {
         Change::Receive(quantity) => post.receive(set, quantity.get()),
         Change::Adjust(delta) => post.adjust(set, delta.get()),
-        Change::Count {
-            quantity, basis, ..
-        } => post.count(set, quantity.get(), *basis),
+        Change::Count { quantity, basis, .. } => post.count(set, quantity.get(), *basis),
         Change::Transfer { quantity, to } => post.transfer(set, quantity.get(), to),
         Change::WriteOff(quantity) => post.write_off(set, quantity.get()),
         Change::Safety(quantity) => post.safety(set, quantity.get()),
@@ -90,11 +88,7 @@ pub fn decide(set: &mut Working, command: &StockCommand) -> Decided<()> {
 /// A mirrored location changes only by its own channel's counts.
 fn place(set: &Working, command: &StockCommand) -> Decided<LocationId> {
     let code = command.place.location.as_ref();
-    if let Change::Count {
-        observer: Some(observer),
-        ..
-    } = &command.change
-    {
+    if let Change::Count { observer: Some(observer), .. } = &command.change {
         let location = set.location_or_only(code)?;
         if location.authority == *observer {
             return Ok(location.id);
@@ -157,9 +151,7 @@ impl Post<'_> {
         if units <= available {
             return Ok(());
         }
-        let location = set
-            .location(self.key.location)
-            .map(|one| one.code.to_string());
+        let location = set.location(self.key.location).map(|one| one.code.to_string());
         Err(Refusal::InsufficientUnreserved {
             sku: self.command.place.sku.clone(),
             location: location.unwrap_or_default(),
@@ -186,24 +178,13 @@ impl Post<'_> {
         let on_hand = found.max(0);
         check_bound(set, self.key, on_hand - totals.on_hand)?;
         take_holds(set, self.key, totals.reserved - on_hand)?;
-        set.post(self.movement(
-            Kind::Count,
-            Deltas::on_hand(on_hand - totals.on_hand),
-            counted,
-        ))?;
+        set.post(self.movement(Kind::Count, Deltas::on_hand(on_hand - totals.on_hand), counted))?;
         set.fix(self.key, observed_at)?;
-        if found < 0 {
-            discrepancy(set, self.key, -found)
-        } else {
-            Ok(())
-        }
+        if found < 0 { discrepancy(set, self.key, -found) } else { Ok(()) }
     }
 
     fn transfer(&self, set: &mut Working, units: i64, to: &LocationCode) -> Decided<()> {
-        let to = LevelKey {
-            item: self.key.item,
-            location: set.own_location(Some(to))?,
-        };
+        let to = LevelKey { item: self.key.item, location: set.own_location(Some(to))? };
         if to == self.key {
             return Err(Refusal::invalid("to", "the goods are there already").into());
         }
@@ -223,11 +204,7 @@ impl Post<'_> {
         }
         let missing = make_room(set, self.key, units)?;
         set.post(self.movement(Kind::WriteOff, Deltas::on_hand(-units), units))?;
-        if missing > 0 {
-            discrepancy(set, self.key, missing)
-        } else {
-            Ok(())
-        }
+        if missing > 0 { discrepancy(set, self.key, missing) } else { Ok(()) }
     }
 
     fn safety(&self, set: &mut Working, units: i64) -> Decided<()> {
@@ -235,10 +212,7 @@ impl Post<'_> {
         if before == units {
             return Ok(());
         }
-        let deltas = Deltas {
-            safety: units - before,
-            ..Deltas::default()
-        };
+        let deltas = Deltas { safety: units - before, ..Deltas::default() };
         set.post(self.movement(Kind::Safety, deltas, units))
     }
 }
@@ -288,17 +262,10 @@ fn moved_since(set: &Working, key: LevelKey, observed_at: Option<i64>) -> Decide
     };
     let Some(&(mut moved, mut promised)) = set.later.get(&(key, observed_at)) else {
         let later = std::iter::once((key, observed_at)).collect();
-        let need = Need {
-            later,
-            ..Need::default()
-        };
+        let need = Need { later, ..Need::default() };
         return Err(Stop::from(need));
     };
-    for entry in set
-        .entries
-        .iter()
-        .filter(|entry| entry.effective_at > observed_at)
-    {
+    for entry in set.entries.iter().filter(|entry| entry.effective_at > observed_at) {
         if let Some(mark) = entry.level.filter(|mark| mark.key == key) {
             moved += mark.deltas.on_hand;
             promised += mark.deltas.reserved + mark.deltas.shortfall;
@@ -333,21 +300,12 @@ pub fn decide_row(
     observed_at: Option<i64>,
 ) -> Decided<()> {
     let change = match mode {
-        ImportMode::Set(basis) => Change::Count {
-            quantity: row.quantity,
-            basis,
-            observer: None,
-        },
+        ImportMode::Set(basis) => Change::Count { quantity: row.quantity, basis, observer: None },
         ImportMode::Add => Change::Receive(row.quantity),
     };
     let place = row.place.clone();
-    let command = StockCommand {
-        place,
-        change,
-        reason: None,
-        effective_at: observed_at,
-        if_version: None,
-    };
+    let command =
+        StockCommand { place, change, reason: None, effective_at: observed_at, if_version: None };
     decide(set, &command)
 }
 

@@ -40,10 +40,7 @@ impl Need {
 
     /// One item.
     pub fn item(item: ItemId) -> Self {
-        Self {
-            items: BTreeSet::from([item]),
-            ..Self::default()
-        }
+        Self { items: BTreeSet::from([item]), ..Self::default() }
     }
 }
 

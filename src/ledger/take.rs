@@ -50,9 +50,7 @@ fn victims(set: &Working, key: LevelKey) -> Vec<Victim> {
         let order = &slot.now;
         for line in &order.lines {
             for part in line.parts.iter().filter(|part| part.item == Some(key.item)) {
-                let held = part
-                    .at(key.location)
-                    .map_or(0, |allocation| allocation.held);
+                let held = part.at(key.location).map_or(0, |allocation| allocation.held);
                 if held > 0 {
                     let accepted = order.is_line_accepted(line);
                     let paid = order.payment != Payment::Required;
@@ -78,11 +76,7 @@ fn require_all(set: &Working, key: LevelKey, wanted: i64, found: i64) -> Decided
     }
     let units = wanted.max(asked.saturating_mul(2));
     let victims = std::iter::once((key, units)).collect();
-    Err(Need {
-        victims,
-        ..Need::default()
-    }
-    .into())
+    Err(Need { victims, ..Need::default() }.into())
 }
 
 fn release(

@@ -325,32 +325,15 @@ impl Working {
     /// Posts a movement: the only place where a level changes. Later decisions
     /// of the batch see the level it leaves behind.
     pub fn post(&mut self, movement: Movement) -> Decided<()> {
-        let Movement {
-            key,
-            kind,
-            deltas,
-            quantity,
-            effective_at,
-            order,
-            reverses,
-            data,
-        } = movement;
+        let Movement { key, kind, deltas, quantity, effective_at, order, reverses, data } =
+            movement;
         let slot = self.level_slot(key)?;
         let before = slot.now;
         let totals = before.totals.plus(deltas)?;
-        let after = Level {
-            totals,
-            version: before.version + 1,
-            ..before
-        };
+        let after = Level { totals, version: before.version + 1, ..before };
         self.set_level(key, after);
         let mut entry = self.entry(kind);
-        entry.level = Some(LevelMark {
-            key,
-            version: after.version,
-            deltas,
-            totals,
-        });
+        entry.level = Some(LevelMark { key, version: after.version, deltas, totals });
         entry.quantity = quantity;
         entry.effective_at = effective_at.unwrap_or(self.now).min(self.now);
         entry.order = order.map(|(id, _, _)| id);
@@ -389,11 +372,7 @@ impl Working {
         }
         if self.items.contains_key(&key.item) {
             let levels = std::iter::once(key).collect();
-            return Err(Need {
-                levels,
-                ..Need::default()
-            }
-            .into());
+            return Err(Need { levels, ..Need::default() }.into());
         }
         Err(Need::item(key.item).into())
     }
@@ -458,16 +437,8 @@ impl Working {
 
     /// The named location.
     pub fn location_by_code(&self, code: &LocationCode) -> Decided<&Location> {
-        let found = self
-            .locations
-            .iter()
-            .find(|location| location.code == *code);
-        found.ok_or_else(|| {
-            Refusal::UnknownLocation {
-                location: code.to_string(),
-            }
-            .into()
-        })
+        let found = self.locations.iter().find(|location| location.code == *code);
+        found.ok_or_else(|| Refusal::UnknownLocation { location: code.to_string() }.into())
     }
 
     /// The named location, whose numbers must be the ledger's own.
@@ -485,10 +456,7 @@ impl Working {
 
     /// Locations an order may use, best first: its own, or all that serve orders.
     pub fn locations_for(&self, own: Option<LocationId>) -> Vec<LocationId> {
-        let serving = self
-            .locations
-            .iter()
-            .filter(|location| location.serves_orders());
+        let serving = self.locations.iter().filter(|location| location.serves_orders());
         match own {
             Some(own) => vec![own],
             None => serving.map(|location| location.id).collect(),
@@ -500,23 +468,14 @@ impl Working {
         let found = self.orders.get(&id).map(|slot| &slot.now);
         found.ok_or_else(|| {
             let orders = std::iter::once(id).collect();
-            Need {
-                orders,
-                ..Need::default()
-            }
-            .into()
+            Need { orders, ..Need::default() }.into()
         })
     }
 
     /// An order by its name outside.
     pub fn order_by_ref(&self, reference: &OrderRef) -> Decided<OrderId> {
         let found = self.refs.get(reference).copied();
-        found.ok_or_else(|| {
-            Refusal::UnknownOrder {
-                order: reference.to_string(),
-            }
-            .into()
-        })
+        found.ok_or_else(|| Refusal::UnknownOrder { order: reference.to_string() }.into())
     }
 
     /// An order to change; it is remembered as it was.
@@ -538,13 +497,7 @@ impl Working {
         self.undo_orders.insert(order.id);
         self.undo.push(Undo::Ref(order.reference.clone()));
         self.refs.insert(order.reference.clone(), order.id);
-        self.orders.insert(
-            order.id,
-            OrderSlot {
-                read: None,
-                now: order,
-            },
-        );
+        self.orders.insert(order.id, OrderSlot { read: None, now: order });
     }
 
     /// Adds or replaces an item.
@@ -582,11 +535,7 @@ impl Working {
 
     /// Adds the level of an item of this batch, which nobody else can know yet.
     pub fn put_new_level(&mut self, key: LevelKey) {
-        let slot = LevelSlot {
-            read: Level::EMPTY,
-            now: Level::EMPTY,
-            stored: false,
-        };
+        let slot = LevelSlot { read: Level::EMPTY, now: Level::EMPTY, stored: false };
         let was = self.levels.insert(key, slot);
         self.undo.push(Undo::Level(key, was));
     }
@@ -599,10 +548,7 @@ impl Working {
 
     /// All levels of an item that have rows.
     pub fn levels_of(&self, item: ItemId) -> impl Iterator<Item = (LevelKey, Level)> + '_ {
-        let from = LevelKey {
-            item,
-            location: LocationId::new(i64::MIN),
-        };
+        let from = LevelKey { item, location: LocationId::new(i64::MIN) };
         self.levels
             .range(from..)
             .take_while(move |(key, _)| key.item == item)

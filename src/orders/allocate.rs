@@ -52,23 +52,13 @@ pub fn allocate(set: &mut Working, reference: &OrderRef) -> Decided<(OrderId, En
                     announce(set, id);
                     announced = true;
                 }
-                let from = LevelKey {
-                    item,
-                    location: owed.location,
-                };
+                let from = LevelKey { item, location: owed.location };
                 hold_owed(set, (id, line, part), from, key, units)?;
                 left -= units;
             }
         }
     }
-    Ok((
-        id,
-        if announced {
-            Ended::Done
-        } else {
-            Ended::Replayed
-        },
-    ))
+    Ok((id, if announced { Ended::Done } else { Ended::Replayed }))
 }
 
 fn announce(set: &mut Working, id: OrderId) {
@@ -126,11 +116,7 @@ pub fn reassign(set: &mut Working, request: &Reassign) -> Decided<(OrderId, Ende
         return Err(Refusal::invalid("to", message).into());
     }
     let mut moves = Vec::new();
-    for line in order
-        .lines
-        .iter()
-        .filter(|one| request.line.is_none_or(|n| n == one.number))
-    {
+    for line in order.lines.iter().filter(|one| request.line.is_none_or(|n| n == one.number)) {
         for part in &line.parts {
             let held = part.at(from).map_or(0, |one| one.held);
             if let Some(item) = part.item.filter(|_| held > 0) {
@@ -145,10 +131,7 @@ pub fn reassign(set: &mut Working, request: &Reassign) -> Decided<(OrderId, Ende
     let mut freed = Vec::new();
     for (line, part, item, units) in moves {
         move_hold(set, (id, line, part), item, (from, to), units, &request.to)?;
-        freed.push(LevelKey {
-            item,
-            location: from,
-        });
+        freed.push(LevelKey { item, location: from });
     }
     fill_freed(set, freed)?;
     Ok((id, Ended::Done))
@@ -162,13 +145,7 @@ fn move_hold(
     units: i64,
     to_code: &LocationCode,
 ) -> Decided<()> {
-    let (from, to) = (
-        LevelKey {
-            item,
-            location: from,
-        },
-        LevelKey { item, location: to },
-    );
+    let (from, to) = (LevelKey { item, location: from }, LevelKey { item, location: to });
     let available = set.level(to)?.totals.unreserved();
     if units > available {
         return Err(Refusal::InsufficientUnreserved {
@@ -206,10 +183,7 @@ pub fn map_line(set: &mut Working, request: &MapLine) -> Decided<(OrderId, Ended
     let order = set.order(id)?;
     let found = order.lines.iter().find(|one| one.number == request.line);
     let Some(found) = found else {
-        return Err(Refusal::UnknownLine {
-            line: format!("line {}", request.line),
-        }
-        .into());
+        return Err(Refusal::UnknownLine { line: format!("line {}", request.line) }.into());
     };
     let item = set.item_by_sku(&request.sku)?;
     match found.item {
@@ -222,26 +196,13 @@ pub fn map_line(set: &mut Working, request: &MapLine) -> Decided<(OrderId, Ended
     let mut line = found.clone();
     let owned = order.location;
     let Some(loose) = line.parts.first().cloned() else {
-        return Err(Refusal::UnknownLine {
-            line: format!("line {}", request.line),
-        }
-        .into());
+        return Err(Refusal::UnknownLine { line: format!("line {}", request.line) }.into());
     };
     let quantity = Quantity::new(loose.counts().ordered)
         .map_err(|error| Refusal::invalid("quantity", error.to_string()))?;
     let sku = request.sku.clone();
-    let asked = LineRequest {
-        sku,
-        quantity,
-        unit_price: line.unit_price,
-    };
-    let built = lines::build(
-        set,
-        line.number,
-        &asked,
-        line.fulfilled_by,
-        Unknown::Refused,
-    )?;
+    let asked = LineRequest { sku, quantity, unit_price: line.unit_price };
+    let built = lines::build(set, line.number, &asked, line.fulfilled_by, Unknown::Refused)?;
     line.item = built.item;
     line.bundle = built.bundle;
     line.parts = built.parts;

@@ -25,16 +25,11 @@ pub fn cancel(set: &mut Working, request: &Cancel) -> Decided<(OrderId, Ended)> 
     let counts = order.counts();
     let lines = match &request.lines {
         Some(lines) => summed(lines),
-        None if counts.open() > 0 => order
-            .lines
-            .iter()
-            .map(|line| (line.number, line.counts().open()))
-            .collect(),
+        None if counts.open() > 0 => {
+            order.lines.iter().map(|line| (line.number, line.counts().open())).collect()
+        }
         None if counts.shipped > 0 && counts.cancelled == 0 => {
-            return Err(Refusal::AlreadyShipped {
-                order: request.reference.to_string(),
-            }
-            .into());
+            return Err(Refusal::AlreadyShipped { order: request.reference.to_string() }.into());
         }
         None => return Ok((id, Ended::Replayed)),
     };
@@ -91,10 +86,7 @@ fn parts_to_cancel(
 ) -> Decided<Vec<(i64, i64, i64)>> {
     let found = set.order(id)?.lines.iter().find(|one| one.number == line);
     let Some(found) = found else {
-        return Err(Refusal::UnknownLine {
-            line: format!("line {line}"),
-        }
-        .into());
+        return Err(Refusal::UnknownLine { line: format!("line {line}") }.into());
     };
     let open = found.counts().open();
     if units > open {
@@ -103,11 +95,7 @@ fn parts_to_cancel(
     }
     let keep = open - units;
     let cut = |part: &Part| (part.counts().open() - keep * part.per_unit).max(0);
-    Ok(found
-        .parts
-        .iter()
-        .map(|part| (line, part.number, cut(part)))
-        .collect())
+    Ok(found.parts.iter().map(|part| (line, part.number, cut(part))).collect())
 }
 
 /// Cancels units of one part: owed ones first, so that holds stay. The levels freed.
@@ -128,19 +116,13 @@ pub(super) fn cancel_part(
             taken
         };
         take(&mut part.loose.shortfall);
-        let owed: Vec<i64> = part
-            .allocations
-            .iter_mut()
-            .map(|one| take(&mut one.shortfall))
-            .collect();
+        let owed: Vec<i64> =
+            part.allocations.iter_mut().map(|one| take(&mut one.shortfall)).collect();
         take(&mut part.loose.held);
         for (allocation, owed) in part.allocations.iter_mut().zip(owed) {
             let held = take(&mut allocation.held);
             if let Some(item) = part.item.filter(|_| held + owed > 0) {
-                let key = LevelKey {
-                    item,
-                    location: allocation.location,
-                };
+                let key = LevelKey { item, location: allocation.location };
                 moves.push((key, held, owed));
             }
         }

@@ -49,10 +49,7 @@ pub(super) fn plan(
     let mut room: allocation::Room = HashMap::new();
     for want in wants {
         for &location in &locations {
-            let key = LevelKey {
-                item: want.item,
-                location,
-            };
+            let key = LevelKey { item: want.item, location };
             room.insert(key, room_at(set, key, bound)?);
         }
     }
@@ -69,22 +66,15 @@ pub(super) fn plan(
             last = Some(want.line);
         }
         if let (Some(line), Some(indexes)) = (lines.last_mut(), index_of.last_mut()) {
-            line.push(Demand {
-                item: want.item,
-                units: want.units,
-            });
+            line.push(Demand { item: want.item, units: want.units });
             indexes.push(index);
         }
     }
-    let mut plan = Plan {
-        placed: Vec::new(),
-        missing: wants.iter().map(|w| w.units).collect(),
-    };
+    let mut plan = Plan { placed: Vec::new(), missing: wants.iter().map(|w| w.units).collect() };
     for placement in allocate(&lines, &locations, room, policy) {
         let index = index_of[placement.line][placement.part];
         plan.missing[index] -= placement.units;
-        plan.placed
-            .push((index, placement.location, placement.units));
+        plan.placed.push((index, placement.location, placement.units));
     }
     Ok(plan)
 }
@@ -104,24 +94,12 @@ pub(super) fn hold(set: &mut Working, id: OrderId, wants: &[Want], plan: &Plan) 
     let owed_at = owed_at(set, set.order(id)?)?;
     let mut moves: BTreeMap<(i64, i64, LevelKey), (i64, i64)> = BTreeMap::new();
     for &(index, location, units) in &plan.placed {
-        let Want {
-            line, part, item, ..
-        } = wants[index];
-        moves
-            .entry((line, part, LevelKey { item, location }))
-            .or_default()
-            .0 += units;
+        let Want { line, part, item, .. } = wants[index];
+        moves.entry((line, part, LevelKey { item, location })).or_default().0 += units;
     }
     let mut owed = 0;
-    for (want, &missing) in wants
-        .iter()
-        .zip(&plan.missing)
-        .filter(|(_, missing)| **missing > 0)
-    {
-        let key = LevelKey {
-            item: want.item,
-            location: owed_at,
-        };
+    for (want, &missing) in wants.iter().zip(&plan.missing).filter(|(_, missing)| **missing > 0) {
+        let key = LevelKey { item: want.item, location: owed_at };
         moves.entry((want.line, want.part, key)).or_default().1 += missing;
         owed += missing;
     }
@@ -154,19 +132,10 @@ pub(super) fn add_units(
 /// Where what an order is owed stands.
 pub(super) fn owed_at(set: &Working, order: &Order) -> Decided<LocationId> {
     let first = set.locations_for(order.location).first().copied();
-    let any = || {
-        set.locations
-            .iter()
-            .find(|location| !location.is_mirrored())
-    };
-    first
-        .or_else(|| any().map(|location| location.id))
-        .ok_or_else(|| {
-            Refusal::UnknownLocation {
-                location: "any location of the ledger".to_owned(),
-            }
-            .into()
-        })
+    let any = || set.locations.iter().find(|location| !location.is_mirrored());
+    first.or_else(|| any().map(|location| location.id)).ok_or_else(|| {
+        Refusal::UnknownLocation { location: "any location of the ledger".to_owned() }.into()
+    })
 }
 
 /// The wants of whole lines: `units` of each line, in all of its parts.

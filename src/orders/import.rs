@@ -81,15 +81,8 @@ fn check(state: &Import) -> Decided<()> {
     let sound = numbers.len() == state.lines.len()
         && numbers.len() <= lines::LINES_MAX
         && numbers.first().is_some_and(|&first| first >= 1)
-        && state
-            .lines
-            .iter()
-            .all(|line| line.shipped <= line.request.quantity);
-    let units: i64 = state
-        .lines
-        .iter()
-        .map(|line| line.request.quantity.get())
-        .sum();
+        && state.lines.iter().all(|line| line.shipped <= line.request.quantity);
+    let units: i64 = state.lines.iter().map(|line| line.request.quantity.get()).sum();
     if sound && Quantity::new(units).is_ok() {
         return Ok(());
     }
@@ -106,13 +99,7 @@ fn create(set: &mut Working, state: &Import, content: &[u8; 32]) -> Decided<Orde
         None => None,
     };
     let built = |line: &ImportLine| {
-        lines::build(
-            set,
-            line.number,
-            &line.request,
-            line.fulfilled_by,
-            Unknown::Unmapped,
-        )
+        lines::build(set, line.number, &line.request, line.fulfilled_by, Unknown::Unmapped)
     };
     let mut lines = state.lines.iter().map(built).collect::<Decided<Vec<_>>>()?;
     lines.sort_unstable_by_key(|line| line.number);
@@ -138,13 +125,7 @@ fn create(set: &mut Working, state: &Import, content: &[u8; 32]) -> Decided<Orde
     set.add_order(order);
     let mut entry = set.entry(Kind::OrderImported);
     entry.order = Some(id);
-    entry.quantity = Some(
-        state
-            .lines
-            .iter()
-            .map(|line| line.request.quantity.get())
-            .sum(),
-    );
+    entry.quantity = Some(state.lines.iter().map(|line| line.request.quantity.get()).sum());
     entry.effective_at = state.effective_at.unwrap_or(set.now).min(set.now);
     set.append(entry);
     keep_personal(set, id, state.personal.as_ref());
@@ -162,13 +143,7 @@ fn update(set: &mut Working, id: OrderId, state: &Import, content: &[u8; 32]) ->
     for line in &state.lines {
         if !order.lines.iter().any(|known| known.number == line.number) {
             let by = line.fulfilled_by;
-            added.push(lines::build(
-                set,
-                line.number,
-                &line.request,
-                by,
-                Unknown::Unmapped,
-            )?);
+            added.push(lines::build(set, line.number, &line.request, by, Unknown::Unmapped)?);
         }
     }
     let order = set.order_mut(id)?;
@@ -189,11 +164,7 @@ fn apply(set: &mut Working, id: OrderId, state: &Import) -> Decided<()> {
     for line in &state.lines {
         let left = line.shipped.get() - counts_of(set, id, line.number)?.shipped;
         if let Ok(quantity) = Quantity::positive(left) {
-            let ship = ShipLine {
-                line: line.number,
-                part: None,
-                quantity,
-            };
+            let ship = ShipLine { line: line.number, part: None, quantity };
             ship_line(set, id, ship, own, state.effective_at)?;
         }
     }
@@ -223,18 +194,10 @@ fn apply(set: &mut Working, id: OrderId, state: &Import) -> Decided<()> {
     if !less.is_empty() {
         cancel_lines(set, id, &less, Some("changed at the source"))?;
     }
-    if more.is_empty() {
-        Ok(())
-    } else {
-        place_units(set, id, &more, own)
-    }
+    if more.is_empty() { Ok(()) } else { place_units(set, id, &more, own) }
 }
 
 fn counts_of(set: &Working, id: OrderId, number: i64) -> Decided<Counts> {
-    let line = set
-        .order(id)?
-        .lines
-        .iter()
-        .find(|line| line.number == number);
+    let line = set.order(id)?.lines.iter().find(|line| line.number == number);
     Ok(line.map(crate::domain::Line::counts).unwrap_or_default())
 }

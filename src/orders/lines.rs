@@ -70,10 +70,8 @@ fn check_units(request: &LineRequest, per_unit: i64) -> Decided<()> {
     if units.is_some_and(|units| Quantity::new(units).is_ok()) {
         return Ok(());
     }
-    let message = format!(
-        "{} of {} need more units than a line holds",
-        request.quantity, request.sku
-    );
+    let message =
+        format!("{} of {} need more units than a line holds", request.quantity, request.sku);
     Err(Refusal::invalid("quantity", message).into())
 }
 

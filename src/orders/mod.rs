@@ -47,10 +47,7 @@ fn fact_is_replay(
     match set.order(order)?.facts.get(&(kind, id.clone())) {
         None => Ok(false),
         Some(fact) if fact.content_hash == *content_hash => Ok(true),
-        Some(_) => Err(Refusal::IdempotencyMismatch {
-            key: id.to_string(),
-        }
-        .into()),
+        Some(_) => Err(Refusal::IdempotencyMismatch { key: id.to_string() }.into()),
     }
 }
 

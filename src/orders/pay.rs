@@ -59,20 +59,13 @@ pub fn pay(
     let id = set.order_by_ref(&payment.reference)?;
     let payment_id = &payment.payment_id;
     if fact_is_replay(set, id, FactKind::Payment, payment_id, content)? {
-        let fact = set
-            .order(id)?
-            .facts
-            .get(&(FactKind::Payment, payment_id.clone()));
+        let fact = set.order(id)?.facts.get(&(FactKind::Payment, payment_id.clone()));
         let outcome = fact.map_or(PayOutcome::Confirmed, |fact| PayOutcome::parse(&fact.data));
         return Ok((id, Ended::Replayed, outcome));
     }
     let counts = set.order(id)?.counts();
     let all_cancelled = counts.cancelled == counts.ordered;
-    let holds = if all_cancelled {
-        late_holds(set, id)?
-    } else {
-        None
-    };
+    let holds = if all_cancelled { late_holds(set, id)? } else { None };
     let outcome = match (all_cancelled, &holds) {
         (false, _) => PayOutcome::Confirmed,
         (true, Some(_)) => PayOutcome::Reopened,
@@ -84,18 +77,11 @@ pub fn pay(
         "outcome": outcome.as_str(),
     });
     let refund = outcome == PayOutcome::RefundDue;
-    let mut entry = set.entry(if refund {
-        Kind::PaymentUnmatched
-    } else {
-        Kind::OrderPaid
-    });
+    let mut entry = set.entry(if refund { Kind::PaymentUnmatched } else { Kind::OrderPaid });
     entry.order = Some(id);
     entry.data = Some(data.to_string());
     set.append(entry);
-    let fact = Fact {
-        content_hash: *content,
-        data: data.to_string(),
-    };
+    let fact = Fact { content_hash: *content, data: data.to_string() };
     record_fact(set, id, FactKind::Payment, payment_id, fact)?;
     if !refund {
         let order = set.order_mut(id)?;
@@ -120,25 +106,13 @@ fn late_holds(set: &Working, id: OrderId) -> Decided<Option<(Vec<Want>, super::h
                 return Ok(None);
             };
             let (line, part, units) = (line.number, part.number, part.expired);
-            wants.push(Want {
-                line,
-                part,
-                item,
-                units,
-                closed: false,
-            });
+            wants.push(Want { line, part, item, units, closed: false });
         }
     }
     if wants.is_empty() {
         return Ok(None);
     }
-    let plan = plan(
-        set,
-        &wants,
-        order.location,
-        Bound::Fact,
-        AllocationPolicy::Split,
-    )?;
+    let plan = plan(set, &wants, order.location, Bound::Fact, AllocationPolicy::Split)?;
     let whole = plan.missing.iter().all(|&missing| missing == 0);
     Ok(whole.then_some((wants, plan)))
 }

@@ -106,9 +106,8 @@ pub fn place(set: &mut Working, request: &Place, content: &[u8; 32]) -> Decided<
     }
     lines::check(&request.lines)?;
     let mut order = build(set, request, content)?;
-    let units: BTreeMap<i64, i64> = (1..)
-        .zip(request.lines.iter().map(|line| line.quantity.get()))
-        .collect();
+    let units: BTreeMap<i64, i64> =
+        (1..).zip(request.lines.iter().map(|line| line.quantity.get())).collect();
     let wants = wants_of(set, &mut order, &units)?;
     let policy = if set.policy.orders.split {
         AllocationPolicy::Split
@@ -137,10 +136,7 @@ fn replay(set: &Working, id: OrderId, request: &Place, content: &[u8; 32]) -> De
     if set.order(id)?.content_hash == Some(*content) {
         Ok(id)
     } else {
-        Err(Refusal::IdempotencyMismatch {
-            key: request.reference.to_string(),
-        }
-        .into())
+        Err(Refusal::IdempotencyMismatch { key: request.reference.to_string() }.into())
     }
 }
 
@@ -162,11 +158,7 @@ fn build(set: &Working, request: &Place, content: &[u8; 32]) -> Decided<Order> {
         id,
         reference: request.reference.clone(),
         decision: Decision::Accepted,
-        payment: if request.payment_required {
-            Payment::Required
-        } else {
-            Payment::None
-        },
+        payment: if request.payment_required { Payment::Required } else { Payment::None },
         accepted: false,
         location,
         expires_at: expiry(set, request)?,
@@ -218,10 +210,6 @@ fn shortages(request: &Place, order: &Order, wants: &[Want], plan: &Plan) -> Vec
     by_sku
         .into_iter()
         .filter(|(_, (requested, available))| available < requested)
-        .map(|(sku, (requested, available))| Shortage {
-            sku: sku.clone(),
-            requested,
-            available,
-        })
+        .map(|(sku, (requested, available))| Shortage { sku: sku.clone(), requested, available })
         .collect()
 }

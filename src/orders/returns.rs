@@ -98,11 +98,7 @@ pub fn take_back(
     if fact_is_replay(set, id, FactKind::Return, return_id, content)? {
         return Ok((id, Ended::Replayed));
     }
-    if request
-        .lines
-        .iter()
-        .all(|line| line.quantity == Quantity::ZERO)
-    {
+    if request.lines.iter().all(|line| line.quantity == Quantity::ZERO) {
         return Err(Refusal::invalid("lines", "name at least one unit that came back").into());
     }
     let data = serde_json::json!({ "return_id": return_id.as_str() });
@@ -111,19 +107,10 @@ pub fn take_back(
     entry.quantity = Some(request.lines.iter().map(|line| line.quantity.get()).sum());
     entry.data = Some(data.to_string());
     set.append(entry);
-    let fact = Fact {
-        content_hash: *content,
-        data: data.to_string(),
-    };
+    let fact = Fact { content_hash: *content, data: data.to_string() };
     record_fact(set, id, FactKind::Return, return_id, fact)?;
     for line in &request.lines {
-        return_line(
-            set,
-            id,
-            *line,
-            request.location.as_ref(),
-            request.effective_at,
-        )?;
+        return_line(set, id, *line, request.location.as_ref(), request.effective_at)?;
     }
     Ok((id, Ended::Done))
 }
@@ -149,13 +136,7 @@ fn return_line(
         });
         if let Some(item) = part.item.filter(|_| stocked) {
             let to = came_to(set, id, &part, one.disposition, location)?;
-            let back = Back {
-                id,
-                line: one.line,
-                part: part.number,
-                units,
-                effective_at,
-            };
+            let back = Back { id, line: one.line, part: part.number, units, effective_at };
             back.post(set, LevelKey { item, location: to }, one.disposition)?;
         }
     }
@@ -251,10 +232,7 @@ pub fn refund(
     entry.order = Some(id);
     entry.data = Some(data.to_string());
     set.append(entry);
-    let fact = Fact {
-        content_hash: *content,
-        data: data.to_string(),
-    };
+    let fact = Fact { content_hash: *content, data: data.to_string() };
     record_fact(set, id, FactKind::Refund, refund_id, fact)?;
     for line in request.lines.iter().filter(|line| line.restock) {
         restock_refund(set, id, *line)?;
@@ -274,12 +252,7 @@ fn restock_refund(set: &mut Working, id: OrderId, one: RefundLine) -> Decided<()
     }
     if let Ok(quantity) = Quantity::positive(returned) {
         let disposition = Disposition::Restock;
-        let back = ReturnLine {
-            line: one.line,
-            part: None,
-            quantity,
-            disposition,
-        };
+        let back = ReturnLine { line: one.line, part: None, quantity, disposition };
         return_line(set, id, back, None, None)?;
     }
     if nothing > 0 {

@@ -85,16 +85,10 @@ pub fn ship(set: &mut Working, shipment: &Ship, content: &[u8; 32]) -> Decided<(
     entry.effective_at = shipment.effective_at.unwrap_or(set.now).min(set.now);
     entry.data = Some(data.to_string());
     set.append(entry);
-    let fact = Fact {
-        content_hash: *content,
-        data: data.to_string(),
-    };
+    let fact = Fact { content_hash: *content, data: data.to_string() };
     record_fact(set, id, FactKind::Shipment, shipment_id, fact)?;
     for one in leaving {
-        let terms = Terms {
-            effective_at: shipment.effective_at,
-            review: true,
-        };
+        let terms = Terms { effective_at: shipment.effective_at, review: true };
         ship_part(set, id, one, terms)?;
     }
     Ok((id, Ended::Done))
@@ -107,22 +101,12 @@ fn all_held(set: &Working, id: OrderId, from: Option<LocationId>) -> Decided<Vec
             for held in part.allocations.iter().filter(|one| one.held > 0) {
                 let from = from.unwrap_or(held.location);
                 let (line, part) = (line.number, part.number);
-                leaving.push(Leaving {
-                    line,
-                    part,
-                    from,
-                    units: held.held,
-                });
+                leaving.push(Leaving { line, part, from, units: held.held });
             }
             if part.loose.held > 0 {
                 let (line, part_number) = (line.number, part.number);
                 let (from, units) = (Part::NOWHERE, part.loose.held);
-                leaving.push(Leaving {
-                    line,
-                    part: part_number,
-                    from,
-                    units,
-                });
+                leaving.push(Leaving { line, part: part_number, from, units });
             }
         }
     }
@@ -159,10 +143,7 @@ pub(super) fn line_parts(
 ) -> Decided<(&Line, Vec<&Part>)> {
     let found = set.order(id)?.lines.iter().find(|one| one.number == line);
     let Some(found) = found else {
-        return Err(Refusal::UnknownLine {
-            line: format!("line {line}"),
-        }
-        .into());
+        return Err(Refusal::UnknownLine { line: format!("line {line}") }.into());
     };
     let meant = |one: &&Part| part.is_none_or(|number| one.number == number);
     let parts: Vec<&Part> = found.parts.iter().filter(meant).collect();
@@ -182,12 +163,7 @@ fn sources(
     part: &Part,
     (units, from): (i64, Option<LocationId>),
 ) -> Decided<Vec<Leaving>> {
-    let leaving = |from, units| Leaving {
-        line: line.number,
-        part: part.number,
-        from,
-        units,
-    };
+    let leaving = |from, units| Leaving { line: line.number, part: part.number, from, units };
     if line.fulfilled_by == FulfilledBy::Channel || part.item.is_none() {
         return Ok(vec![leaving(Part::NOWHERE, units)]);
     }
@@ -230,22 +206,11 @@ struct Used {
 /// Ships units of one part: its own hold, then its owed, then its cancelled
 /// units; beyond that the line grows.
 fn ship_part(set: &mut Working, id: OrderId, leaving: Leaving, terms: Terms) -> Decided<()> {
-    let Leaving {
-        line,
-        part,
-        from,
-        units,
-    } = leaving;
+    let Leaving { line, part, from, units } = leaving;
     let (_, parts) = line_parts(set, id, line, Some(part))?;
-    let item = parts
-        .first()
-        .and_then(|part| part.item)
-        .filter(|_| from != Part::NOWHERE);
+    let item = parts.first().and_then(|part| part.item).filter(|_| from != Part::NOWHERE);
     if let Some(item) = item {
-        set.level(LevelKey {
-            item,
-            location: from,
-        })?;
+        set.level(LevelKey { item, location: from })?;
     }
     let mut used = Used::default();
     add_units(set.order_mut(id)?, line, part, |part| {
@@ -313,18 +278,9 @@ fn post_shipment(
     used: &Used,
     effective_at: Option<i64>,
 ) -> Decided<()> {
-    let Leaving {
-        line,
-        part,
-        from,
-        units,
-    } = leaving;
+    let Leaving { line, part, from, units } = leaving;
     let mut freed = Vec::new();
-    for &(location, held, owed) in used
-        .elsewhere
-        .iter()
-        .filter(|(_, held, owed)| held + owed > 0)
-    {
+    for &(location, held, owed) in used.elsewhere.iter().filter(|(_, held, owed)| held + owed > 0) {
         let key = LevelKey { item, location };
         let deltas = Deltas::hold(-held, -owed);
         set.post(Movement::new(key, Kind::Release, deltas).of(id, line, part))?;
@@ -332,16 +288,9 @@ fn post_shipment(
             freed.push(key);
         }
     }
-    let key = LevelKey {
-        item,
-        location: from,
-    };
+    let key = LevelKey { item, location: from };
     let history = set.is_history(key, effective_at)?;
-    let missing = if history {
-        0
-    } else {
-        make_room(set, key, units - used.held_here)?
-    };
+    let missing = if history { 0 } else { make_room(set, key, units - used.held_here)? };
     let deltas = Deltas {
         on_hand: if history { 0 } else { -units },
         reserved: -used.held_here,
@@ -370,15 +319,7 @@ pub(super) fn ship_line(
     effective_at: Option<i64>,
 ) -> Decided<()> {
     for leaving in named(set, id, &[line], from)? {
-        ship_part(
-            set,
-            id,
-            leaving,
-            Terms {
-                effective_at,
-                review: false,
-            },
-        )?;
+        ship_part(set, id, leaving, Terms { effective_at, review: false })?;
     }
     Ok(())
 }

@@ -100,13 +100,7 @@ pub struct Term {
 
 impl Term {
     const fn new(name: TermName, units: i64) -> Self {
-        Self {
-            name,
-            kind: None,
-            units,
-            entries: None,
-            claim: None,
-        }
+        Self { name, kind: None, units, entries: None, claim: None }
     }
 }
 
@@ -209,23 +203,12 @@ fn at_location(
     location: &Location,
     ground: &Ground,
 ) -> Result<Option<ExplainedLocation>, StoreError> {
-    let Some(level) = shelf
-        .level(item, location)
-        .filter(|level| level.version > 0)
-    else {
+    let Some(level) = shelf.level(item, location).filter(|level| level.version > 0) else {
         return Ok(None);
     };
-    let mut terms: Vec<Term> = ground
-        .kinds
-        .iter()
-        .filter(|sum| sum.location == location.id)
-        .map(moved)
-        .collect();
-    for claim in ground
-        .claims
-        .iter()
-        .filter(|claim| claim.location == location.id)
-    {
+    let mut terms: Vec<Term> =
+        ground.kinds.iter().filter(|sum| sum.location == location.id).map(moved).collect();
+    for claim in ground.claims.iter().filter(|claim| claim.location == location.id) {
         terms.extend(claimed(claim)?);
     }
     if level.totals.safety > 0 {
@@ -247,27 +230,16 @@ fn at_location(
     let available = level.totals.available_to_promise();
     let offered = shelf.available_at(item, location);
     if available > offered {
-        let name = if location.serves_orders() {
-            TermName::Discontinued
-        } else {
-            TermName::NotSoldHere
-        };
+        let name =
+            if location.serves_orders() { TermName::Discontinued } else { TermName::NotSoldHere };
         terms.push(Term::new(name, offered - available));
     }
     let location = location.code.to_string();
-    Ok(Some(ExplainedLocation {
-        location,
-        terms,
-        available_to_promise: offered,
-    }))
+    Ok(Some(ExplainedLocation { location, terms, available_to_promise: offered }))
 }
 
 fn moved(sum: &KindSum) -> Term {
-    let entries = Entries {
-        count: sum.count,
-        first_seq: sum.first_seq,
-        last_seq: sum.last_seq,
-    };
+    let entries = Entries { count: sum.count, first_seq: sum.first_seq, last_seq: sum.last_seq };
     Term {
         kind: Some(sum.kind.as_str().to_owned()),
         entries: Some(entries),
@@ -290,19 +262,12 @@ fn claimed(open: &OpenClaim) -> Result<Vec<Term>, StoreError> {
         expires_at: open.expires_at.map(time).transpose()?,
         seq: open.seq,
     };
-    let parts = [
-        (TermName::Reserved, open.held),
-        (TermName::Shortfall, open.shortfall),
-    ];
+    let parts = [(TermName::Reserved, open.held), (TermName::Shortfall, open.shortfall)];
     let term = |(name, units): (TermName, i64)| Term {
         claim: Some(claim.clone()),
         ..Term::new(name, -units)
     };
-    Ok(parts
-        .into_iter()
-        .filter(|(_, units)| *units > 0)
-        .map(term)
-        .collect())
+    Ok(parts.into_iter().filter(|(_, units)| *units > 0).map(term).collect())
 }
 
 /// The terms of all locations, added up by name and kind.
@@ -311,10 +276,7 @@ fn summed(locations: &[ExplainedLocation]) -> Vec<Term> {
     for term in locations.iter().flat_map(|one| &one.terms) {
         let sum = sums
             .entry((term.name, term.kind.clone()))
-            .or_insert_with(|| Term {
-                kind: term.kind.clone(),
-                ..Term::new(term.name, 0)
-            });
+            .or_insert_with(|| Term { kind: term.kind.clone(), ..Term::new(term.name, 0) });
         sum.units += term.units;
         sum.entries = match (sum.entries, term.entries) {
             (Some(one), Some(other)) => Some(Entries {
@@ -355,10 +317,7 @@ async fn bundle(
     }
     let makes = parts.iter().map(|part| part.makes).min().unwrap_or(0);
     let mut terms = vec![Term::new(TermName::Components, makes)];
-    let active = shelf
-        .records
-        .get(&item)
-        .is_some_and(|it| it.status == ItemStatus::Active);
+    let active = shelf.records.get(&item).is_some_and(|it| it.status == ItemStatus::Active);
     if !active && makes > 0 {
         terms.push(Term::new(TermName::Discontinued, -makes));
     }
@@ -380,10 +339,7 @@ fn best_location(shelf: &Shelf, bundle: ItemId) -> Option<&Location> {
         };
         shelf.parts(bundle).iter().map(of).min().unwrap_or(0)
     };
-    let serving = shelf
-        .locations
-        .iter()
-        .filter(|location| location.serves_orders());
+    let serving = shelf.locations.iter().filter(|location| location.serves_orders());
     serving.rev().max_by_key(|location| makes(location))
 }
 
@@ -395,11 +351,7 @@ mod tests {
     fn terms_of_several_locations_are_added_up_by_name_and_kind() {
         let term = |units, first_seq| Term {
             kind: Some("receipt".to_owned()),
-            entries: Some(Entries {
-                count: 1,
-                first_seq,
-                last_seq: first_seq,
-            }),
+            entries: Some(Entries { count: 1, first_seq, last_seq: first_seq }),
             ..Term::new(TermName::OnHand, units)
         };
         let at = |location: &str, terms| ExplainedLocation {
@@ -408,24 +360,8 @@ mod tests {
             available_to_promise: 0,
         };
         let floor = Term::new(TermName::Floor, 1);
-        let sum = summed(&[
-            at("a", vec![term(3, 9), floor.clone()]),
-            at("b", vec![term(4, 2)]),
-        ]);
-        let entries = Entries {
-            count: 2,
-            first_seq: 2,
-            last_seq: 9,
-        };
-        assert_eq!(
-            sum,
-            [
-                Term {
-                    entries: Some(entries),
-                    ..term(7, 2)
-                },
-                floor
-            ]
-        );
+        let sum = summed(&[at("a", vec![term(3, 9), floor.clone()]), at("b", vec![term(4, 2)])]);
+        let entries = Entries { count: 2, first_seq: 2, last_seq: 9 };
+        assert_eq!(sum, [Term { entries: Some(entries), ..term(7, 2) }, floor]);
     }
 }

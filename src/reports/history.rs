@@ -27,18 +27,8 @@ pub struct Change {
 
 impl From<Deltas> for Change {
     fn from(deltas: Deltas) -> Self {
-        let Deltas {
-            on_hand,
-            reserved,
-            shortfall,
-            safety,
-        } = deltas;
-        Self {
-            on_hand,
-            reserved,
-            shortfall,
-            safety,
-        }
+        let Deltas { on_hand, reserved, shortfall, safety } = deltas;
+        Self { on_hand, reserved, shortfall, safety }
     }
 }
 
@@ -156,36 +146,20 @@ pub async fn order_history(
     let mut conn = reader.conn();
     let found = store::orders::find(&mut conn, std::iter::once(reference)).await?;
     let Some((_, id)) = found.first() else {
-        return Err(Refusal::UnknownOrder {
-            order: reference.to_string(),
-        }
-        .into());
+        return Err(Refusal::UnknownOrder { order: reference.to_string() }.into());
     };
-    page(
-        journal_reads::of_order(&mut conn, *id, after, probe(limit)).await?,
-        limit,
-    )
+    page(journal_reads::of_order(&mut conn, *id, after, probe(limit)).await?, limit)
 }
 
 fn page(entries: Vec<EntryRecord>, limit: usize) -> Result<Page<EntryView>, ReportError> {
     let entries = Page::cut(entries, limit, |entry| entry.seq.to_string());
-    let data = entries
-        .data
-        .into_iter()
-        .map(view)
-        .collect::<Result<Vec<_>, StoreError>>()?;
-    Ok(Page {
-        data,
-        next_cursor: entries.next_cursor,
-    })
+    let data = entries.data.into_iter().map(view).collect::<Result<Vec<_>, StoreError>>()?;
+    Ok(Page { data, next_cursor: entries.next_cursor })
 }
 
 fn view(entry: EntryRecord) -> Result<EntryView, StoreError> {
     let data = json(entry.data.as_deref())?;
-    let reason = data
-        .get("reason")
-        .and_then(Value::as_str)
-        .map(str::to_owned);
+    let reason = data.get("reason").and_then(Value::as_str).map(str::to_owned);
     Ok(EntryView {
         seq: entry.seq,
         kind: entry.kind.as_str().to_owned(),
@@ -265,10 +239,7 @@ pub async fn as_of(db: &Db, sku: &Sku, at: Timestamp, now: Timestamp) -> Result<
     let mut totals = TotalsView::default();
     let mut levels = Vec::new();
     for location in store::locations::all(&mut conn).await? {
-        let key = LevelKey {
-            item,
-            location: location.id,
-        };
+        let key = LevelKey { item, location: location.id };
         let Some((then, version)) = journal_reads::level_at(&mut conn, key, seq).await? else {
             continue;
         };
@@ -280,23 +251,10 @@ pub async fn as_of(db: &Db, sku: &Sku, at: Timestamp, now: Timestamp) -> Result<
         if location.serves_orders() {
             totals.available_to_promise += then.available_to_promise;
         }
-        levels.push(AsOfLevel {
-            location: location.code.to_string(),
-            totals: then,
-            version,
-        });
+        levels.push(AsOfLevel { location: location.code.to_string(), totals: then, version });
     }
-    let record = item_reads::records(&mut conn, vec![item.get()])
-        .await?
-        .pop();
+    let record = item_reads::records(&mut conn, vec![item.get()]).await?.pop();
     let record = record.ok_or_else(|| bad("an item", "its row is missing"))?;
     let is_final = newest_at > at.as_millis();
-    Ok(AsOf {
-        sku: record.sku.to_string(),
-        at,
-        is_final,
-        seq,
-        totals,
-        levels,
-    })
+    Ok(AsOf { sku: record.sku.to_string(), at, is_final, seq, totals, levels })
 }

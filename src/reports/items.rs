@@ -129,10 +129,10 @@ pub async fn item_detail(
     };
     let mut aliases = item_reads::names(&mut conn, id).await?;
     aliases.retain(|name| name != record.sku.as_str());
-    let components = shelf.parts(id).iter().map(|part| Component {
-        sku: shelf.sku(part.item),
-        quantity: part.per_unit,
-    });
+    let components = shelf
+        .parts(id)
+        .iter()
+        .map(|part| Component { sku: shelf.sku(part.item), quantity: part.per_unit });
     Ok(Some(ItemDetail {
         barcode: record.barcode.clone(),
         cost: AmountView::of(record.cost, record.currency.as_deref()),
@@ -230,12 +230,7 @@ pub(super) async fn location(
 ) -> Result<Location, ReportError> {
     let all = store::locations::all(conn).await?;
     let found = all.into_iter().find(|location| location.code == *code);
-    found.ok_or_else(|| {
-        Refusal::UnknownLocation {
-            location: code.to_string(),
-        }
-        .into()
-    })
+    found.ok_or_else(|| Refusal::UnknownLocation { location: code.to_string() }.into())
 }
 
 /// Items with all that their ATP depends on, read in one moment.
@@ -265,10 +260,7 @@ impl Shelf {
             levels.entry(level.key.item).or_default().push(level);
         }
         Ok(Self {
-            records: records
-                .into_iter()
-                .map(|record| (record.id, record))
-                .collect(),
+            records: records.into_iter().map(|record| (record.id, record)).collect(),
             locations: store::locations::all(conn).await?,
             levels,
             recipes,
@@ -282,24 +274,16 @@ impl Shelf {
 
     /// An item's SKU.
     pub(super) fn sku(&self, item: ItemId) -> String {
-        self.records
-            .get(&item)
-            .map(|record| record.sku.to_string())
-            .unwrap_or_default()
+        self.records.get(&item).map(|record| record.sku.to_string()).unwrap_or_default()
     }
 
     /// An item's level at a location.
     pub(super) fn level(&self, item: ItemId, location: &Location) -> Option<&LevelRecord> {
-        self.levels
-            .get(&item)?
-            .iter()
-            .find(|level| level.key.location == location.id)
+        self.levels.get(&item)?.iter().find(|level| level.key.location == location.id)
     }
 
     fn is_sold(&self, item: ItemId) -> bool {
-        self.records
-            .get(&item)
-            .is_some_and(|record| record.status == ItemStatus::Active)
+        self.records.get(&item).is_some_and(|record| record.status == ItemStatus::Active)
     }
 
     /// What a request may have of an item with stock of its own at a location.
@@ -307,8 +291,7 @@ impl Shelf {
         if !location.serves_orders() || !self.is_sold(item) {
             return 0;
         }
-        self.level(item, location)
-            .map_or(0, |level| level.totals.available_to_promise())
+        self.level(item, location).map_or(0, |level| level.totals.available_to_promise())
     }
 
     /// What a request may have at one location.
@@ -328,10 +311,7 @@ impl Shelf {
     /// components, or what the best location has where orders may not be split.
     pub(super) fn available(&self, item: ItemId, policy: AllocationPolicy) -> i64 {
         let parts = self.parts(item);
-        let each = self
-            .locations
-            .iter()
-            .map(|location| self.available_at(item, location));
+        let each = self.locations.iter().map(|location| self.available_at(item, location));
         if parts.is_empty() {
             return each.sum();
         }
@@ -350,10 +330,7 @@ impl Shelf {
 
     /// Whether an item's ATP is at or below its reorder point.
     pub(super) fn is_low(&self, item: ItemId, policy: AllocationPolicy) -> bool {
-        let point = self
-            .records
-            .get(&item)
-            .and_then(|record| record.reorder_point);
+        let point = self.records.get(&item).and_then(|record| record.reorder_point);
         self.is_sold(item) && point.is_some_and(|point| self.available(item, policy) <= point)
     }
 
@@ -366,11 +343,8 @@ impl Shelf {
         let Some(record) = self.records.get(&item) else {
             return Ok(None);
         };
-        let levels: Vec<LevelView> = self
-            .locations
-            .iter()
-            .filter_map(|location| self.level_view(item, location))
-            .collect();
+        let levels: Vec<LevelView> =
+            self.locations.iter().filter_map(|location| self.level_view(item, location)).collect();
         let sum = |of: fn(&TotalsView) -> i64| levels.iter().map(|level| of(&level.totals)).sum();
         let totals = TotalsView {
             on_hand: sum(|totals| totals.on_hand),
@@ -399,20 +373,10 @@ impl Shelf {
                 available_to_promise: self.available_at(item, location),
                 ..TotalsView::default()
             };
-            let level = LevelView {
-                location: code,
-                totals,
-                version: 0,
-            };
+            let level = LevelView { location: code, totals, version: 0 };
             return location.serves_orders().then_some(level);
         }
-        let level = self
-            .level(item, location)
-            .filter(|level| level.version > 0)?;
-        Some(LevelView {
-            location: code,
-            totals: level.totals.into(),
-            version: level.version,
-        })
+        let level = self.level(item, location).filter(|level| level.version > 0)?;
+        Some(LevelView { location: code, totals: level.totals.into(), version: level.version })
     }
 }

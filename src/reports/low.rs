@@ -35,10 +35,7 @@ pub struct LowStockRow {
 pub async fn low_stock(db: &Db, policy: AllocationPolicy) -> Result<Vec<LowStockRow>, ReportError> {
     let mut reader = db.snapshot().await?;
     let mut conn = reader.conn();
-    let mut page = ItemPage {
-        watched: true,
-        ..ItemPage::default()
-    };
+    let mut page = ItemPage { watched: true, ..ItemPage::default() };
     let mut low = Vec::new();
     loop {
         let ids = item_reads::page(&mut conn, &page, PAGE_MAX).await?;
@@ -49,10 +46,7 @@ pub async fn low_stock(db: &Db, policy: AllocationPolicy) -> Result<Vec<LowStock
         let ids: Vec<ItemId> = ids.into_iter().map(|(id, _)| id).collect();
         let shelf = Shelf::load(&mut conn, ids.clone()).await?;
         for id in ids.into_iter().filter(|id| shelf.is_low(*id, policy)) {
-            let point = shelf
-                .records
-                .get(&id)
-                .and_then(|record| record.reorder_point);
+            let point = shelf.records.get(&id).and_then(|record| record.reorder_point);
             let (Some(item), Some(reorder_point)) = (shelf.view(id, policy)?, point) else {
                 continue;
             };

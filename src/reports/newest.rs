@@ -10,9 +10,5 @@ use crate::store::{self, Db};
 pub async fn newest(db: &Db) -> Result<Option<(Seq, Timestamp)>, ReportError> {
     let mut reader = db.read().await?;
     let (seq, at) = store::journal::newest(&mut reader.conn()).await?;
-    if seq == 0 {
-        Ok(None)
-    } else {
-        Ok(Some((Seq::new(seq), time(at)?)))
-    }
+    if seq == 0 { Ok(None) } else { Ok(Some((Seq::new(seq), time(at)?))) }
 }

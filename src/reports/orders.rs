@@ -186,17 +186,12 @@ pub async fn orders(
     let ids = order_reads::page(&mut conn, &page, probe(limit)).await?;
     let ids = Page::cut(ids, limit, ToString::to_string);
     let data = views(&mut conn, &ids.data, viewer).await?;
-    Ok(Page {
-        data,
-        next_cursor: ids.next_cursor,
-    })
+    Ok(Page { data, next_cursor: ids.next_cursor })
 }
 
 /// A cursor that is a number.
 pub(super) fn number(cursor: &str) -> Result<i64, Refusal> {
-    cursor
-        .parse()
-        .map_err(|_| Refusal::invalid("cursor", "it is not one this list gave"))
+    cursor.parse().map_err(|_| Refusal::invalid("cursor", "it is not one this list gave"))
 }
 
 /// Who names an order.
@@ -233,32 +228,19 @@ pub async fn resolve_order(
     text: &str,
     caller: Caller<'_>,
 ) -> Result<OrderRef, ResolveError> {
-    let unknown = || ResolveError::Unknown {
-        text: text.to_owned(),
-    };
+    let unknown = || ResolveError::Unknown { text: text.to_owned() };
     let mut named = Vec::new();
-    if let Some((source, id)) = text
-        .split_once(':')
-        .filter(|(source, _)| caller.may_see(source))
+    if let Some((source, id)) = text.split_once(':').filter(|(source, _)| caller.may_see(source))
         && let Ok(external_id) = ExternalId::new(id)
     {
-        named.push(OrderRef {
-            source: source.to_owned(),
-            external_id,
-        });
+        named.push(OrderRef { source: source.to_owned(), external_id });
     }
     let external_id = ExternalId::new(text).map_err(|_| unknown())?;
-    named.push(OrderRef {
-        source: caller.own_source().to_owned(),
-        external_id,
-    });
+    named.push(OrderRef { source: caller.own_source().to_owned(), external_id });
     let mut reader = db.snapshot().await?;
     let mut conn = reader.conn();
     let found = store::orders::find(&mut conn, named.iter()).await?;
-    if let Some(first) = named
-        .into_iter()
-        .find(|one| found.iter().any(|(known, _)| known == one))
-    {
+    if let Some(first) = named.into_iter().find(|one| found.iter().any(|(known, _)| known == one)) {
         return Ok(first);
     }
     if matches!(caller, Caller::Storefront { .. }) {
@@ -268,10 +250,7 @@ pub async fn resolve_order(
     match orders.len() {
         0 => Err(unknown()),
         1 => orders.pop().ok_or_else(unknown),
-        _ => Err(ResolveError::Ambiguous {
-            text: text.to_owned(),
-            orders,
-        }),
+        _ => Err(ResolveError::Ambiguous { text: text.to_owned(), orders }),
     }
 }
 
@@ -295,10 +274,8 @@ async fn views(
     let orders = store::orders::load(conn, ids).await?;
     let records = order_reads::records(conn, raw).await?;
     let names = Names::load(conn, &orders).await?;
-    let mut records: HashMap<OrderId, OrderRecord> = records
-        .into_iter()
-        .map(|record| (record.id, record))
-        .collect();
+    let mut records: HashMap<OrderId, OrderRecord> =
+        records.into_iter().map(|record| (record.id, record)).collect();
     let mut orders: HashMap<OrderId, Order> =
         orders.into_iter().map(|order| (order.id, order)).collect();
     let mut views = Vec::with_capacity(ids.len());
@@ -319,30 +296,16 @@ struct Names {
 impl Names {
     async fn load(conn: &mut Conn<'_>, orders: &[Order]) -> Result<Self, StoreError> {
         let locations = store::locations::all(conn).await?;
-        let lines = orders
-            .iter()
-            .flat_map(|order| &order.lines)
-            .filter(|line| line.bundle);
-        let parts = lines
-            .flat_map(|line| &line.parts)
-            .filter_map(|part| part.item);
+        let lines = orders.iter().flat_map(|order| &order.lines).filter(|line| line.bundle);
+        let parts = lines.flat_map(|line| &line.parts).filter_map(|part| part.item);
         let mut ids: Vec<i64> = parts.map(ItemId::get).collect();
         ids.sort_unstable();
         ids.dedup();
-        let items = if ids.is_empty() {
-            Vec::new()
-        } else {
-            store::catalogue::items(conn, ids).await?
-        };
+        let items =
+            if ids.is_empty() { Vec::new() } else { store::catalogue::items(conn, ids).await? };
         Ok(Self {
-            locations: locations
-                .into_iter()
-                .map(|one| (one.id, one.code.to_string()))
-                .collect(),
-            skus: items
-                .into_iter()
-                .map(|item| (item.id, item.sku.to_string()))
-                .collect(),
+            locations: locations.into_iter().map(|one| (one.id, one.code.to_string())).collect(),
+            skus: items.into_iter().map(|item| (item.id, item.sku.to_string())).collect(),
         })
     }
 
@@ -352,10 +315,7 @@ impl Names {
         record: &OrderRecord,
         viewer: Viewer<'_>,
     ) -> Result<OrderView, StoreError> {
-        let (source, external_id) = (
-            &order.reference.source,
-            order.reference.external_id.as_str(),
-        );
+        let (source, external_id) = (&order.reference.source, order.reference.external_id.as_str());
         let currency = order.currency.as_deref();
         let customer = match (viewer.key, &record.sealed) {
             (Some(key), Some(sealed)) => Some(customer(key, &order.reference, sealed)?),
@@ -367,11 +327,7 @@ impl Names {
             external_id: external_id.to_owned(),
             status: record.status.to_string(),
             version: order.version,
-            lines: order
-                .lines
-                .iter()
-                .map(|line| self.line(line, currency))
-                .collect(),
+            lines: order.lines.iter().map(|line| self.line(line, currency)).collect(),
             total: AmountView::of(record.total, currency),
             payment: order.payment.to_string(),
             accepted: order.accepted,
@@ -385,10 +341,7 @@ impl Names {
     }
 
     fn location(&self, id: LocationId) -> String {
-        self.locations
-            .get(&id)
-            .cloned()
-            .unwrap_or_else(|| id.to_string())
+        self.locations.get(&id).cloned().unwrap_or_else(|| id.to_string())
     }
 
     fn line(&self, line: &Line, currency: Option<&str>) -> LineView {

@@ -75,20 +75,13 @@ pub struct Sales {
 /// Adds up what was sold within a period by days. Cancelled units are not sold;
 /// units that came back were.
 pub async fn sales(db: &Db, period: SalesPeriod) -> Result<Sales, ReportError> {
-    let SalesPeriod {
-        from,
-        to,
-        time_zone,
-    } = period;
+    let SalesPeriod { from, to, time_zone } = period;
     let count = (to - from).num_days() + 1;
     if !(1..=DAYS_MAX).contains(&count) {
         let message = format!("{from} to {to} is {count} days; 1 to {DAYS_MAX} are possible");
         return Err(Refusal::invalid("to", message).into());
     }
-    let window = (
-        midnight(from) - OFFSET_MS_MAX,
-        midnight(to) + 2 * OFFSET_MS_MAX,
-    );
+    let window = (midnight(from) - OFFSET_MS_MAX, midnight(to) + 2 * OFFSET_MS_MAX);
     let mut days: BTreeMap<NaiveDate, Sum> = BTreeMap::new();
     let mut total = Sum::default();
     let mut reader = db.snapshot().await?;
@@ -109,10 +102,7 @@ pub async fn sales(db: &Db, period: SalesPeriod) -> Result<Sales, ReportError> {
         }
     }
     let dates = from.iter_days().take_while(|date| *date <= to);
-    let day = |date| SalesDay {
-        date,
-        sum: days.remove(&date).unwrap_or_default().shown(),
-    };
+    let day = |date| SalesDay { date, sum: days.remove(&date).unwrap_or_default().shown() };
     Ok(Sales {
         from,
         to,
@@ -166,9 +156,7 @@ impl Sum {
             orders: self.orders,
             units: self.units,
             units_without_price: self.units_without_price,
-            revenue: revenue
-                .map(|(currency, amount)| AmountView { amount, currency })
-                .collect(),
+            revenue: revenue.map(|(currency, amount)| AmountView { amount, currency }).collect(),
         }
     }
 }

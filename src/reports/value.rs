@@ -89,26 +89,19 @@ pub async fn stock_value(
 }
 
 fn overflow(sku: &str) -> ReportError {
-    ReportError::Overflow {
-        what: format!("the stock of {sku}"),
-    }
+    ReportError::Overflow { what: format!("the stock of {sku}") }
 }
 
 fn valued(row: ValueRow) -> Result<StockValueRow, ReportError> {
     let worth = |each: Option<i64>| match each {
-        Some(each) => each
-            .checked_mul(row.on_hand)
-            .map(Some)
-            .ok_or_else(|| overflow(&row.sku)),
+        Some(each) => each.checked_mul(row.on_hand).map(Some).ok_or_else(|| overflow(&row.sku)),
         None => Ok(None),
     };
     Ok(StockValueRow {
         on_hand: row.on_hand,
         cost: worth(row.cost)?,
         price: worth(row.price)?,
-        currency: row
-            .currency
-            .filter(|_| row.cost.is_some() || row.price.is_some()),
+        currency: row.currency.filter(|_| row.cost.is_some() || row.price.is_some()),
         sku: row.sku,
         location: row.location,
     })

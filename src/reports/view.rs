@@ -50,10 +50,7 @@ pub struct AmountView {
 impl AmountView {
     /// An amount, where both parts are known.
     pub(super) fn of(amount: Option<i64>, currency: Option<&str>) -> Option<Self> {
-        Some(Self {
-            amount: amount?,
-            currency: currency?.to_owned(),
-        })
+        Some(Self { amount: amount?, currency: currency?.to_owned() })
     }
 }
 
@@ -91,10 +88,7 @@ pub(super) fn time(millis: i64) -> Result<Timestamp, StoreError> {
 
 /// A stored value that cannot be shown.
 pub(super) fn bad(what: &str, error: impl std::fmt::Display) -> StoreError {
-    StoreError::Decode {
-        statement: "reports",
-        message: format!("{what}: {error}"),
-    }
+    StoreError::Decode { statement: "reports", message: format!("{what}: {error}") }
 }
 
 /// A stored JSON text; `null` where there is none.

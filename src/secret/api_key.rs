@@ -47,10 +47,7 @@ impl ApiKey {
         text.push_str(&prefix);
         text.push('_');
         text.extend(secret.iter().map(letter));
-        Self {
-            text: text.into(),
-            prefix,
-        }
+        Self { text: text.into(), prefix }
     }
 
     /// Reads a key as a client sent it; says nothing about whether it is known.
@@ -61,15 +58,8 @@ impl ApiKey {
             .and_then(|rest| rest.split_once('_'))
             .filter(|(prefix, _)| prefix.len() == PREFIX_CHARS);
         let (prefix, secret) = random.ok_or(ApiKeyError)?;
-        if prefix
-            .bytes()
-            .chain(secret.bytes())
-            .all(|byte| ALPHABET.contains(&byte))
-        {
-            Ok(Self {
-                text: text.into(),
-                prefix: prefix.to_owned(),
-            })
+        if prefix.bytes().chain(secret.bytes()).all(|byte| ALPHABET.contains(&byte)) {
+            Ok(Self { text: text.into(), prefix: prefix.to_owned() })
         } else {
             Err(ApiKeyError)
         }
@@ -130,11 +120,7 @@ mod tests {
     fn another_key_or_a_changed_character_does_not_verify() {
         let hash = key().hash();
         assert!(!ApiKey::generate(&SeededRandom::new(6)).verify(&hash));
-        let last = if key().expose().ends_with('a') {
-            "b"
-        } else {
-            "a"
-        };
+        let last = if key().expose().ends_with('a') { "b" } else { "a" };
         let changed = key().expose().get(..KEY_CHARS - 1).unwrap().to_owned() + last;
         assert!(!ApiKey::parse(&changed).unwrap().verify(&hash));
     }
@@ -161,9 +147,6 @@ mod tests {
     #[test]
     fn debug_shows_the_prefix_only() {
         let key = key();
-        assert_eq!(
-            format!("{key:?}"),
-            format!("ApiKey(inv_{}_[redacted])", key.prefix())
-        );
+        assert_eq!(format!("{key:?}"), format!("ApiKey(inv_{}_[redacted])", key.prefix()));
     }
 }

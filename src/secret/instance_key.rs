@@ -43,11 +43,7 @@ impl InstanceKey {
         });
         let mut id = [0; KEY_ID_BYTES];
         id.copy_from_slice(&hmac_sha256(root.expose_secret(), &[DOMAIN_ID])[..KEY_ID_BYTES]);
-        Self {
-            root,
-            seal,
-            id: KeyId(id),
-        }
+        Self { root, seal, id: KeyId(id) }
     }
 
     pub(super) fn expose_bytes(&self) -> &[u8; 32] {
@@ -81,17 +77,11 @@ impl InstanceKey {
     /// # Panics
     ///
     /// On a plaintext of 256 GiB or more.
-    #[expect(
-        clippy::expect_used,
-        reason = "fails only beyond the cipher's length limit"
-    )]
+    #[expect(clippy::expect_used, reason = "fails only beyond the cipher's length limit")]
     pub fn seal(&self, context: &str, plaintext: &[u8], random: &dyn Random) -> Vec<u8> {
         let mut nonce = [0; NONCE_BYTES];
         random.fill(&mut nonce);
-        let payload = Payload {
-            msg: plaintext,
-            aad: context.as_bytes(),
-        };
+        let payload = Payload { msg: plaintext, aad: context.as_bytes() };
         let ciphertext = self
             .cipher()
             .encrypt(&XNonce::from(nonce), payload)
@@ -115,24 +105,15 @@ impl InstanceKey {
         let truncated = OpenError::Truncated { len: sealed.len() };
         let (&key_id, rest) = rest.split_first_chunk().ok_or(truncated.clone())?;
         if KeyId(key_id) != self.id {
-            return Err(OpenError::OtherKey {
-                sealed_with: KeyId(key_id),
-                tried: self.id,
-            });
+            return Err(OpenError::OtherKey { sealed_with: KeyId(key_id), tried: self.id });
         }
-        let (&nonce, ciphertext) = rest
-            .split_first_chunk::<NONCE_BYTES>()
-            .ok_or(truncated.clone())?;
+        let (&nonce, ciphertext) =
+            rest.split_first_chunk::<NONCE_BYTES>().ok_or(truncated.clone())?;
         if ciphertext.len() < TAG_BYTES {
             return Err(truncated);
         }
-        let payload = Payload {
-            msg: ciphertext,
-            aad: context.as_bytes(),
-        };
-        self.cipher()
-            .decrypt(&XNonce::from(nonce), payload)
-            .map_err(|_opaque| OpenError::Rejected)
+        let payload = Payload { msg: ciphertext, aad: context.as_bytes() };
+        self.cipher().decrypt(&XNonce::from(nonce), payload).map_err(|_opaque| OpenError::Rejected)
     }
 
     fn cipher(&self) -> XChaCha20Poly1305 {
@@ -169,11 +150,7 @@ impl FromStr for KeyId {
         let number = u64::from_str_radix(text, 16).map_err(|_not_hex| KeyIdError)?;
         let id = Self(number.to_be_bytes());
         // Only the one way of writing it, so that texts compare as ids do.
-        if id.to_string() == text {
-            Ok(id)
-        } else {
-            Err(KeyIdError)
-        }
+        if id.to_string() == text { Ok(id) } else { Err(KeyIdError) }
     }
 }
 
@@ -235,26 +212,14 @@ mod tests {
 
     #[test]
     fn a_blob_moved_to_another_context_is_rejected() {
-        assert_eq!(
-            key(1).open("customer:8", &sealed(b"Ada")),
-            Err(OpenError::Rejected)
-        );
+        assert_eq!(key(1).open("customer:8", &sealed(b"Ada")), Err(OpenError::Rejected));
     }
 
     #[test]
     fn another_key_is_told_apart_from_damage() {
         let error = key(9).open("customer:7", &sealed(b"Ada")).unwrap_err();
-        assert_eq!(
-            error,
-            OpenError::OtherKey {
-                sealed_with: key(1).id(),
-                tried: key(9).id()
-            }
-        );
-        assert!(
-            error.to_string().contains(&key(1).id().to_string()),
-            "{error}"
-        );
+        assert_eq!(error, OpenError::OtherKey { sealed_with: key(1).id(), tried: key(9).id() });
+        assert!(error.to_string().contains(&key(1).id().to_string()), "{error}");
     }
 
     #[test]
@@ -292,10 +257,7 @@ mod tests {
     #[test]
     fn sealing_the_same_twice_gives_different_blobs() {
         let random = SeededRandom::new(3);
-        assert_ne!(
-            key(1).seal("c", b"Ada", &random),
-            key(1).seal("c", b"Ada", &random)
-        );
+        assert_ne!(key(1).seal("c", b"Ada", &random), key(1).seal("c", b"Ada", &random));
     }
 
     #[test]
@@ -313,16 +275,9 @@ mod tests {
         let key = InstanceKey::from_secret(SecretBox::new(Box::new([7; 32])));
         assert_eq!(key.id().to_string(), "996b4a7638cf0bd0");
         let hash = key.keyed_hash("email", b"ada@example.com");
-        assert_eq!(
-            u64::from_be_bytes(*hash.first_chunk().unwrap()),
-            0xa2d2_baf8_d816_7e4a
-        );
+        assert_eq!(u64::from_be_bytes(*hash.first_chunk().unwrap()), 0xa2d2_baf8_d816_7e4a);
         let sealed = key.seal("customer:7", b"Ada", &SeededRandom::new(2));
-        let hex = sealed
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<Vec<_>>()
-            .concat();
+        let hex = sealed.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
         assert_eq!(
             hex,
             "01996b4a7638cf0bd0ce56971cde355897421efc0b1046c8bf2f537eddbfbc7b9844b86d586720ee7f620dc10e88f94c66e39f4a"
@@ -333,13 +288,7 @@ mod tests {
     fn a_key_id_reads_back_only_in_its_one_form() {
         let id = key(1).id();
         assert_eq!(id.to_string().parse(), Ok(id));
-        for text in [
-            "",
-            "1",
-            "+000000000000001",
-            "00000000000000AB",
-            "000000000000000g",
-        ] {
+        for text in ["", "1", "+000000000000001", "00000000000000AB", "000000000000000g"] {
             assert_eq!(text.parse::<KeyId>(), Err(KeyIdError), "{text}");
         }
     }

@@ -36,9 +36,7 @@ impl KeyFile {
     /// Reads the key; on Unix refuses a file that others than its owner may use.
     pub fn read(&self) -> Result<InstanceKey, KeyFileError> {
         let file = File::open(&self.path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => KeyFileError::Missing {
-                path: self.path.clone(),
-            },
+            io::ErrorKind::NotFound => KeyFileError::Missing { path: self.path.clone() },
             _ => self.io("opened", source),
         })?;
         // The open file is asked, not the path, which could be exchanged in between.
@@ -48,10 +46,7 @@ impl KeyFile {
         file.take(FILE_BYTES_MAX as u64 + 1)
             .read_to_end(&mut text)
             .map_err(|source| self.io("read", source))?;
-        decode(&text).map_err(|reason| KeyFileError::Malformed {
-            path: self.path.clone(),
-            reason,
-        })
+        decode(&text).map_err(|reason| KeyFileError::Malformed { path: self.path.clone(), reason })
     }
 
     /// Creates the file with the key in it, mode 0600, safe on disk on return.
@@ -63,14 +58,10 @@ impl KeyFile {
         options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options
-            .open(&self.path)
-            .map_err(|source| match source.kind() {
-                io::ErrorKind::AlreadyExists => KeyFileError::AlreadyExists {
-                    path: self.path.clone(),
-                },
-                _ => self.io("created", source),
-            })?;
+        let file = options.open(&self.path).map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists => KeyFileError::AlreadyExists { path: self.path.clone() },
+            _ => self.io("created", source),
+        })?;
         self.write(file, key).map_err(|source| {
             // No database knows this key yet, and half a key would only be in the way.
             // The first error matters, so one from the removal is dropped.
@@ -92,34 +83,23 @@ impl KeyFile {
     fn refuse_shared(&self, file: &File) -> Result<(), KeyFileError> {
         use std::os::unix::fs::PermissionsExt;
 
-        let metadata = file
-            .metadata()
-            .map_err(|source| self.io("examined", source))?;
+        let metadata = file.metadata().map_err(|source| self.io("examined", source))?;
         let mode = metadata.permissions().mode() & 0o7777;
         let shared = mode & 0o077;
         if shared != 0 {
-            return Err(KeyFileError::Permissions {
-                path: self.path.clone(),
-                mode,
-            });
+            return Err(KeyFileError::Permissions { path: self.path.clone(), mode });
         }
         Ok(())
     }
 
     fn io(&self, action: &'static str, source: io::Error) -> KeyFileError {
-        KeyFileError::Io {
-            path: self.path.clone(),
-            action,
-            source,
-        }
+        KeyFileError::Io { path: self.path.clone(), action, source }
     }
 }
 
 #[cfg(unix)]
 fn directory_of(path: &Path) -> &Path {
-    path.parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."))
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn encode(key: &InstanceKey) -> Zeroizing<String> {
@@ -148,11 +128,9 @@ fn decode(text: &[u8]) -> Result<InstanceKey, &'static str> {
     if bytes.len() != 32 {
         return Err("the key is not 32 bytes long");
     }
-    Ok(InstanceKey::from_secret(SecretBox::init_with_mut(
-        |root: &mut [u8; 32]| {
-            root.copy_from_slice(&bytes);
-        },
-    )))
+    Ok(InstanceKey::from_secret(SecretBox::init_with_mut(|root: &mut [u8; 32]| {
+        root.copy_from_slice(&bytes);
+    })))
 }
 
 /// Why the key file could not be read or created; never contains the key.
@@ -233,10 +211,7 @@ mod tests {
     #[test]
     fn the_format_is_one_line_of_text() {
         let text = encode(&InstanceKey::from_secret(SecretBox::new(Box::new([0; 32]))));
-        assert_eq!(
-            *text,
-            format!("invshop-instance-key-v1 {}=\n", "A".repeat(43))
-        );
+        assert_eq!(*text, format!("invshop-instance-key-v1 {}=\n", "A".repeat(43)));
     }
 
     #[cfg(unix)]
@@ -254,10 +229,7 @@ mod tests {
             std::fs::set_permissions(file.path(), permissions).unwrap();
             let error = file.read().unwrap_err();
             assert!(matches!(error, KeyFileError::Permissions { mode: m, .. } if m == mode));
-            assert!(
-                error.to_string().contains(&format!("mode 0{mode:o}")),
-                "{error}"
-            );
+            assert!(error.to_string().contains(&format!("mode 0{mode:o}")), "{error}");
         }
         std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o400)).unwrap();
         file.read().unwrap();
@@ -267,33 +239,17 @@ mod tests {
     fn an_existing_file_is_never_overwritten() {
         let (_directory, file) = directory_with(b"precious");
         let error = file.create(&key()).unwrap_err();
-        assert!(
-            matches!(error, KeyFileError::AlreadyExists { .. }),
-            "{error}"
-        );
+        assert!(matches!(error, KeyFileError::AlreadyExists { .. }), "{error}");
         assert_eq!(std::fs::read(file.path()).unwrap(), b"precious");
     }
 
     #[test]
     fn a_missing_file_is_told_apart_from_one_that_cannot_be_read() {
         let directory = tempfile::tempdir().unwrap();
-        let error = KeyFile::new(directory.path().join("none.key"))
-            .read()
-            .unwrap_err();
+        let error = KeyFile::new(directory.path().join("none.key")).read().unwrap_err();
         assert!(matches!(error, KeyFileError::Missing { .. }), "{error}");
-        let error = KeyFile::new(directory.path().join("no/such.key"))
-            .create(&key())
-            .unwrap_err();
-        assert!(
-            matches!(
-                error,
-                KeyFileError::Io {
-                    action: "created",
-                    ..
-                }
-            ),
-            "{error}"
-        );
+        let error = KeyFile::new(directory.path().join("no/such.key")).create(&key()).unwrap_err();
+        assert!(matches!(error, KeyFileError::Io { action: "created", .. }), "{error}");
         assert!(error.to_string().contains("such.key"), "{error}");
     }
 

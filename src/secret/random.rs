@@ -19,10 +19,7 @@ impl Random for SystemRandom {
     /// When the operating system gives no randomness: to go on with bytes that
     /// can be guessed would be worse than to stop.
     fn fill(&self, bytes: &mut [u8]) {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the one place that asks the system"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "the one place that asks the system")]
         let filled = getrandom::fill(bytes);
         if let Err(error) = filled {
             panic!("the operating system gives no random bytes: {error}");
@@ -42,18 +39,13 @@ pub struct SeededRandom {
 impl SeededRandom {
     /// A generator that starts at the seed.
     pub fn new(seed: u64) -> Self {
-        Self {
-            state: AtomicU64::new(seed),
-        }
+        Self { state: AtomicU64::new(seed) }
     }
 
     /// The next word; `fill` writes such words in little-endian order.
     pub fn next_u64(&self) -> u64 {
         const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-        let state = self
-            .state
-            .fetch_add(STEP, Ordering::Relaxed)
-            .wrapping_add(STEP);
+        let state = self.state.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
         let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
@@ -89,11 +81,7 @@ mod tests {
         let words = [(); 3].map(|()| random.next_u64());
         assert_eq!(
             words,
-            [
-                6_457_827_717_110_365_317,
-                3_203_168_211_198_807_973,
-                9_817_491_932_198_370_423
-            ]
+            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]
         );
     }
 

@@ -31,13 +31,8 @@ impl Secret {
         directory: &Path,
     ) -> Result<Self, SecretError> {
         let (value, source) = if let Some(name) = text.strip_prefix("env:") {
-            let unset = || SecretError::Unset {
-                name: name.to_owned(),
-            };
-            (
-                variable(name).ok_or_else(unset)?,
-                SecretSource::Variable(name.to_owned()),
-            )
+            let unset = || SecretError::Unset { name: name.to_owned() };
+            (variable(name).ok_or_else(unset)?, SecretSource::Variable(name.to_owned()))
         } else if let Some(path) = text.strip_prefix("file:") {
             let path = directory.join(path);
             (read(&path)?, SecretSource::File(path))
@@ -47,10 +42,7 @@ impl Secret {
         if value.is_empty() {
             return Err(SecretError::Empty { origin: source });
         }
-        Ok(Self {
-            value: value.into(),
-            source,
-        })
+        Ok(Self { value: value.into(), source })
     }
 
     /// The secret itself. Must not reach a log, an error or a response.
@@ -65,15 +57,10 @@ impl Secret {
 }
 
 fn read(path: &Path) -> Result<String, SecretError> {
-    let failed = |source| SecretError::File {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| SecretError::File { path: path.to_owned(), source };
     let mut text = String::new();
     let file = File::open(path).map_err(failed)?;
-    file.take(FILE_BYTES_MAX + 1)
-        .read_to_string(&mut text)
-        .map_err(failed)?;
+    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(failed)?;
     if text.len() as u64 > FILE_BYTES_MAX {
         let message = format!("longer than {FILE_BYTES_MAX} bytes");
         return Err(failed(io::Error::new(io::ErrorKind::FileTooLarge, message)));
@@ -166,10 +153,7 @@ mod tests {
         std::fs::write(&path, "hunter2\r\n").unwrap();
         let absolute = format!("file:{}", path.display());
         for (text, source) in [
-            (
-                "env:SHOP_KEY",
-                SecretSource::Variable("SHOP_KEY".to_owned()),
-            ),
+            ("env:SHOP_KEY", SecretSource::Variable("SHOP_KEY".to_owned())),
             ("file:key", SecretSource::File(path.clone())),
             (absolute.as_str(), SecretSource::File(path.clone())),
             ("hunter2", SecretSource::Plain),
@@ -184,10 +168,7 @@ mod tests {
     fn only_one_line_end_is_cut_off_a_file() {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("key"), " two\nlines\n\n").unwrap();
-        assert_eq!(
-            resolve("file:key", directory.path()).unwrap().expose(),
-            " two\nlines\n"
-        );
+        assert_eq!(resolve("file:key", directory.path()).unwrap().expose(), " two\nlines\n");
     }
 
     #[test]

@@ -55,14 +55,7 @@ pub(crate) async fn entries(
     after: i64,
     limit: i64,
 ) -> Result<Vec<EntryRow>, StoreError> {
-    const NAMED: [&str; 6] = [
-        "item",
-        "location",
-        "order",
-        "account",
-        "batch",
-        "reversed entry",
-    ];
+    const NAMED: [&str; 6] = ["item", "location", "order", "account", "batch", "reversed entry"];
     let rows = conn.all(&ENTRY_PAGE, args![after, limit]).await?;
     rows.iter()
         .map(|row| {
@@ -115,12 +108,9 @@ pub(crate) async fn movements(
     after: Option<(LevelKey, i64)>,
     limit: i64,
 ) -> Result<Vec<MovementRow>, StoreError> {
-    let (item, location, version) = after.map_or((0, 0, 0), |(key, version)| {
-        (key.item.get(), key.location.get(), version)
-    });
-    let rows = conn
-        .all(&MOVEMENT_PAGE, args![item, location, version, limit])
-        .await?;
+    let (item, location, version) =
+        after.map_or((0, 0, 0), |(key, version)| (key.item.get(), key.location.get(), version));
+    let rows = conn.all(&MOVEMENT_PAGE, args![item, location, version, limit]).await?;
     rows.iter()
         .map(|row| {
             Ok(MovementRow {
@@ -137,10 +127,7 @@ pub(crate) async fn movements(
 }
 
 fn key(row: &Row) -> Result<LevelKey, StoreError> {
-    Ok(LevelKey {
-        item: ItemId::new(row.int(0)?),
-        location: LocationId::new(row.int(1)?),
-    })
+    Ok(LevelKey { item: ItemId::new(row.int(0)?), location: LocationId::new(row.int(1)?) })
 }
 
 /// One level.
@@ -204,13 +191,7 @@ pub(crate) async fn claims(
     let (item, location) = after.map_or((0, 0), |key| (key.item.get(), key.location.get()));
     let rows = conn.all(&CLAIM_PAGE, args![item, location, limit]).await?;
     rows.iter()
-        .map(|row| {
-            Ok(ClaimRow {
-                key: key(row)?,
-                held: row.int(2)?,
-                shortfall: row.int(3)?,
-            })
-        })
+        .map(|row| Ok(ClaimRow { key: key(row)?, held: row.int(2)?, shortfall: row.int(3)? }))
         .collect()
 }
 
@@ -359,11 +340,7 @@ pub(crate) async fn allocations(
     conn: &mut Conn<'_>,
     orders: Vec<i64>,
 ) -> Result<Vec<(StandingKey, Standing)>, StoreError> {
-    conn.all(&ALLOCATION_ROWS, args![orders])
-        .await?
-        .iter()
-        .map(standing)
-        .collect()
+    conn.all(&ALLOCATION_ROWS, args![orders]).await?.iter().map(standing).collect()
 }
 
 /// Where the units of orders stand, as their movements add up.
@@ -371,29 +348,12 @@ pub(crate) async fn moved(
     conn: &mut Conn<'_>,
     orders: Vec<i64>,
 ) -> Result<Vec<(StandingKey, Standing)>, StoreError> {
-    conn.all(&MOVED_ROWS, args![orders])
-        .await?
-        .iter()
-        .map(standing)
-        .collect()
+    conn.all(&MOVED_ROWS, args![orders]).await?.iter().map(standing).collect()
 }
 
 fn standing(row: &Row) -> Result<(StandingKey, Standing), StoreError> {
-    let key = (
-        row.int(0)?,
-        row.int(1)?,
-        row.int(2)?,
-        row.int(3)?,
-        row.int(4)?,
-    );
-    Ok((
-        key,
-        Standing {
-            held: row.int(5)?,
-            shipped: row.int(6)?,
-            shortfall: row.int(7)?,
-        },
-    ))
+    let key = (row.int(0)?, row.int(1)?, row.int(2)?, row.int(3)?, row.int(4)?);
+    Ok((key, Standing { held: row.int(5)?, shipped: row.int(6)?, shortfall: row.int(7)? }))
 }
 
 /// How an order begins in the journal.

@@ -98,38 +98,22 @@ statement!(
 
 /// Allocations that do not belong to a line.
 pub(crate) async fn allocations(conn: &mut Conn<'_>, limit: i64) -> Result<Vec<Stray>, StoreError> {
-    conn.all(&STRAY_ALLOCATIONS, args![limit])
-        .await?
-        .iter()
-        .map(stray)
-        .collect()
+    conn.all(&STRAY_ALLOCATIONS, args![limit]).await?.iter().map(stray).collect()
 }
 
 /// Items whose SKU does not lead to them.
 pub(crate) async fn names(conn: &mut Conn<'_>, limit: i64) -> Result<Vec<Stray>, StoreError> {
-    conn.all(&STRAY_NAMES, args![limit])
-        .await?
-        .iter()
-        .map(stray)
-        .collect()
+    conn.all(&STRAY_NAMES, args![limit]).await?.iter().map(stray).collect()
 }
 
 /// Bundles that have stock, no recipe, or a bundle inside.
 pub(crate) async fn bundles(conn: &mut Conn<'_>, limit: i64) -> Result<Vec<Stray>, StoreError> {
-    conn.all(&STRAY_BUNDLES, args![limit])
-        .await?
-        .iter()
-        .map(stray)
-        .collect()
+    conn.all(&STRAY_BUNDLES, args![limit]).await?.iter().map(stray).collect()
 }
 
 /// Imports whose state makes no sense.
 pub(crate) async fn batches(conn: &mut Conn<'_>, limit: i64) -> Result<Vec<Stray>, StoreError> {
-    conn.all(&STRAY_BATCHES, args![limit])
-        .await?
-        .iter()
-        .map(stray)
-        .collect()
+    conn.all(&STRAY_BATCHES, args![limit]).await?.iter().map(stray).collect()
 }
 
 fn stray(row: &Row) -> Result<Stray, StoreError> {
@@ -145,17 +129,11 @@ fn stray(row: &Row) -> Result<Stray, StoreError> {
 
 statement!(ITEM_NAME, "select sku from item where id = $1");
 statement!(LOCATION_NAME, "select code from location where id = $1");
-statement!(
-    ORDER_NAME,
-    "select source || ':' || external_id from orders where id = $1"
-);
+statement!(ORDER_NAME, "select source || ':' || external_id from orders where id = $1");
 
 /// The SKU of an item, if there is one.
 pub(crate) async fn item_name(conn: &mut Conn<'_>, id: i64) -> Result<Option<String>, StoreError> {
-    conn.optional(&ITEM_NAME, args![id])
-        .await?
-        .map(|row| row.text(0))
-        .transpose()
+    conn.optional(&ITEM_NAME, args![id]).await?.map(|row| row.text(0)).transpose()
 }
 
 /// The code of a location, if there is one.
@@ -163,18 +141,12 @@ pub(crate) async fn location_name(
     conn: &mut Conn<'_>,
     id: i64,
 ) -> Result<Option<String>, StoreError> {
-    conn.optional(&LOCATION_NAME, args![id])
-        .await?
-        .map(|row| row.text(0))
-        .transpose()
+    conn.optional(&LOCATION_NAME, args![id]).await?.map(|row| row.text(0)).transpose()
 }
 
 /// The full id of an order, if there is one.
 pub(crate) async fn order_name(conn: &mut Conn<'_>, id: i64) -> Result<Option<String>, StoreError> {
-    conn.optional(&ORDER_NAME, args![id])
-        .await?
-        .map(|row| row.text(0))
-        .transpose()
+    conn.optional(&ORDER_NAME, args![id]).await?.map(|row| row.text(0)).transpose()
 }
 
 pub(super) const STATEMENTS: &[&Statement] = &[

@@ -46,8 +46,7 @@ pub(crate) async fn advance(
     before: i64,
     after: i64,
 ) -> Result<(), StoreError> {
-    conn.execute_one(&ADVANCE_BATCH, args![id.get(), before, after])
-        .await
+    conn.execute_one(&ADVANCE_BATCH, args![id.get(), before, after]).await
 }
 
 statement!(
@@ -63,8 +62,7 @@ pub(crate) async fn set_status(
     to: &str,
     now: i64,
 ) -> Result<(), StoreError> {
-    conn.execute_one(&SET_BATCH_STATUS, args![id.get(), from, to, now])
-        .await
+    conn.execute_one(&SET_BATCH_STATUS, args![id.get(), from, to, now]).await
 }
 
 statement!(
@@ -168,18 +166,13 @@ pub(crate) async fn revert_rows(
     after: i64,
     limit: i64,
 ) -> Result<Vec<RevertRow>, StoreError> {
-    let rows = conn
-        .all(&REVERT_ROWS, args![id.get(), after, limit])
-        .await?;
+    let rows = conn.all(&REVERT_ROWS, args![id.get(), after, limit]).await?;
     rows.iter()
         .map(|row| {
             let location = LocationId::new(row.int(2)?);
             Ok(RevertRow {
                 seq: Seq::new(row.int(0)?),
-                key: LevelKey {
-                    item: ItemId::new(row.int(1)?),
-                    location,
-                },
+                key: LevelKey { item: ItemId::new(row.int(1)?), location },
                 on_hand: row.int(3)?,
                 counted_at: row.int_opt(4)?,
                 counted_since: row.flag(5)?,

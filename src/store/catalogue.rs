@@ -20,9 +20,7 @@ pub(crate) async fn resolve(
     skus: Vec<String>,
 ) -> Result<Vec<(Sku, ItemId)>, StoreError> {
     let rows = conn.all(&RESOLVE_SKUS, args![skus]).await?;
-    rows.iter()
-        .map(|row| Ok((row.parsed(0, Sku::new)?, ItemId::new(row.int(1)?))))
-        .collect()
+    rows.iter().map(|row| Ok((row.parsed(0, Sku::new)?, ItemId::new(row.int(1)?)))).collect()
 }
 
 statement!(
@@ -35,11 +33,7 @@ statement!(
 
 /// Items as decisions see them.
 pub(crate) async fn items(conn: &mut Conn<'_>, ids: Vec<i64>) -> Result<Vec<Item>, StoreError> {
-    conn.all(&ITEMS, args![ids])
-        .await?
-        .iter()
-        .map(item)
-        .collect()
+    conn.all(&ITEMS, args![ids]).await?.iter().map(item).collect()
 }
 
 fn item(row: &Row) -> Result<Item, StoreError> {
@@ -70,17 +64,12 @@ pub(crate) async fn records(
     ids: Vec<i64>,
 ) -> Result<Vec<(ItemId, ItemFields)>, StoreError> {
     let rows = conn.all(&RECORDS, args![ids]).await?;
-    rows.iter()
-        .map(|row| Ok((ItemId::new(row.int(0)?), fields(row, 1)?)))
-        .collect()
+    rows.iter().map(|row| Ok((ItemId::new(row.int(0)?), fields(row, 1)?))).collect()
 }
 
 /// Reads the catalogue fields from eight columns on.
 pub(crate) fn fields(row: &Row, from: usize) -> Result<ItemFields, StoreError> {
-    let barcode = row
-        .text_opt(from + 1)?
-        .map(|text| Barcode::new(&text))
-        .transpose();
+    let barcode = row.text_opt(from + 1)?.map(|text| Barcode::new(&text)).transpose();
     let reorder_point = row.int_opt(from + 5)?.map(Quantity::new).transpose();
     Ok(ItemFields {
         title: row.parsed(from, Title::new)?,
@@ -110,10 +99,7 @@ pub(crate) async fn recipes(
     let rows = conn.all(&RECIPES, args![bundles]).await?;
     rows.iter()
         .map(|row| {
-            let part = BundlePart {
-                item: ItemId::new(row.int(1)?),
-                per_unit: row.int(2)?,
-            };
+            let part = BundlePart { item: ItemId::new(row.int(1)?), per_unit: row.int(2)? };
             Ok((ItemId::new(row.int(0)?), part))
         })
         .collect()
@@ -202,10 +188,7 @@ fn push_parts(rows: &mut Rows, bundle: ItemId, recipe: &[BundlePart]) {
     }
 }
 
-statement!(
-    DELETE_RECIPE,
-    "delete from bundle_part where bundle_id = $1"
-);
+statement!(DELETE_RECIPE, "delete from bundle_part where bundle_id = $1");
 
 statement!(MARK_BUNDLE, "update item set bundle = 1 where id = $1");
 
@@ -296,11 +279,7 @@ pub(crate) async fn update_status(
     version: i64,
     now: i64,
 ) -> Result<(), StoreError> {
-    conn.execute_one(
-        &UPDATE_STATUS,
-        args![id.get(), version - 1, status.as_str(), now],
-    )
-    .await
+    conn.execute_one(&UPDATE_STATUS, args![id.get(), version - 1, status.as_str(), now]).await
 }
 
 /// Gives an item another SKU; the old one keeps resolving.
@@ -311,16 +290,13 @@ pub(crate) async fn rename(
     version: i64,
     now: i64,
 ) -> Result<(), StoreError> {
-    conn.execute_one(&INSERT_ALIAS, args![sku.as_str(), id.get()])
-        .await?;
-    conn.execute_one(&UPDATE_SKU, args![id.get(), version - 1, sku.as_str(), now])
-        .await
+    conn.execute_one(&INSERT_ALIAS, args![sku.as_str(), id.get()]).await?;
+    conn.execute_one(&UPDATE_SKU, args![id.get(), version - 1, sku.as_str(), now]).await
 }
 
 /// Remembers whether an item is low.
 pub(crate) async fn set_low(conn: &mut Conn<'_>, id: ItemId, low: bool) -> Result<(), StoreError> {
-    conn.execute_one(&UPDATE_LOW, args![id.get(), i64::from(low)])
-        .await
+    conn.execute_one(&UPDATE_LOW, args![id.get(), i64::from(low)]).await
 }
 
 pub(super) const STATEMENTS: &[&Statement] = &[

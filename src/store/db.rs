@@ -125,10 +125,7 @@ impl Db {
         in_own_task(async move { db.begin_snapshot().await }).await
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "runs in a task of its own, see the module"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "runs in a task of its own, see the module")]
     async fn begin_snapshot(self) -> Result<Reader, StoreError> {
         Ok(match self {
             Self::Sqlite(sqlite) => {
@@ -147,10 +144,7 @@ impl Db {
         in_own_task(async move { db.begin_write().await }).await
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "runs in a task of its own, see the module"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "runs in a task of its own, see the module")]
     async fn begin_write(self) -> Result<WriteTx, StoreError> {
         let inner = match self {
             Self::Sqlite(sqlite) => {
@@ -193,10 +187,7 @@ impl Db {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a begin must not be cancelled, see the module"
-)]
+#[expect(clippy::disallowed_methods, reason = "a begin must not be cancelled, see the module")]
 async fn in_own_task<T: Send + 'static>(
     work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
 ) -> Result<T, StoreError> {

@@ -134,18 +134,13 @@ pub enum StoreError {
 impl StoreError {
     /// Says which server it was, where that is not known from the error.
     pub(crate) fn at(self, place: String) -> Self {
-        Self::Unreachable {
-            place,
-            source: Box::new(self),
-        }
+        Self::Unreachable { place, source: Box::new(self) }
     }
 
     /// Whether the same work may be done again as a whole.
     pub const fn is_transient(&self) -> bool {
-        matches!(
-            self,
-            Self::Connection(_) | Self::Conflict(_) | Self::Unique(_)
-        ) || matches!(self, Self::RowsAffected { .. })
+        matches!(self, Self::Connection(_) | Self::Conflict(_) | Self::Unique(_))
+            || matches!(self, Self::RowsAffected { .. })
     }
 }
 
@@ -156,9 +151,7 @@ impl From<sqlx::Error> for StoreError {
         };
         let code = database.code().unwrap_or_default().into_owned();
         if let Ok(number) = code.parse::<i64>()
-            && database
-                .try_downcast_ref::<sqlx::postgres::PgDatabaseError>()
-                .is_none()
+            && database.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_none()
         {
             return classify_sqlite(number, error);
         }

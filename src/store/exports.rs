@@ -21,9 +21,7 @@ pub(crate) async fn items(
     limit: i64,
 ) -> Result<Vec<(i64, String, ItemFields)>, StoreError> {
     let rows = conn.all(&EXPORT_ITEMS, args![after, limit]).await?;
-    rows.iter()
-        .map(|row| Ok((row.int(0)?, row.text(1)?, fields(row, 2)?)))
-        .collect()
+    rows.iter().map(|row| Ok((row.int(0)?, row.text(1)?, fields(row, 2)?))).collect()
 }
 
 statement!(
@@ -43,9 +41,7 @@ pub(crate) async fn parts(
     bundles: Vec<i64>,
 ) -> Result<Vec<(i64, String, i64)>, StoreError> {
     let rows = conn.all(&EXPORT_PARTS, args![bundles]).await?;
-    rows.iter()
-        .map(|row| Ok((row.int(0)?, row.text(1)?, row.int(2)?)))
-        .collect()
+    rows.iter().map(|row| Ok((row.int(0)?, row.text(1)?, row.int(2)?))).collect()
 }
 
 statement!(
@@ -65,9 +61,7 @@ pub(crate) async fn levels(
     items: Vec<i64>,
 ) -> Result<Vec<(i64, String, i64, i64)>, StoreError> {
     let rows = conn.all(&EXPORT_LEVELS, args![items]).await?;
-    rows.iter()
-        .map(|row| Ok((row.int(0)?, row.text(1)?, row.int(2)?, row.int(3)?)))
-        .collect()
+    rows.iter().map(|row| Ok((row.int(0)?, row.text(1)?, row.int(2)?, row.int(3)?))).collect()
 }
 
 statement!(
@@ -87,12 +81,8 @@ pub(crate) async fn stock(
     after: (&str, &str),
     limit: i64,
 ) -> Result<Vec<(String, String, i64)>, StoreError> {
-    let rows = conn
-        .all(&EXPORT_STOCK, args![after.0, after.1, limit])
-        .await?;
-    rows.iter()
-        .map(|row| Ok((row.text(0)?, row.text(1)?, row.int(2)?)))
-        .collect()
+    let rows = conn.all(&EXPORT_STOCK, args![after.0, after.1, limit]).await?;
+    rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?, row.int(2)?))).collect()
 }
 
 /// One line of an order with what the order says.
@@ -129,11 +119,7 @@ pub(crate) async fn orders(
     limit: i64,
 ) -> Result<Vec<OrderLineRow>, StoreError> {
     let args = args![after.0, after.1, after.2, limit];
-    conn.all(&EXPORT_ORDERS, args)
-        .await?
-        .iter()
-        .map(order_line)
-        .collect()
+    conn.all(&EXPORT_ORDERS, args).await?.iter().map(order_line).collect()
 }
 
 fn order_line(row: &Row) -> Result<OrderLineRow, StoreError> {
@@ -150,10 +136,5 @@ fn order_line(row: &Row) -> Result<OrderLineRow, StoreError> {
     })
 }
 
-pub(super) const STATEMENTS: &[&Statement] = &[
-    &EXPORT_ITEMS,
-    &EXPORT_PARTS,
-    &EXPORT_LEVELS,
-    &EXPORT_STOCK,
-    &EXPORT_ORDERS,
-];
+pub(super) const STATEMENTS: &[&Statement] =
+    &[&EXPORT_ITEMS, &EXPORT_PARTS, &EXPORT_LEVELS, &EXPORT_STOCK, &EXPORT_ORDERS];

@@ -30,14 +30,11 @@ pub(super) async fn next_ids(
         return Ok(Vec::new());
     }
     let rows = conn.all(statement, args![count]).await?;
-    let ids = rows
-        .iter()
-        .map(|row| row.int(0))
-        .collect::<Result<Vec<_>, _>>()?;
+    let ids = rows.iter().map(|row| row.int(0)).collect::<Result<Vec<_>, _>>()?;
     match (conn, ids.as_slice()) {
-        (Conn::Sqlite(_), [first]) => Ok((*first..)
-            .take(usize::try_from(count).unwrap_or(0))
-            .collect()),
+        (Conn::Sqlite(_), [first]) => {
+            Ok((*first..).take(usize::try_from(count).unwrap_or(0)).collect())
+        }
         _ => Ok(ids),
     }
 }

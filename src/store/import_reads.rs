@@ -33,10 +33,7 @@ pub(crate) async fn levels(
     rows.iter()
         .map(|row| {
             let location = LocationId::new(row.int(1)?);
-            let key = LevelKey {
-                item: ItemId::new(row.int(0)?),
-                location,
-            };
+            let key = LevelKey { item: ItemId::new(row.int(0)?), location };
             Ok((key, row.int(2)?, row.int(3)?))
         })
         .collect()
@@ -60,10 +57,7 @@ pub(crate) async fn placed_at<'r>(
 ) -> Result<Vec<(OrderRef, i64)>, StoreError> {
     let mut rows = Rows::new(&[Type::Text, Type::Text]);
     for reference in wanted {
-        rows.push(args![
-            reference.source.as_str(),
-            reference.external_id.as_str()
-        ]);
+        rows.push(args![reference.source.as_str(), reference.external_id.as_str()]);
     }
     if rows.is_empty() {
         return Ok(Vec::new());
@@ -72,13 +66,7 @@ pub(crate) async fn placed_at<'r>(
     rows.iter()
         .map(|row| {
             let external_id = row.parsed(1, ExternalId::new)?;
-            Ok((
-                OrderRef {
-                    source: row.text(0)?,
-                    external_id,
-                },
-                row.int(2)?,
-            ))
+            Ok((OrderRef { source: row.text(0)?, external_id }, row.int(2)?))
         })
         .collect()
 }

@@ -106,9 +106,7 @@ pub(crate) async fn page(
         limit,
     ];
     let rows = conn.all(&ITEM_PAGE, args).await?;
-    rows.iter()
-        .map(|row| Ok((ItemId::new(row.int(0)?), row.parsed(1, Sku::new)?)))
-        .collect()
+    rows.iter().map(|row| Ok((ItemId::new(row.int(0)?), row.parsed(1, Sku::new)?))).collect()
 }
 
 statement!(
@@ -126,11 +124,7 @@ pub(crate) async fn records(
     conn: &mut Conn<'_>,
     ids: Vec<i64>,
 ) -> Result<Vec<ItemRecord>, StoreError> {
-    conn.all(&ITEM_RECORDS, args![ids])
-        .await?
-        .iter()
-        .map(record)
-        .collect()
+    conn.all(&ITEM_RECORDS, args![ids]).await?.iter().map(record).collect()
 }
 
 fn record(row: &Row) -> Result<ItemRecord, StoreError> {
@@ -176,23 +170,13 @@ pub(crate) async fn levels(
                 shortfall: row.int(4)?,
                 safety: row.int(5)?,
             };
-            let key = LevelKey {
-                item,
-                location: LocationId::new(row.int(1)?),
-            };
-            Ok(LevelRecord {
-                key,
-                totals,
-                version: row.int(6)?,
-            })
+            let key = LevelKey { item, location: LocationId::new(row.int(1)?) };
+            Ok(LevelRecord { key, totals, version: row.int(6)? })
         })
         .collect()
 }
 
-statement!(
-    ALIASES,
-    "select sku from item_sku where item_id = $1 order by sku"
-);
+statement!(ALIASES, "select sku from item_sku where item_id = $1 order by sku");
 
 /// Every name an item has or had.
 pub(crate) async fn names(conn: &mut Conn<'_>, item: ItemId) -> Result<Vec<String>, StoreError> {

@@ -5,10 +5,7 @@ use super::{Conn, Statement, StoreError, lock_journal};
 use crate::domain::{AccountId, BatchId, Entry, ItemId, Key, LevelKey, LocationId, OrderId, Seq};
 use crate::ledger::Kept;
 
-statement!(
-    NEWEST,
-    "select seq, at from journal order by seq desc limit 1"
-);
+statement!(NEWEST, "select seq, at from journal order by seq desc limit 1");
 
 /// The newest seq and its time; (0, 0) while the journal is empty.
 pub(crate) async fn newest(conn: &mut Conn<'_>) -> Result<(i64, i64), StoreError> {
@@ -97,10 +94,7 @@ pub(crate) async fn moved_since(
     rows.iter()
         .map(|row| {
             let location = LocationId::new(row.int(1)?);
-            let key = LevelKey {
-                item: ItemId::new(row.int(0)?),
-                location,
-            };
+            let key = LevelKey { item: ItemId::new(row.int(0)?), location };
             Ok(((key, row.int(2)?), (row.int(3)?, row.int(4)?)))
         })
         .collect()

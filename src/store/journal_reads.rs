@@ -72,11 +72,7 @@ pub(crate) async fn before(
     limit: i64,
 ) -> Result<Vec<EntryRecord>, StoreError> {
     let args = args![key.item.get(), key.location.get(), seq, limit];
-    conn.all(&LEVEL_BACKWARDS, args)
-        .await?
-        .iter()
-        .map(entry)
-        .collect()
+    conn.all(&LEVEL_BACKWARDS, args).await?.iter().map(entry).collect()
 }
 
 /// Movements of a level after a seq, oldest first.
@@ -87,11 +83,7 @@ pub(crate) async fn after(
     limit: i64,
 ) -> Result<Vec<EntryRecord>, StoreError> {
     let args = args![key.item.get(), key.location.get(), seq, limit];
-    conn.all(&LEVEL_FORWARDS, args)
-        .await?
-        .iter()
-        .map(entry)
-        .collect()
+    conn.all(&LEVEL_FORWARDS, args).await?.iter().map(entry).collect()
 }
 
 /// Entries of an order after a seq, oldest first.
@@ -101,11 +93,7 @@ pub(crate) async fn of_order(
     seq: i64,
     limit: i64,
 ) -> Result<Vec<EntryRecord>, StoreError> {
-    conn.all(&ORDER_FORWARDS, args![order.get(), seq, limit])
-        .await?
-        .iter()
-        .map(entry)
-        .collect()
+    conn.all(&ORDER_FORWARDS, args![order.get(), seq, limit]).await?.iter().map(entry).collect()
 }
 
 fn entry(row: &Row) -> Result<EntryRecord, StoreError> {
@@ -190,8 +178,7 @@ pub(crate) async fn level_at(
 ) -> Result<Option<(Totals, i64)>, StoreError> {
     let args = args![key.item.get(), key.location.get(), seq];
     let row = conn.optional(&LEVEL_AT, args).await?;
-    row.map(|row| Ok((totals(&row, 0)?, row.int(4)?)))
-        .transpose()
+    row.map(|row| Ok((totals(&row, 0)?, row.int(4)?))).transpose()
 }
 
 /// What movements of one kind did to one level's `on_hand`.

@@ -27,24 +27,14 @@ pub(crate) async fn lock(
     rows.iter()
         .map(|row| {
             let item = ItemId::new(row.int(0)?);
-            let key = LevelKey {
-                item,
-                location: LocationId::new(row.int(1)?),
-            };
+            let key = LevelKey { item, location: LocationId::new(row.int(1)?) };
             let totals = Totals {
                 on_hand: row.int(2)?,
                 reserved: row.int(3)?,
                 shortfall: row.int(4)?,
                 safety: row.int(5)?,
             };
-            Ok((
-                key,
-                Level {
-                    totals,
-                    version: row.int(6)?,
-                    counted_at: row.int_opt(7)?,
-                },
-            ))
+            Ok((key, Level { totals, version: row.int(6)?, counted_at: row.int_opt(7)? }))
         })
         .collect()
 }
@@ -134,14 +124,8 @@ pub(crate) async fn insert_zeros(conn: &mut Conn<'_>, keys: &[LevelKey]) -> Resu
     for key in keys {
         rows.push(args![key.item.get(), key.location.get()]);
     }
-    conn.execute(&INSERT_ZERO_LEVELS, args![rows])
-        .await
-        .map(drop)
+    conn.execute(&INSERT_ZERO_LEVELS, args![rows]).await.map(drop)
 }
 
-pub(super) const STATEMENTS: &[&Statement] = &[
-    &LOCK_LEVELS,
-    &UPDATE_LEVELS,
-    &INSERT_LEVELS,
-    &INSERT_ZERO_LEVELS,
-];
+pub(super) const STATEMENTS: &[&Statement] =
+    &[&LOCK_LEVELS, &UPDATE_LEVELS, &INSERT_LEVELS, &INSERT_ZERO_LEVELS];

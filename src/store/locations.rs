@@ -43,10 +43,7 @@ pub(crate) async fn insert(
     now: i64,
 ) -> Result<(), StoreError> {
     let sellable = new.sellable.unwrap_or(new.kind.sellable_by_default());
-    let authority = new
-        .authority
-        .as_ref()
-        .map_or("ledger", |name| name.as_str());
+    let authority = new.authority.as_ref().map_or("ledger", |name| name.as_str());
     let args = args![
         id.get(),
         new.code.as_str(),

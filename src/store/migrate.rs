@@ -51,10 +51,7 @@ statement!(
 );
 
 // Prepared only where the table exists, so it is not in the list of statements.
-statement!(
-    APPLIED_VERSION,
-    "select coalesce(max(version), 0) from _sqlx_migrations where success"
-);
+statement!(APPLIED_VERSION, "select coalesce(max(version), 0) from _sqlx_migrations where success");
 
 pub(super) const STATEMENTS: &[&Statement] = &[&COUNT_TABLES, &FIND_OURS, &APPLIED_VERSION];
 
@@ -75,14 +72,12 @@ pub(crate) fn check(state: SchemaState, place: &str) -> Result<(), StoreError> {
     match state {
         SchemaState::Empty => Err(StoreError::Missing(place.to_owned())),
         SchemaState::Foreign => Err(StoreError::Foreign(place.to_owned())),
-        SchemaState::Version(found) if found > SCHEMA_VERSION => Err(StoreError::Newer {
-            found,
-            known: SCHEMA_VERSION,
-        }),
-        SchemaState::Version(found) if found < SCHEMA_VERSION => Err(StoreError::Older {
-            found,
-            known: SCHEMA_VERSION,
-        }),
+        SchemaState::Version(found) if found > SCHEMA_VERSION => {
+            Err(StoreError::Newer { found, known: SCHEMA_VERSION })
+        }
+        SchemaState::Version(found) if found < SCHEMA_VERSION => {
+            Err(StoreError::Older { found, known: SCHEMA_VERSION })
+        }
         SchemaState::Version(_) => Ok(()),
     }
 }

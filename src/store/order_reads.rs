@@ -85,9 +85,7 @@ pub(crate) async fn page(
         limit,
     ];
     let rows = conn.all(&ORDER_PAGE, args).await?;
-    rows.iter()
-        .map(|row| row.int(0).map(OrderId::new))
-        .collect()
+    rows.iter().map(|row| row.int(0).map(OrderId::new)).collect()
 }
 
 // Sources are few: each is found by one step along the index, then probed.
@@ -113,10 +111,7 @@ pub(crate) async fn by_external_id(
     let rows = conn.all(&BY_EXTERNAL_ID, args![external_id, limit]).await?;
     rows.iter()
         .map(|row| {
-            Ok(OrderRef {
-                source: row.text(0)?,
-                external_id: row.parsed(1, ExternalId::new)?,
-            })
+            Ok(OrderRef { source: row.text(0)?, external_id: row.parsed(1, ExternalId::new)? })
         })
         .collect()
 }

@@ -80,9 +80,7 @@ fn push_order(rows: &mut Rows, order: &Order, now: i64) {
         order.decision.as_str(),
         order.payment.as_str(),
         i64::from(order.accepted),
-        order
-            .location
-            .map(super::super::domain::ids::LocationId::get),
+        order.location.map(super::super::domain::ids::LocationId::get),
         order.expires_at,
         order.cancel_reason.clone(),
         order.placed_at,
@@ -211,23 +209,11 @@ impl Tables {
     fn push(&mut self, slot: &OrderSlot, now: i64) {
         let order = &slot.now;
         let before = slot.read.as_ref();
-        push_order(
-            if before.is_some() {
-                &mut self.changed
-            } else {
-                &mut self.new
-            },
-            order,
-            now,
-        );
+        push_order(if before.is_some() { &mut self.changed } else { &mut self.new }, order, now);
         for (index, line) in order.lines.iter().enumerate() {
             let was = before.and_then(|before| {
                 let same = |known: &&Line| known.number == line.number;
-                before
-                    .lines
-                    .get(index)
-                    .filter(same)
-                    .or_else(|| before.lines.iter().find(same))
+                before.lines.get(index).filter(same).or_else(|| before.lines.iter().find(same))
             });
             if was != Some(line) {
                 self.push_line(order.id, line, was);
@@ -238,19 +224,14 @@ impl Tables {
             if !known {
                 let (hash, data) = (fact.content_hash, fact.data.as_str());
                 let id = id.as_str();
-                self.facts
-                    .push(args![order.id.get(), kind.as_str(), id, hash, data, now]);
+                self.facts.push(args![order.id.get(), kind.as_str(), id, hash, data, now]);
             }
         }
     }
 
     fn push_line(&mut self, id: OrderId, line: &Line, was: Option<&Line>) {
         let counts = line.counts();
-        let expired = if line.bundle {
-            0
-        } else {
-            line.parts.first().map_or(0, |p| p.expired)
-        };
+        let expired = if line.bundle { 0 } else { line.parts.first().map_or(0, |p| p.expired) };
         self.lines.push(args![
             id.get(),
             line.number,
@@ -330,8 +311,7 @@ pub(crate) async fn insert_personal(
     id: OrderId,
     sealed: &[u8],
 ) -> Result<(), StoreError> {
-    conn.execute_one(&INSERT_PERSONAL, args![id.get(), sealed.to_vec()])
-        .await
+    conn.execute_one(&INSERT_PERSONAL, args![id.get(), sealed.to_vec()]).await
 }
 
 pub(super) const STATEMENTS: &[&Statement] = &[

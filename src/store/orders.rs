@@ -28,10 +28,7 @@ pub(crate) async fn find<'r>(
 ) -> Result<Vec<(OrderRef, OrderId)>, StoreError> {
     let mut rows = Rows::new(&[Type::Text, Type::Text]);
     for reference in wanted {
-        rows.push(args![
-            reference.source.as_str(),
-            reference.external_id.as_str()
-        ]);
+        rows.push(args![reference.source.as_str(), reference.external_id.as_str()]);
     }
     if rows.is_empty() {
         return Ok(Vec::new());
@@ -40,13 +37,7 @@ pub(crate) async fn find<'r>(
     rows.iter()
         .map(|row| {
             let external_id = row.parsed(1, ExternalId::new)?;
-            Ok((
-                OrderRef {
-                    source: row.text(0)?,
-                    external_id,
-                },
-                OrderId::new(row.int(2)?),
-            ))
+            Ok((OrderRef { source: row.text(0)?, external_id }, OrderId::new(row.int(2)?)))
         })
         .collect()
 }
@@ -117,9 +108,7 @@ pub(crate) async fn due_on(
         return Ok(Vec::new());
     }
     let rows = conn.all(&DUE_ON_ITEMS, args![now, items, DUE_MAX]).await?;
-    rows.iter()
-        .map(|row| row.int(0).map(OrderId::new))
-        .collect()
+    rows.iter().map(|row| row.int(0).map(OrderId::new)).collect()
 }
 
 statement!(
@@ -135,9 +124,7 @@ pub(crate) async fn due(
     limit: i64,
 ) -> Result<Vec<OrderId>, StoreError> {
     let rows = conn.all(&DUE_ANYWHERE, args![now, limit]).await?;
-    rows.iter()
-        .map(|row| row.int(0).map(OrderId::new))
-        .collect()
+    rows.iter().map(|row| row.int(0).map(OrderId::new)).collect()
 }
 
 statement!(
@@ -206,9 +193,7 @@ pub(crate) async fn holders(
     units: i64,
 ) -> Result<(Vec<OrderId>, bool), StoreError> {
     // Each holder has at least one unit, so `units` rows are always enough.
-    let rows = conn
-        .all(&HOLDERS, args![key.item.get(), key.location.get(), units])
-        .await?;
+    let rows = conn.all(&HOLDERS, args![key.item.get(), key.location.get(), units]).await?;
     let complete = i64::try_from(rows.len()).is_ok_and(|count| count < units);
     let mut orders = Vec::new();
     let mut held = 0;
@@ -319,10 +304,7 @@ pub(crate) async fn load(conn: &mut Conn<'_>, ids: &[OrderId]) -> Result<Vec<Ord
             order.lines.push(line);
         }
     }
-    let bundles = orders
-        .values()
-        .flat_map(|order| &order.lines)
-        .any(|line| line.bundle);
+    let bundles = orders.values().flat_map(|order| &order.lines).any(|line| line.bundle);
     if bundles {
         for row in conn.all(&PARTS, args![raw.clone()]).await? {
             let (id, number) = (row.int(0)?, row.int(1)?);
@@ -358,11 +340,7 @@ pub(crate) async fn load(conn: &mut Conn<'_>, ids: &[OrderId]) -> Result<Vec<Ord
 }
 
 fn line_of(orders: &mut BTreeMap<i64, Order>, id: i64, number: i64) -> Option<&mut Line> {
-    orders
-        .get_mut(&id)?
-        .lines
-        .iter_mut()
-        .find(|line| line.number == number)
+    orders.get_mut(&id)?.lines.iter_mut().find(|line| line.number == number)
 }
 
 /// What a part has beyond its allocations stands on no level.
@@ -391,10 +369,7 @@ fn order(row: &Row) -> Result<Order, StoreError> {
     let external_id = row.parsed(2, ExternalId::new)?;
     Ok(Order {
         id: OrderId::new(row.int(0)?),
-        reference: OrderRef {
-            source: row.text(1)?,
-            external_id,
-        },
+        reference: OrderRef { source: row.text(1)?, external_id },
         decision: Decision::parse(&row.text(3)?).ok_or_else(|| bad("decision"))?,
         payment: Payment::parse(&row.text(4)?).ok_or_else(|| bad("payment"))?,
         accepted: row.flag(5)?,

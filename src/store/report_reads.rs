@@ -32,9 +32,7 @@ pub(crate) async fn values(
     after: (i64, i64),
     limit: i64,
 ) -> Result<Vec<ValueRow>, StoreError> {
-    let rows = conn
-        .all(&VALUE_PAGE, args![after.0, after.1, limit])
-        .await?;
+    let rows = conn.all(&VALUE_PAGE, args![after.0, after.1, limit]).await?;
     rows.iter()
         .map(|row| {
             Ok(ValueRow {
@@ -84,9 +82,7 @@ pub(crate) async fn sold(
     after: (i64, i64),
     limit: i64,
 ) -> Result<Vec<SoldRow>, StoreError> {
-    let rows = conn
-        .all(&SOLD_PAGE, args![from, to, after.0, after.1, limit])
-        .await?;
+    let rows = conn.all(&SOLD_PAGE, args![from, to, after.0, after.1, limit]).await?;
     rows.iter()
         .map(|row| {
             Ok(SoldRow {

@@ -80,16 +80,8 @@ impl SqliteDb {
             .max_lifetime(None)
             .connect_lazy_with(options.clone().create_if_missing(false).read_only(true));
         let options = options.create_if_missing(false);
-        let writer = Arc::new(Mutex::new(Writer {
-            options,
-            connection: Some(connection),
-        }));
-        Ok(Self {
-            path: path.to_owned(),
-            readers,
-            writer,
-            turn,
-        })
+        let writer = Arc::new(Mutex::new(Writer { options, connection: Some(connection) }));
+        Ok(Self { path: path.to_owned(), readers, writer, turn })
     }
 
     /// The file.
@@ -109,10 +101,7 @@ impl SqliteDb {
         if writer.connection.is_none() {
             writer.connection = Some(writer.options.connect().await?);
         }
-        Ok(WriterGuard {
-            writer,
-            _turn: turn,
-        })
+        Ok(WriterGuard { writer, _turn: turn })
     }
 
     /// An acknowledged order must survive a crash: WAL, `synchronous=FULL`, and
@@ -140,11 +129,7 @@ impl SqliteDb {
         }
         if foreign_keys != 1 {
             let found = foreign_keys.to_string();
-            return Err(StoreError::NotDurable {
-                setting: "foreign_keys",
-                found,
-                wanted: "1",
-            });
+            return Err(StoreError::NotDurable { setting: "foreign_keys", found, wanted: "1" });
         }
         Ok(())
     }
@@ -170,16 +155,11 @@ impl WriterGuard {
     /// Begins a transaction that writes: immediate, because a deferred one
     /// fails at its first write whatever the timeout.
     pub(crate) async fn begin(&mut self) -> Result<(), StoreError> {
-        Conn::Sqlite(self.connection()?)
-            .execute(&BEGIN, args![])
-            .await
-            .map(drop)
+        Conn::Sqlite(self.connection()?).execute(&BEGIN, args![]).await.map(drop)
     }
 
     pub(crate) async fn commit(&mut self) -> Result<(), StoreError> {
-        let result = Conn::Sqlite(self.connection()?)
-            .execute(&COMMIT, args![])
-            .await;
+        let result = Conn::Sqlite(self.connection()?).execute(&COMMIT, args![]).await;
         if result.is_err() {
             self.rollback().await;
         }
@@ -191,10 +171,7 @@ impl WriterGuard {
         let Some(connection) = self.writer.connection.as_mut() else {
             return;
         };
-        let failed = Conn::Sqlite(connection)
-            .execute(&ROLLBACK, args![])
-            .await
-            .is_err();
+        let failed = Conn::Sqlite(connection).execute(&ROLLBACK, args![]).await.is_err();
         if failed && let Some(broken) = self.writer.connection.take() {
             // SQLite rolls back by itself after some errors; closing settles either case.
             let _already_broken = broken.close().await;
@@ -217,14 +194,11 @@ fn options(path: &Path) -> SqliteConnectOptions {
 /// SQLite's locks do not hold on network file systems (sqlite.org/howtocorrupt.html §2.1).
 fn refuse_network_disk(path: &Path) -> Result<(), StoreError> {
     const NETWORK: [&str; 7] = ["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs"];
-    let folder = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
-    let (Ok(folder), Ok(mounts)) = (
-        folder.canonicalize(),
-        std::fs::read_to_string("/proc/self/mounts"),
-    ) else {
+    let (Ok(folder), Ok(mounts)) =
+        (folder.canonicalize(), std::fs::read_to_string("/proc/self/mounts"))
+    else {
         return Ok(()); // Not Linux, or no such folder: opening the file will tell.
     };
     let mount = mounts
@@ -236,10 +210,9 @@ fn refuse_network_disk(path: &Path) -> Result<(), StoreError> {
         .filter(|(point, _)| folder.starts_with(point))
         .max_by_key(|(point, _)| point.as_os_str().len());
     match mount {
-        Some((_, kind)) if NETWORK.contains(&kind) => Err(StoreError::NetworkDisk {
-            path: path.to_owned(),
-            kind: kind.to_owned(),
-        }),
+        Some((_, kind)) if NETWORK.contains(&kind) => {
+            Err(StoreError::NetworkDisk { path: path.to_owned(), kind: kind.to_owned() })
+        }
         _ => Ok(()),
     }
 }

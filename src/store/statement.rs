@@ -25,11 +25,8 @@ pub struct Statement {
 /// Defines a statement: one text for both databases, or one for each.
 macro_rules! statement {
     ($name:ident, $both:expr) => {
-        const $name: $crate::store::Statement = $crate::store::Statement {
-            name: stringify!($name),
-            sqlite: $both,
-            postgres: $both,
-        };
+        const $name: $crate::store::Statement =
+            $crate::store::Statement { name: stringify!($name), sqlite: $both, postgres: $both };
     };
     ($name:ident, sqlite $sqlite:expr, postgres $postgres:expr) => {
         const $name: $crate::store::Statement = $crate::store::Statement {
@@ -164,19 +161,12 @@ impl Rows {
             Type::Text => Column::Text(Vec::new()),
             Type::Bytes => Column::Bytes(Vec::new()),
         };
-        Self {
-            columns: types.iter().map(column).collect(),
-            count: 0,
-        }
+        Self { columns: types.iter().map(column).collect(), count: 0 }
     }
 
     /// Appends one row; its cells have the types of the columns, in order.
     pub(crate) fn push(&mut self, cells: Vec<Arg>) {
-        debug_assert_eq!(
-            cells.len(),
-            self.columns.len(),
-            "a row has a cell for each column"
-        );
+        debug_assert_eq!(cells.len(), self.columns.len(), "a row has a cell for each column");
         for (column, cell) in self.columns.iter_mut().zip(cells) {
             match (column, cell) {
                 (Column::Int(values), Arg::Int(value)) => values.push(value),
@@ -282,10 +272,7 @@ macro_rules! read {
                 Self::Sqlite(name, row) => (name, row.try_get::<$kind, _>(index)),
                 Self::Postgres(name, row) => (name, row.try_get::<$kind, _>(index)),
             };
-            value.map_err(|error| StoreError::Decode {
-                statement,
-                message: error.to_string(),
-            })
+            value.map_err(|error| StoreError::Decode { statement, message: error.to_string() })
         }
     };
 }
@@ -307,19 +294,13 @@ impl Row {
         let Some(bytes) = self.bytes_opt(index)? else {
             return Ok(None);
         };
-        bytes
-            .try_into()
-            .map(Some)
-            .map_err(|_| self.decode_error("a hash has not 32 bytes"))
+        bytes.try_into().map(Some).map_err(|_| self.decode_error("a hash has not 32 bytes"))
     }
 
     /// A value that the program's types do not allow.
     pub(crate) fn decode_error(&self, message: impl Into<String>) -> StoreError {
         let (Self::Sqlite(statement, _) | Self::Postgres(statement, _)) = self;
-        StoreError::Decode {
-            statement,
-            message: message.into(),
-        }
+        StoreError::Decode { statement, message: message.into() }
     }
 
     /// A text that must satisfy a domain type.
@@ -372,10 +353,7 @@ impl Conn<'_> {
     ) -> Result<Vec<Row>, StoreError> {
         dispatch!(self, statement, args, |query, conn, wrap| {
             let rows = query.fetch_all(&mut **conn).await?;
-            Ok(rows
-                .into_iter()
-                .map(|row| wrap(statement.name, row))
-                .collect())
+            Ok(rows.into_iter().map(|row| wrap(statement.name, row)).collect())
         })
     }
 
@@ -386,10 +364,7 @@ impl Conn<'_> {
         args: Vec<Arg>,
     ) -> Result<Option<Row>, StoreError> {
         dispatch!(self, statement, args, |query, conn, wrap| {
-            Ok(query
-                .fetch_optional(&mut **conn)
-                .await?
-                .map(|row| wrap(statement.name, row)))
+            Ok(query.fetch_optional(&mut **conn).await?.map(|row| wrap(statement.name, row)))
         })
     }
 
@@ -423,11 +398,9 @@ impl Conn<'_> {
     ) -> Result<(), StoreError> {
         match self.execute(statement, args).await? {
             1 => Ok(()),
-            changed => Err(StoreError::RowsAffected {
-                statement: statement.name,
-                changed,
-                expected: 1,
-            }),
+            changed => {
+                Err(StoreError::RowsAffected { statement: statement.name, changed, expected: 1 })
+            }
         }
     }
 
@@ -445,11 +418,7 @@ impl Conn<'_> {
         if changed == expected {
             Ok(())
         } else {
-            Err(StoreError::RowsAffected {
-                statement: statement.name,
-                changed,
-                expected,
-            })
+            Err(StoreError::RowsAffected { statement: statement.name, changed, expected })
         }
     }
 
@@ -547,9 +516,6 @@ mod tests {
         rows.push(args![-5_i64, "a\"b\\c\u{1}é", vec![0_u8, 255]]);
         rows.push(args![None::<i64>, None::<String>, Arg::Bytes(None)]);
         let json: serde_json::Value = serde_json::from_str(&rows.to_json()).unwrap();
-        assert_eq!(
-            json,
-            serde_json::json!([[-5, "a\"b\\c\u{1}é", "00ff"], [null, null, null]])
-        );
+        assert_eq!(json, serde_json::json!([[-5, "a\"b\\c\u{1}é", "00ff"], [null, null, null]]));
     }
 }

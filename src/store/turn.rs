@@ -52,27 +52,17 @@ impl Turn {
         std::thread::Builder::new()
             .name("invshop-turn".to_owned())
             .spawn(move || wait_for_locks(&inbox, &turn, &write))
-            .map_err(|source| StoreError::LockFile {
-                path: failed,
-                source,
-            })?;
+            .map_err(|source| StoreError::LockFile { path: failed, source })?;
         Ok(Self { messages, path })
     }
 
     /// Waits for the right to write. Whoever is cancelled while waiting gives the turn back.
     pub(crate) async fn take(&self) -> Result<TurnGuard, StoreError> {
         let (reply, taken) = oneshot::channel();
-        self.messages
-            .send(Message::Take(reply))
-            .map_err(|_| StoreError::Closed)?;
+        self.messages.send(Message::Take(reply)).map_err(|_| StoreError::Closed)?;
         match taken.await {
-            Ok(Ok(())) => Ok(TurnGuard {
-                messages: self.messages.clone(),
-            }),
-            Ok(Err(source)) => Err(StoreError::LockFile {
-                path: self.path.clone(),
-                source,
-            }),
+            Ok(Ok(())) => Ok(TurnGuard { messages: self.messages.clone() }),
+            Ok(Err(source)) => Err(StoreError::LockFile { path: self.path.clone(), source }),
             Err(_) => Err(StoreError::Closed),
         }
     }
@@ -82,16 +72,9 @@ fn wait_for_locks(inbox: &mpsc::Receiver<Message>, turn: &File, write: &File) {
     while let Ok(message) = inbox.recv() {
         let result = match message {
             Message::Take(reply) => {
-                let taken = turn
-                    .lock()
-                    .and_then(|()| write.lock())
-                    .and_then(|()| turn.unlock());
+                let taken = turn.lock().and_then(|()| write.lock()).and_then(|()| turn.unlock());
                 // Nobody waits any more: the next Take must not find the lock held.
-                if reply.send(taken).is_err() {
-                    write.unlock()
-                } else {
-                    Ok(())
-                }
+                if reply.send(taken).is_err() { write.unlock() } else { Ok(()) }
             }
             Message::Leave => write.unlock(),
         };

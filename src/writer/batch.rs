@@ -87,11 +87,7 @@ pub(super) async fn run(tools: &Tools, jobs: &mut [Job]) -> Result<Committed, Fa
         tracing::debug!(error = %error, round, "a batch is done again");
     }
     let message = format!("a batch of {} commands did not settle", jobs.len());
-    Err(StoreError::Decode {
-        statement: "batch",
-        message,
-    }
-    .into())
+    Err(StoreError::Decode { statement: "batch", message }.into())
 }
 
 /// Makes levels that have no row, in a transaction of their own: rows that
@@ -119,15 +115,11 @@ async fn attempt(tools: &Tools, jobs: &mut [Job], set: &LoadSet) -> Result<Tried
         }
         Ok(Written::Nothing(working, verdicts)) => {
             tx.rollback().await;
-            Ok(Tried::Committed(answers(
-                tools, jobs, &working, verdicts, 0,
-            )))
+            Ok(Tried::Committed(answers(tools, jobs, &working, verdicts, 0)))
         }
         Ok(Written::Rows(working, verdicts, first)) => {
             commit(tools, tx, jobs).await?;
-            Ok(Tried::Committed(answers(
-                tools, jobs, &working, verdicts, first,
-            )))
+            Ok(Tried::Committed(answers(tools, jobs, &working, verdicts, first)))
         }
         Err(Failed::Crashed) => Err(Failed::Crashed), // Dropping the transaction rolls back.
         Err(failed) => {
@@ -151,10 +143,7 @@ async fn attempt_in(
 ) -> Result<Written, Failed> {
     let mut conn = tx.conn()?;
     tools.step(Step::Begun)?;
-    let policy = Policy {
-        orders: tools.orders,
-        first: true,
-    };
+    let policy = Policy { orders: tools.orders, first: true };
     let now = tools.clock.now().as_millis();
     let mut working = Box::new(load(&mut conn, set, now, policy).await?);
     tools.step(Step::Loaded)?;
@@ -183,17 +172,11 @@ async fn write(
     let now = working.now;
     write_added(conn, working, jobs, now).await?;
     tools.step(Step::CatalogueWritten)?;
-    let moved = working
-        .levels
-        .iter()
-        .filter(|(_, slot)| slot.now != slot.read || !slot.stored);
+    let moved = working.levels.iter().filter(|(_, slot)| slot.now != slot.read || !slot.stored);
     store::levels::write(conn, moved.map(|(key, slot)| (*key, *slot))).await?;
     tools.step(Step::LevelsWritten)?;
-    let mut changed: Vec<_> = working
-        .orders
-        .values()
-        .filter(|slot| slot.read.as_ref() != Some(&slot.now))
-        .collect();
+    let mut changed: Vec<_> =
+        working.orders.values().filter(|slot| slot.read.as_ref() != Some(&slot.now)).collect();
     // Unique keys are inserted in one order everywhere, or two nodes could wait for each other.
     changed.sort_unstable_by(|one, two| one.now.reference.cmp(&two.now.reference));
     store::order_rows::write(conn, changed.into_iter(), now).await?;
@@ -236,9 +219,7 @@ async fn write_added(
         match added {
             Added::Item(..) | Added::Personal(..) => {}
             Added::Fields(fields, id, version) => {
-                let entry = entries
-                    .entry(*id)
-                    .or_insert((*version - 1, *version, fields));
+                let entry = entries.entry(*id).or_insert((*version - 1, *version, fields));
                 (entry.1, entry.2) = (*version, fields);
             }
             Added::Status(id, status, version) => {
@@ -298,40 +279,32 @@ fn answers(
     verdicts: Vec<Verdict>,
     first: i64,
 ) -> Committed {
-    let answers = jobs
-        .iter()
-        .zip(verdicts)
-        .map(|(job, verdict)| match verdict {
-            Verdict::Done(entries, detail, ended) => {
-                let count = entries.len();
-                Ok(Answer {
-                    seq: (count > 0).then(|| seq_of(first, entries.start)),
-                    entries: u64::try_from(count).unwrap_or(0),
-                    replayed: ended == Ended::Replayed && !job.maybe_done,
-                    detail,
-                })
-            }
-            Verdict::Replay(kept, detail) => Ok(Answer {
-                seq: kept
-                    .seq
-                    .or_else(|| kept.index.map(|index| seq_of(first, index))),
-                entries: 0,
-                // A batch run again after an unknown commit meets its own keys.
-                replayed: !job.maybe_done,
+    let answers = jobs.iter().zip(verdicts).map(|(job, verdict)| match verdict {
+        Verdict::Done(entries, detail, ended) => {
+            let count = entries.len();
+            Ok(Answer {
+                seq: (count > 0).then(|| seq_of(first, entries.start)),
+                entries: u64::try_from(count).unwrap_or(0),
+                replayed: ended == Ended::Replayed && !job.maybe_done,
                 detail,
-            }),
-            Verdict::Refused(refusal) => Err(WriteError::Refused(refusal)),
-            Verdict::Broken(what) => {
-                tools.counters.invariant_violations.add(1);
-                tracing::error!(command = job.command.name(), what, "broken invariant");
-                Err(WriteError::Broken(what))
-            }
-        });
+            })
+        }
+        Verdict::Replay(kept, detail) => Ok(Answer {
+            seq: kept.seq.or_else(|| kept.index.map(|index| seq_of(first, index))),
+            entries: 0,
+            // A batch run again after an unknown commit meets its own keys.
+            replayed: !job.maybe_done,
+            detail,
+        }),
+        Verdict::Refused(refusal) => Err(WriteError::Refused(refusal)),
+        Verdict::Broken(what) => {
+            tools.counters.invariant_violations.add(1);
+            tracing::error!(command = job.command.name(), what, "broken invariant");
+            Err(WriteError::Broken(what))
+        }
+    });
     let answers = answers.collect();
-    Committed {
-        answers,
-        fill_later: working.fill_later.iter().copied().collect(),
-    }
+    Committed { answers, fill_later: working.fill_later.iter().copied().collect() }
 }
 
 /// The error every command of a failed batch gets.

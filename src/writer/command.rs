@@ -259,16 +259,8 @@ fn stock_content(command: &StockCommand) -> Value {
             json!(units.get())
         }
         Change::Adjust(delta) => json!(delta.get()),
-        Change::Count {
-            quantity,
-            basis,
-            observer,
-        } => {
-            json!([
-                quantity.get(),
-                format!("{basis:?}").to_lowercase(),
-                observer
-            ])
+        Change::Count { quantity, basis, observer } => {
+            json!([quantity.get(), format!("{basis:?}").to_lowercase(), observer])
         }
         Change::Transfer { quantity, to } => json!([quantity.get(), to.as_str()]),
     };
@@ -339,12 +331,7 @@ fn ship_content(ship: &Ship) -> Value {
 
 fn return_content(back: &Return) -> Value {
     let line = |one: &crate::orders::ReturnLine| {
-        json!([
-            one.line,
-            one.part,
-            one.quantity.get(),
-            one.disposition.as_str()
-        ])
+        json!([one.line, one.part, one.quantity.get(), one.disposition.as_str()])
     };
     json!({
         "order": back.reference.to_string(),
@@ -382,12 +369,7 @@ pub struct Request {
 impl Request {
     /// A command without a key or a deadline.
     pub const fn new(account: AccountId, command: Command) -> Self {
-        Self {
-            command,
-            account,
-            key: None,
-            deadline: None,
-        }
+        Self { command, account, key: None, deadline: None }
     }
 
     /// With the caller's key.

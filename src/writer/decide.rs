@@ -76,10 +76,7 @@ fn decide_one(set: &mut Working, job: &Job) -> Decided<Verdict> {
             let kept = *kept;
             return Ok(Verdict::Replay(kept, replayed(set, job, kept)?));
         }
-        return Err(Refusal::IdempotencyMismatch {
-            key: job.key.to_string(),
-        }
-        .into());
+        return Err(Refusal::IdempotencyMismatch { key: job.key.to_string() }.into());
     }
     set.begin(Context {
         account: Some(job.account),
@@ -144,12 +141,7 @@ fn dispatch_batch(set: &mut Working, command: &Command) -> Decided<(Detail, Ende
     match command {
         Command::BatchOpen(new) => open_batch(set, new),
         Command::ItemRows { chunk, rows } => item_rows(set, *chunk, rows),
-        Command::StockRows {
-            chunk,
-            rows,
-            mode,
-            observed_at,
-        } => {
+        Command::StockRows { chunk, rows, mode, observed_at } => {
             each(rows, |row| stock::decide_row(set, row, *mode, *observed_at))?;
             advance(set, *chunk);
             Ok(done(()))
@@ -171,9 +163,7 @@ fn dispatch_batch(set: &mut Working, command: &Command) -> Decided<(Detail, Ende
             append_batch(set, *batch, Kind::BatchReverting);
             Ok(done(()))
         }
-        Command::Revert {
-            rows, skip_blocked, ..
-        } => ledger::revert(set, rows, *skip_blocked)
+        Command::Revert { rows, skip_blocked, .. } => ledger::revert(set, rows, *skip_blocked)
             .map(|blocked| (Detail::Blocked(blocked), Ended::Done)),
         Command::BatchReverted(batch) => {
             move_batch(set, *batch, ("reverting", "reverted"), Kind::BatchReverted);
@@ -214,21 +204,12 @@ fn each<R>(rows: &[R], mut decide: impl FnMut(&R) -> Decided<()>) -> Decided<()>
             Ok(()) | Err(_) => {}
         }
     }
-    if need == ledger::Need::default() {
-        Ok(())
-    } else {
-        Err(need.into())
-    }
+    if need == ledger::Need::default() { Ok(()) } else { Err(need.into()) }
 }
 
 fn advance(set: &mut Working, chunk: Chunk) {
-    let Chunk {
-        batch,
-        done_before,
-        done_after,
-    } = chunk;
-    set.added
-        .push(Added::BatchProgress(batch, done_before, done_after));
+    let Chunk { batch, done_before, done_after } = chunk;
+    set.added.push(Added::BatchProgress(batch, done_before, done_after));
     if set.own_entries().is_empty() {
         // The key of every command stands in the journal: it tells what came of
         // the command when the reply to its commit is lost.

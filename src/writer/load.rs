@@ -105,20 +105,14 @@ impl LoadSet {
     fn import(&mut self, import: &crate::orders::Import) {
         self.refs.insert(import.reference.clone());
         self.new_orders += 1;
-        import
-            .lines
-            .iter()
-            .for_each(|line| self.sku(&line.request.sku));
+        import.lines.iter().for_each(|line| self.sku(&line.request.sku));
     }
 
     fn item_row(&mut self, sku: &Sku, row: &crate::ledger::catalogue::ItemRow) {
         self.records = true;
         self.new_items += 1;
         self.sku(sku);
-        row.components
-            .iter()
-            .flatten()
-            .for_each(|(part, _)| self.sku(part));
+        row.components.iter().flatten().for_each(|(part, _)| self.sku(part));
     }
 }
 
@@ -198,23 +192,13 @@ async fn read_locked(
     let ids: Vec<ItemId> = items.iter().copied().collect();
     if !ids.is_empty() {
         for (key, level) in store::levels::lock(conn, &ids).await? {
-            working.levels.insert(
-                key,
-                LevelSlot {
-                    read: level,
-                    now: level,
-                    stored: true,
-                },
-            );
+            working.levels.insert(key, LevelSlot { read: level, now: level, stored: true });
         }
     }
     read_demand(conn, set, working, &mut orders).await?;
     let ids: Vec<OrderId> = orders.into_iter().collect();
     for order in store::orders::lock(conn, &ids).await? {
-        let slot = OrderSlot {
-            read: Some(order.clone()),
-            now: order,
-        };
+        let slot = OrderSlot { read: Some(order.clone()), now: order };
         working.orders.insert(slot.now.id, slot);
     }
     // Keys and names in a statement after the locks: a replay that was
@@ -225,10 +209,7 @@ async fn read_locked(
         }
     }
     let keys = set.keys.iter().map(|(account, key)| (*account, key));
-    working.keys = store::journal::keys(conn, keys)
-        .await?
-        .into_iter()
-        .collect();
+    working.keys = store::journal::keys(conn, keys).await?.into_iter().collect();
     let (_, newest_at) = store::journal::newest(conn).await?;
     working.now = working.now.max(newest_at);
     read_items(conn, set, items, working).await?;
@@ -249,10 +230,7 @@ async fn read_items(
         working.items.insert(item.id, item);
     }
     if set.records {
-        working.records = store::catalogue::records(conn, raw)
-            .await?
-            .into_iter()
-            .collect();
+        working.records = store::catalogue::records(conn, raw).await?.into_iter().collect();
     }
     Ok(())
 }
@@ -268,17 +246,13 @@ async fn read_demand(
         let key = LevelKey { item, location };
         let (ids, age_max) = store::orders::shorts(conn, key, lines).await?;
         orders.extend(ids);
-        working
-            .shorts
-            .insert((item, location), ShortWindow { lines, age_max });
+        working.shorts.insert((item, location), ShortWindow { lines, age_max });
     }
     for &(key, units) in &set.need.victims {
         let (ids, complete) = store::orders::holders(conn, key, units).await?;
         orders.extend(ids);
         let (asked, all) = working.victims.get(&key).copied().unwrap_or((0, false));
-        working
-            .victims
-            .insert(key, (asked.max(units), all || complete));
+        working.victims.insert(key, (asked.max(units), all || complete));
     }
     let later = store::journal::moved_since(conn, set.need.later.iter().copied()).await?;
     working.later = later.into_iter().collect();
@@ -335,28 +309,19 @@ pub(super) fn missing_levels(working: &Working, jobs: &[Job]) -> Need {
                 }
             }
             Command::ItemRows { rows, .. } => {
-                for (sku, row) in rows
-                    .iter()
-                    .filter(|(_, r)| r.on_hand.or(r.safety).is_some())
-                {
+                for (sku, row) in rows.iter().filter(|(_, r)| r.on_hand.or(r.safety).is_some()) {
                     want(sku, working.own_location(row.location.as_ref()).ok());
                 }
             }
             Command::OrderRows { orders, .. } => {
                 for order in orders {
                     let location = owed_location(working, order);
-                    order
-                        .lines
-                        .iter()
-                        .for_each(|line| want(&line.request.sku, location));
+                    order.lines.iter().for_each(|line| want(&line.request.sku, location));
                 }
             }
             Command::Import(order) => {
                 let location = owed_location(working, order);
-                order
-                    .lines
-                    .iter()
-                    .for_each(|line| want(&line.request.sku, location));
+                order.lines.iter().for_each(|line| want(&line.request.sku, location));
             }
             _ => {}
         }

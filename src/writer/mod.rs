@@ -107,19 +107,13 @@ pub struct Tools {
 
 impl fmt::Debug for Tools {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tools")
-            .field("db", &self.db.place())
-            .finish_non_exhaustive()
+        f.debug_struct("Tools").field("db", &self.db.place()).finish_non_exhaustive()
     }
 }
 
 impl Tools {
     fn step(&self, step: Step) -> Result<Injected, Failed> {
-        match self
-            .faults
-            .as_ref()
-            .map_or(Injected::Nothing, |faults| faults(step))
-        {
+        match self.faults.as_ref().map_or(Injected::Nothing, |faults| faults(step)) {
             Injected::Crash => Err(Failed::Crashed),
             other => Ok(other),
         }
@@ -160,25 +154,12 @@ pub struct Writer {
 /// Starts the writer of a process. The task ends when the last [`Writer`] is
 /// dropped and the queue is empty; whoever owns the handle must notice when it
 /// ends before that.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the owner of the handle supervises this one task"
-)]
+#[expect(clippy::disallowed_methods, reason = "the owner of the handle supervises this one task")]
 pub fn start(tools: Tools) -> (Writer, JoinHandle<()>) {
     let (commands, queue) = mpsc::channel(QUEUE_MAX);
     let (bulk, bulk_queue) = mpsc::channel(BULK_QUEUE_MAX);
-    let writer = Writer {
-        commands,
-        bulk,
-        random: Arc::clone(&tools.random),
-    };
-    let task = WriterTask {
-        tools,
-        queue,
-        bulk_queue,
-        carried: VecDeque::new(),
-        batches: 0,
-    };
+    let writer = Writer { commands, bulk, random: Arc::clone(&tools.random) };
+    let task = WriterTask { tools, queue, bulk_queue, carried: VecDeque::new(), batches: 0 };
     (writer, tokio::spawn(task.run()))
 }
 
@@ -204,12 +185,7 @@ impl Writer {
         request: Request,
         reply: oneshot::Sender<Result<Answer, WriteError>>,
     ) -> Result<Job, WriteError> {
-        let Request {
-            command,
-            account,
-            key,
-            deadline,
-        } = request;
+        let Request { command, account, key, deadline } = request;
         let content_hash = command.content_hash();
         let key = match key {
             Some(key) => key,
@@ -269,10 +245,7 @@ impl WriterTask {
     /// long job when nothing else waits or it has waited long enough.
     async fn next(&mut self) -> Vec<Job> {
         if !self.carried.is_empty() {
-            return self
-                .carried
-                .drain(..self.carried.len().min(BATCH_MAX))
-                .collect();
+            return self.carried.drain(..self.carried.len().min(BATCH_MAX)).collect();
         }
         self.batches = self.batches.wrapping_add(1);
         if self.batches.is_multiple_of(BULK_EVERY)

@@ -77,10 +77,7 @@ impl Cli {
                 (Some(url), Some(name))
             }
         };
-        let cli = Self {
-            directory,
-            database,
-        };
+        let cli = Self { directory, database };
         let mut words = vec!["init"];
         if let Some(url) = &url {
             words.extend(["--database-url", url]);
@@ -91,10 +88,7 @@ impl Cli {
 
     /// An empty directory.
     fn nothing() -> Self {
-        Self {
-            directory: tempfile::tempdir().unwrap(),
-            database: None,
-        }
+        Self { directory: tempfile::tempdir().unwrap(), database: None }
     }
 
     fn path(&self) -> &Path {
@@ -104,10 +98,7 @@ impl Cli {
     /// The command, in the shop's directory and with no variable of ours.
     fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_invshop"));
-        command
-            .current_dir(self.path())
-            .args(words)
-            .stdin(Stdio::null());
+        command.current_dir(self.path()).args(words).stdin(Stdio::null());
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("INVSHOP") {
                 command.env_remove(name);

@@ -9,9 +9,7 @@ use crate::import::{load, quiet};
 
 async fn text(shop: &TestShop, kind: Kind, defuse: bool) -> String {
     let mut out = Vec::new();
-    import::export(&shop.shop, kind, &mut out, defuse, &quiet)
-        .await
-        .unwrap();
+    import::export(&shop.shop, kind, &mut out, defuse, &quiet).await.unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -40,26 +38,15 @@ both!(r60_an_export_imports_again_byte_for_byte, |shop| {
     let second = TestShop::new(Backend::Sqlite).await;
     load(&second, &Job::new(Kind::Items), &items).await.unwrap();
     load(&second, &Job::new(Kind::Stock), &stock).await.unwrap();
-    load(&second, &Job::new(Kind::Orders), orders)
-        .await
-        .unwrap();
+    load(&second, &Job::new(Kind::Orders), orders).await.unwrap();
     for kind in [Kind::Items, Kind::Stock, Kind::Orders] {
-        assert_eq!(
-            text(&second, kind, false).await,
-            text(&shop, kind, false).await
-        );
+        assert_eq!(text(&second, kind, false).await, text(&shop, kind, false).await);
     }
     second.end().await;
 });
 
 both!(formulas_are_defused_on_request_only, |shop| {
-    load(
-        &shop,
-        &Job::new(Kind::Items),
-        "sku,title\n=1+1,@SUM(A1)\n-5,+1\n",
-    )
-    .await
-    .unwrap();
+    load(&shop, &Job::new(Kind::Items), "sku,title\n=1+1,@SUM(A1)\n-5,+1\n").await.unwrap();
     let plain = text(&shop, Kind::Items, false).await;
     assert!(plain.contains("\n=1+1,@SUM(A1),"), "{plain}");
     let defused = text(&shop, Kind::Items, true).await;
@@ -75,11 +62,8 @@ both!(an_export_longer_than_a_page_is_whole_and_sorted, |shop| {
     load(&shop, &Job::new(Kind::Items), &file).await.unwrap();
     for kind in [Kind::Items, Kind::Stock] {
         let text = text(&shop, kind, false).await;
-        let skus: Vec<&str> = text
-            .lines()
-            .skip(1)
-            .map(|line| line.split(',').next().unwrap())
-            .collect();
+        let skus: Vec<&str> =
+            text.lines().skip(1).map(|line| line.split(',').next().unwrap()).collect();
         assert_eq!(skus.len(), 2_500);
         assert!(skus.is_sorted());
     }

@@ -82,14 +82,7 @@ static DATABASES: AtomicU32 = AtomicU32::new(0);
 impl TestShop {
     /// A new shop with the location `main`.
     pub(crate) async fn new(backend: Backend) -> Self {
-        Self::with_policy(
-            backend,
-            OrderPolicy {
-                split: true,
-                hold_ms: 900_000,
-            },
-        )
-        .await
+        Self::with_policy(backend, OrderPolicy { split: true, hold_ms: 900_000 }).await
     }
 
     /// A new shop that decides orders by a policy.
@@ -113,14 +106,7 @@ impl TestShop {
         };
         let (shop, _) = Shop::create(opening.clone()).await.unwrap();
         let corrupted = AtomicBool::new(false);
-        Self {
-            shop,
-            clock,
-            opening,
-            dir,
-            database,
-            corrupted,
-        }
+        Self { shop, clock, opening, dir, database, corrupted }
     }
 
     /// A second process' view of the same database.
@@ -167,16 +153,12 @@ impl TestShop {
             Place::Sqlite(path) => {
                 let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
                 let options = options.foreign_keys(false);
-                let mut conn = sqlx::SqliteConnection::connect_with(&options)
-                    .await
-                    .unwrap();
+                let mut conn = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
                 let setup = "pragma ignore_check_constraints = on;
                              drop trigger if exists journal_no_update;
                              drop trigger if exists journal_no_delete";
                 conn.execute(setup).await.unwrap();
-                conn.execute(sqlx::AssertSqlSafe(sql.to_owned()))
-                    .await
-                    .unwrap();
+                conn.execute(sqlx::AssertSqlSafe(sql.to_owned())).await.unwrap();
                 conn.close().await.unwrap();
             }
             Place::Postgres(url) => {
@@ -190,9 +172,7 @@ impl TestShop {
                       end loop;
                     end $$";
                 conn.execute(setup).await.unwrap();
-                conn.execute(sqlx::AssertSqlSafe(sql.to_owned()))
-                    .await
-                    .unwrap();
+                conn.execute(sqlx::AssertSqlSafe(sql.to_owned())).await.unwrap();
                 conn.close().await.unwrap();
             }
         }
@@ -200,15 +180,9 @@ impl TestShop {
 
     /// Every test ends here: the invariant counter is 0, and the books are proven.
     pub(crate) async fn end(self) {
-        assert_eq!(
-            self.shop.counters.invariant_violations.get(),
-            0,
-            "broken invariants"
-        );
+        assert_eq!(self.shop.counters.invariant_violations.get(), 0, "broken invariants");
         if !self.corrupted.load(Ordering::Relaxed) {
-            let verified = invshop::reports::verify(&self.shop.db, &mut |_| {})
-                .await
-                .unwrap();
+            let verified = invshop::reports::verify(&self.shop.db, &mut |_| {}).await.unwrap();
             assert!(verified.is_clean(), "{verified:#?}");
         }
         self.shop.close().await;
@@ -242,11 +216,7 @@ impl TestShop {
             on_hand: Some(Quantity::new(on_hand).unwrap()),
             ..ItemRow::default()
         };
-        let command = Command::Item {
-            sku: sku(name),
-            row: Box::new(row),
-            mode: Upsert::Create,
-        };
+        let command = Command::Item { sku: sku(name), row: Box::new(row), mode: Upsert::Create };
         self.run(command).await.unwrap();
     }
 
@@ -257,18 +227,14 @@ impl TestShop {
         location: &str,
         change: Change,
     ) -> Result<Answer, WriteError> {
-        self.run(Command::Stock(movement(name, location, change)))
-            .await
+        self.run(Command::Stock(movement(name, location, change))).await
     }
 }
 
 /// A movement without reason, time or version.
 pub(crate) fn movement(name: &str, location: &str, change: Change) -> StockCommand {
     StockCommand {
-        place: At {
-            sku: sku(name),
-            location: Some(LocationCode::new(location).unwrap()),
-        },
+        place: At { sku: sku(name), location: Some(LocationCode::new(location).unwrap()) },
         change,
         reason: None,
         effective_at: None,
@@ -296,30 +262,16 @@ pub(crate) async fn new_database() -> (String, String) {
     let number = DATABASES.fetch_add(1, Ordering::Relaxed);
     let name = format!("t_{}_{number}", std::process::id());
     let create = format!("create database {name}");
-    admin()
-        .await
-        .execute(sqlx::AssertSqlSafe(create))
-        .await
-        .unwrap();
+    admin().await.execute(sqlx::AssertSqlSafe(create)).await.unwrap();
     let url = std::env::var("INVSHOP_TEST_POSTGRES").unwrap();
-    let (head, tail) = url
-        .split_once('?')
-        .map_or((url.as_str(), ""), |(h, t)| (h, t));
+    let (head, tail) = url.split_once('?').map_or((url.as_str(), ""), |(h, t)| (h, t));
     let (server, _) = head.rsplit_once('/').unwrap();
-    let query = if tail.is_empty() {
-        String::new()
-    } else {
-        format!("?{tail}")
-    };
+    let query = if tail.is_empty() { String::new() } else { format!("?{tail}") };
     (format!("{server}/{name}{query}"), name)
 }
 
 /// Removes a database whoever is connected.
 pub(crate) async fn drop_database(name: &str) {
     let drop = format!("drop database if exists {name} with (force)");
-    admin()
-        .await
-        .execute(sqlx::AssertSqlSafe(drop))
-        .await
-        .unwrap();
+    admin().await.execute(sqlx::AssertSqlSafe(drop)).await.unwrap();
 }

@@ -26,11 +26,7 @@ const ONE: AllocationPolicy = AllocationPolicy::OneLocation;
 pub(crate) fn imported(source: &str, id: &str, lines: &[(&str, i64, i64)]) -> Import {
     let line = |(number, &(name, count, shipped)): (i64, &(&str, i64, i64))| ImportLine {
         number,
-        request: LineRequest {
-            sku: sku(name),
-            quantity: units(count),
-            unit_price: Some(250),
-        },
+        request: LineRequest { sku: sku(name), quantity: units(count), unit_price: Some(250) },
         shipped: units(shipped),
         fulfilled_by: FulfilledBy::Ledger,
     };
@@ -52,19 +48,9 @@ pub(crate) fn imported(source: &str, id: &str, lines: &[(&str, i64, i64)]) -> Im
 
 /// Creates a bundle.
 pub(crate) async fn bundle(shop: &TestShop, name: &str, parts: &[(&str, i64)]) {
-    let components = parts
-        .iter()
-        .map(|&(part, count)| (sku(part), units(count)))
-        .collect();
-    let row = ItemRow {
-        components: Some(components),
-        ..ItemRow::default()
-    };
-    let command = Command::Item {
-        sku: sku(name),
-        row: Box::new(row),
-        mode: Upsert::Create,
-    };
+    let components = parts.iter().map(|&(part, count)| (sku(part), units(count))).collect();
+    let row = ItemRow { components: Some(components), ..ItemRow::default() };
+    let command = Command::Item { sku: sku(name), row: Box::new(row), mode: Upsert::Create };
     shop.run(command).await.unwrap();
 }
 
@@ -80,19 +66,10 @@ both!(an_item_is_shown_with_the_names_of_the_interface, |shop| {
         attributes: Some(r#"{"colour":"blue"}"#.to_owned()),
         ..ItemRow::default()
     };
-    let command = Command::Item {
-        sku: sku("MUG"),
-        row: Box::new(row),
-        mode: Upsert::Create,
-    };
+    let command = Command::Item { sku: sku("MUG"), row: Box::new(row), mode: Upsert::Create };
     shop.run(command).await.unwrap();
-    shop.run(Command::Place(place("1", &[("MUG", 3)])))
-        .await
-        .unwrap();
-    let view = reports::item(&shop.shop.db, &sku("MUG"), SPLIT)
-        .await
-        .unwrap()
-        .unwrap();
+    shop.run(Command::Place(place("1", &[("MUG", 3)]))).await.unwrap();
+    let view = reports::item(&shop.shop.db, &sku("MUG"), SPLIT).await.unwrap().unwrap();
     assert_eq!(
         serde_json::to_value(&view).unwrap(),
         json!({
@@ -105,28 +82,12 @@ both!(an_item_is_shown_with_the_names_of_the_interface, |shop| {
             }]
         })
     );
-    assert!(
-        reports::item(&shop.shop.db, &sku("mug"), SPLIT)
-            .await
-            .unwrap()
-            .is_none()
-    );
-    let rename = Command::Rename {
-        from: sku("MUG"),
-        to: sku("MUG-BLUE"),
-    };
+    assert!(reports::item(&shop.shop.db, &sku("mug"), SPLIT).await.unwrap().is_none());
+    let rename = Command::Rename { from: sku("MUG"), to: sku("MUG-BLUE") };
     shop.run(rename).await.unwrap();
-    let detail = reports::item_detail(&shop.shop.db, &sku("MUG"), SPLIT)
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(
-        (detail.item.sku.as_str(), detail.item.version),
-        ("MUG-BLUE", 2)
-    );
+    let detail = reports::item_detail(&shop.shop.db, &sku("MUG"), SPLIT).await.unwrap().unwrap();
+    assert_eq!((detail.item.sku.as_str(), detail.item.version), ("MUG-BLUE", 2));
     assert_eq!(detail.aliases, ["MUG"]);
     assert_eq!(detail.cost.unwrap().amount, 400);
-    shop.run(Command::Discontinue(sku("MUG")))
-        .await
-        .unwrap_err();
+    shop.run(Command::Discontinue(sku("MUG"))).await.unwrap_err();
 });

@@ -9,10 +9,7 @@ use crate::both;
 use crate::harness::{sku, units};
 
 pub(crate) fn reference(id: &str) -> OrderRef {
-    OrderRef {
-        source: "cli".to_owned(),
-        external_id: ExternalId::new(id).unwrap(),
-    }
+    OrderRef { source: "cli".to_owned(), external_id: ExternalId::new(id).unwrap() }
 }
 
 pub(crate) fn place(id: &str, lines: &[(&str, i64)]) -> Place {
@@ -38,15 +35,9 @@ both!(an_order_is_placed_replayed_refused_and_shipped, |shop| {
     let count = store::prepare_all(&shop.shop.db).await.unwrap();
     assert!(count > 50);
     shop.item("MUG", 3).await;
-    let first = shop
-        .run(Command::Place(place("1", &[("MUG", 2)])))
-        .await
-        .unwrap();
+    let first = shop.run(Command::Place(place("1", &[("MUG", 2)]))).await.unwrap();
     assert!(!first.replayed);
-    let again = shop
-        .run(Command::Place(place("1", &[("MUG", 2)])))
-        .await
-        .unwrap();
+    let again = shop.run(Command::Place(place("1", &[("MUG", 2)]))).await.unwrap();
     assert!(again.replayed);
     assert_eq!(again.detail, first.detail);
     let other = shop.run(Command::Place(place("2", &[("MUG", 2)]))).await;

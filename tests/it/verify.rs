@@ -30,15 +30,9 @@ pub(crate) async fn busy(shop: &TestShop) {
     shop.item("LID", 4).await;
     shop.item("POT", 6).await;
     bundle(shop, "SET", &[("POT", 1), ("LID", 2)]).await;
-    shop.stock("MUG", "store", Change::Receive(units(5)))
-        .await
-        .unwrap();
-    shop.stock("MUG", "main", Change::Safety(units(1)))
-        .await
-        .unwrap();
-    shop.run(Command::Place(place("1", &[("MUG", 3), ("SET", 1)])))
-        .await
-        .unwrap();
+    shop.stock("MUG", "store", Change::Receive(units(5))).await.unwrap();
+    shop.stock("MUG", "main", Change::Safety(units(1))).await.unwrap();
+    shop.run(Command::Place(place("1", &[("MUG", 3), ("SET", 1)]))).await.unwrap();
     let import = imported("web", "7", &[("MUG", 20, 2), ("NOBODY", 2, 0)]);
     shop.run(Command::Import(import)).await.unwrap();
     let mut unpaid = place("2", &[("POT", 2)]);
@@ -55,23 +49,11 @@ pub(crate) async fn busy(shop: &TestShop) {
     shop.run(Command::Ship(ship)).await.unwrap();
     shop.clock.advance_millis(1_000_000);
     shop.run(Command::ExpireDue).await.unwrap();
-    shop.run(Command::Place(place("3", &[("SET", 1)])))
-        .await
-        .unwrap();
-    shop.run(Command::Place(place("4", &[("POT", 1)])))
-        .await
-        .unwrap();
-    let cancel = Cancel {
-        reference: reference("4"),
-        lines: None,
-        reason: None,
-    };
+    shop.run(Command::Place(place("3", &[("SET", 1)]))).await.unwrap();
+    shop.run(Command::Place(place("4", &[("POT", 1)]))).await.unwrap();
+    let cancel = Cancel { reference: reference("4"), lines: None, reason: None };
     shop.run(Command::Cancel(cancel)).await.unwrap();
-    let recount = Change::Count {
-        quantity: units(4),
-        basis: Basis::Physical,
-        observer: None,
-    };
+    let recount = Change::Count { quantity: units(4), basis: Basis::Physical, observer: None };
     shop.stock("MUG", "store", recount).await.unwrap();
     stock_import(shop).await;
 }
@@ -84,24 +66,12 @@ async fn stock_import(shop: &TestShop) {
         options: "{}".to_owned(),
         rows_total: 1,
     });
-    let Detail::Id(id) = shop.run(open).await.unwrap().detail else {
-        panic!("no batch")
-    };
+    let Detail::Id(id) = shop.run(open).await.unwrap().detail else { panic!("no batch") };
     let batch = invshop::domain::BatchId::new(id);
     let code = invshop::domain::LocationCode::new("store").unwrap();
-    let row = StockRow {
-        place: At {
-            sku: sku("LID"),
-            location: Some(code),
-        },
-        quantity: units(9),
-    };
+    let row = StockRow { place: At { sku: sku("LID"), location: Some(code) }, quantity: units(9) };
     let rows = Command::StockRows {
-        chunk: Chunk {
-            batch,
-            done_before: 0,
-            done_after: 1,
-        },
+        chunk: Chunk { batch, done_before: 0, done_after: 1 },
         rows: vec![row],
         mode: ImportMode::Add,
         observed_at: None,
@@ -360,15 +330,8 @@ async fn try_damage(shop: &TestShop, table: &[Damage]) {
     busy(shop).await;
     let clean = proof(shop).await;
     assert!(clean.is_clean(), "{clean:#?}");
-    assert!(
-        clean.entries > 20 && clean.levels >= 5 && clean.orders == 5,
-        "{clean:#?}"
-    );
-    let whole = |sql: &str| {
-        sql.replace("LEVEL", LEVEL)
-            .replace("WEB", WEB)
-            .replace("ONE", ONE)
-    };
+    assert!(clean.entries > 20 && clean.levels >= 5 && clean.orders == 5, "{clean:#?}");
+    let whole = |sql: &str| sql.replace("LEVEL", LEVEL).replace("WEB", WEB).replace("ONE", ONE);
     for (damage, repair, kind, names) in table {
         shop.corrupt(&whole(damage)).await;
         let verified = proof(shop).await;
@@ -376,60 +339,40 @@ async fn try_damage(shop: &TestShop, table: &[Damage]) {
             .findings
             .iter()
             .any(|finding| finding.kind == *kind && finding.to_string().contains(names));
-        assert!(
-            found,
-            "{damage}: no {kind:?} that names {names} in {verified:#?}"
-        );
+        assert!(found, "{damage}: no {kind:?} that names {names} in {verified:#?}");
         shop.corrupt(&whole(repair)).await;
         let repaired = proof(shop).await;
         assert!(repaired.is_clean(), "{repair}: {repaired:#?}");
     }
 }
 
-both!(damage_to_the_journal_is_found_and_named, |shop| try_damage(
-    &shop, JOURNAL
-)
-.await);
-both!(damage_to_levels_is_found_and_named, |shop| try_damage(
-    &shop, LEVELS
-)
-.await);
-both!(r19_damage_to_orders_is_found_and_named, |shop| try_damage(
-    &shop, ORDERS
-)
-.await);
-both!(rows_that_belong_to_nothing_are_found_and_named, |shop| {
-    try_damage(&shop, ROWS).await
-});
+both!(damage_to_the_journal_is_found_and_named, |shop| try_damage(&shop, JOURNAL).await);
+both!(damage_to_levels_is_found_and_named, |shop| try_damage(&shop, LEVELS).await);
+both!(r19_damage_to_orders_is_found_and_named, |shop| try_damage(&shop, ORDERS).await);
+both!(rows_that_belong_to_nothing_are_found_and_named, |shop| { try_damage(&shop, ROWS).await });
 
-both!(
-    a_status_that_does_not_follow_from_the_counts_is_found,
-    |shop| {
-        busy(&shop).await;
-        let sql = match &shop.opening.place {
-            Place::Sqlite(_) => {
-                "alter table orders drop column status;
+both!(a_status_that_does_not_follow_from_the_counts_is_found, |shop| {
+    busy(&shop).await;
+    let sql = match &shop.opening.place {
+        Place::Sqlite(_) => {
+            "alter table orders drop column status;
              alter table orders add column status text not null default 'open'"
-            }
-            Place::Postgres(_) => {
-                "alter table orders alter column status drop expression;
+        }
+        Place::Postgres(_) => {
+            "alter table orders alter column status drop expression;
              update orders set status = 'open'"
-            }
-        };
-        shop.corrupt(sql).await;
-        let verified = proof(&shop).await;
-        let of = |id: &str| {
-            verified.findings.iter().any(|finding| {
-                finding.kind == FindingKind::OrderStatus && finding.order_id.as_deref() == Some(id)
-            })
-        };
-        assert!(
-            of("cli:1") && of("web:7") && of("cli:2") && of("cli:4"),
-            "{verified:#?}"
-        );
-        assert!(!of("cli:3"), "{verified:#?}");
-    }
-);
+        }
+    };
+    shop.corrupt(sql).await;
+    let verified = proof(&shop).await;
+    let of = |id: &str| {
+        verified.findings.iter().any(|finding| {
+            finding.kind == FindingKind::OrderStatus && finding.order_id.as_deref() == Some(id)
+        })
+    };
+    assert!(of("cli:1") && of("web:7") && of("cli:2") && of("cli:4"), "{verified:#?}");
+    assert!(!of("cli:3"), "{verified:#?}");
+});
 
 both!(all_findings_are_counted_and_the_first_are_named, |shop| {
     let open = Command::BatchOpen(NewBatch {
@@ -439,26 +382,16 @@ both!(all_findings_are_counted_and_the_first_are_named, |shop| {
         options: "{}".to_owned(),
         rows_total: 2500,
     });
-    let Detail::Id(id) = shop.run(open).await.unwrap().detail else {
-        panic!("no batch")
-    };
+    let Detail::Id(id) = shop.run(open).await.unwrap().detail else { panic!("no batch") };
     let batch = invshop::domain::BatchId::new(id);
     for start in (0..2500).step_by(500) {
         let row = |number: i64| {
             let location = invshop::domain::LocationCode::new("main").ok();
-            let row = ItemRow {
-                location,
-                on_hand: Some(units(7)),
-                ..ItemRow::default()
-            };
+            let row = ItemRow { location, on_hand: Some(units(7)), ..ItemRow::default() };
             (sku(&format!("SKU-{number:05}")), row)
         };
         let rows = (start..start + 500).map(row).collect();
-        let chunk = Chunk {
-            batch,
-            done_before: start,
-            done_after: start + 500,
-        };
+        let chunk = Chunk { batch, done_before: start, done_after: start + 500 };
         shop.run(Command::ItemRows { chunk, rows }).await.unwrap();
     }
     shop.run(Command::BatchApplied(batch)).await.unwrap();
@@ -476,10 +409,7 @@ both!(all_findings_are_counted_and_the_first_are_named, |shop| {
     shop.corrupt(last).await;
     let verified = proof(&shop).await;
     let shown: Vec<_> = verified.findings.iter().map(ToString::to_string).collect();
-    assert!(
-        shown.iter().any(|line| line.contains("SKU-02499")),
-        "{shown:#?}"
-    );
+    assert!(shown.iter().any(|line| line.contains("SKU-02499")), "{shown:#?}");
     assert_eq!(verified.findings_total, 2, "{shown:#?}");
 });
 

@@ -35,11 +35,7 @@ pub(crate) struct App<'a> {
 /// ends with 130; pressed again it ends at once, and what was not committed by
 /// then was not done.
 pub(crate) fn run(global: &Global, output: &Output, noun: Noun) -> Result<Reply, Failure> {
-    let format = if output.is_json() {
-        Format::Json
-    } else {
-        Format::Human
-    };
+    let format = if output.is_json() { Format::Json } else { Format::Human };
     telemetry::init(Verbosity::from_count(global.verbose), format)
         .map_err(|error| Failure::usage(error.to_string()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -48,12 +44,7 @@ pub(crate) fn run(global: &Global, output: &Output, noun: Noun) -> Result<Reply,
         .build()
         .map_err(|error| Failure::io("the runtime", &error))?;
     let interrupted = AtomicBool::new(false);
-    let app = App {
-        global,
-        output,
-        interrupted: &interrupted,
-        config: OnceCell::new(),
-    };
+    let app = App { global, output, interrupted: &interrupted, config: OnceCell::new() };
     let result = runtime.block_on(until_interrupted(&app, noun));
     // A read of a question that nobody answered may still wait on its thread.
     runtime.shutdown_background();
@@ -82,10 +73,7 @@ async fn until_interrupted(app: &App<'_>, noun: Noun) -> Result<Reply, Failure> 
 }
 
 fn interrupted() -> Failure {
-    Failure {
-        exit: Exit::Interrupted,
-        ..Failure::failed("interrupted", "interrupted")
-    }
+    Failure { exit: Exit::Interrupted, ..Failure::failed("interrupted", "interrupted") }
 }
 
 impl<'a> App<'a> {
@@ -111,11 +99,7 @@ impl App<'_> {
     /// How orders are allocated, which a bundle's available-to-promise depends on.
     pub(crate) fn policy(&self) -> Result<AllocationPolicy, Failure> {
         let split = self.config()?.orders.split;
-        Ok(if split {
-            AllocationPolicy::Split
-        } else {
-            AllocationPolicy::OneLocation
-        })
+        Ok(if split { AllocationPolicy::Split } else { AllocationPolicy::OneLocation })
     }
 
     /// Whether Ctrl-C was pressed: long work ends at its next transaction.

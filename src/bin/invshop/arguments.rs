@@ -46,15 +46,8 @@ impl PageArguments {
         app: &App<'_>,
         mut read: impl AsyncFnMut(Option<&str>, usize) -> Result<Page<T>, ReportError>,
     ) -> Result<Page<T>, Failure> {
-        let limit = if self.all {
-            usize::MAX
-        } else {
-            self.limit as usize
-        };
-        let mut whole = Page {
-            data: Vec::new(),
-            next_cursor: self.cursor.clone(),
-        };
+        let limit = if self.all { usize::MAX } else { self.limit as usize };
+        let mut whole = Page { data: Vec::new(), next_cursor: self.cursor.clone() };
         loop {
             let wanted = LIMIT_MAX.min(limit - whole.data.len());
             let page = read(whole.next_cursor.as_deref(), wanted).await?;
@@ -65,8 +58,7 @@ impl PageArguments {
             }
         }
         if let Some(cursor) = &whole.next_cursor {
-            app.output
-                .note(&format!("there is more: --all, or --cursor '{cursor}'"));
+            app.output.note(&format!("there is more: --all, or --cursor '{cursor}'"));
         }
         Ok(whole)
     }
@@ -126,22 +118,14 @@ pub(crate) fn sku_units(text: &str) -> Result<SkuUnits, String> {
     let (sku, units) = text.rsplit_once(':').ok_or("expected SKU:UNITS")?;
     let sku = Sku::new(sku).map_err(|error| error.to_string())?;
     let units = Quantity::parse(units).and_then(|units| Quantity::positive(units.get()));
-    Ok(SkuUnits {
-        sku,
-        units: units.map_err(|error| error.to_string())?,
-    })
+    Ok(SkuUnits { sku, units: units.map_err(|error| error.to_string())? })
 }
 
 /// Reads `SKU:PRICE`.
 pub(crate) fn sku_price(text: &str) -> Result<SkuPrice, String> {
-    let (sku, price) = text
-        .rsplit_once(':')
-        .ok_or("expected SKU:PRICE, as MUG:12.90")?;
+    let (sku, price) = text.rsplit_once(':').ok_or("expected SKU:PRICE, as MUG:12.90")?;
     let sku = Sku::new(sku).map_err(|error| error.to_string())?;
-    Ok(SkuPrice {
-        sku,
-        price: price.to_owned(),
-    })
+    Ok(SkuPrice { sku, price: price.to_owned() })
 }
 
 /// Reads `LINE[.PART]:UNITS`.
@@ -157,11 +141,7 @@ pub(crate) fn line_units(text: &str) -> Result<LineUnits, String> {
         None => (number(place)?, None),
     };
     let units = Quantity::parse(units).and_then(|units| Quantity::positive(units.get()));
-    Ok(LineUnits {
-        line,
-        part,
-        units: units.map_err(|error| error.to_string())?,
-    })
+    Ok(LineUnits { line, part, units: units.map_err(|error| error.to_string())? })
 }
 
 #[cfg(test)]
@@ -180,22 +160,8 @@ mod tests {
     #[test]
     fn a_line_may_name_a_part() {
         let units = Quantity::new(2).unwrap();
-        assert_eq!(
-            line_units("3:2"),
-            Ok(LineUnits {
-                line: 3,
-                part: None,
-                units
-            })
-        );
-        assert_eq!(
-            line_units("3.1:2"),
-            Ok(LineUnits {
-                line: 3,
-                part: Some(1),
-                units
-            })
-        );
+        assert_eq!(line_units("3:2"), Ok(LineUnits { line: 3, part: None, units }));
+        assert_eq!(line_units("3.1:2"), Ok(LineUnits { line: 3, part: Some(1), units }));
         for bad in ["3", "3:", "x:1", "3.:1", "3:0", "-1:1"] {
             line_units(bad).unwrap_err();
         }

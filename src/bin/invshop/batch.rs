@@ -56,9 +56,7 @@ pub(crate) enum Verb {
 }
 
 fn batch_id(text: &str) -> Result<BatchId, String> {
-    let number: i64 = text
-        .parse()
-        .map_err(|_| "expected the number of a batch".to_owned())?;
+    let number: i64 = text.parse().map_err(|_| "expected the number of a batch".to_owned())?;
     Ok(BatchId::new(number))
 }
 
@@ -73,34 +71,24 @@ pub(crate) async fn run(app: &App<'_>, shop: &Shop, verb: Verb) -> Result<Reply,
         Verb::Show { id } => {
             let batch = import::find(shop, id).await?;
             let document = document(&batch);
-            Ok(Reply::one(
-                Text::Both(options(&batch), table(&[batch])),
-                document,
-            ))
+            Ok(Reply::one(Text::Both(options(&batch), table(&[batch])), document))
         }
         Verb::Resume { id, file } => {
             let source = open(&file).await?;
             let rows = import::find(shop, id).await?.rows_total;
-            let bar = app
-                .output
-                .progress(u64::try_from(rows).unwrap_or(0), "writing");
+            let bar = app.output.progress(u64::try_from(rows).unwrap_or(0), "writing");
             let applied = import::resume(shop, id, &source, &watch(app, &bar)).await;
             bar.finish_and_clear();
             Ok(applied_reply(&applied?))
         }
-        Verb::Revert {
-            id,
-            skip_blocked,
-            dry_run,
-        } => {
+        Verb::Revert { id, skip_blocked, dry_run } => {
             let plan = import::plan_revert(shop, id).await?;
             if dry_run {
                 let refused = plan.blocked_levels > 0 && !skip_blocked;
                 return Ok(planned(&plan).with_findings(refused));
             }
             if plan.blocked_levels == 0 || skip_blocked {
-                app.confirm(&format!("take batch {id} back, {} levels", plan.levels))
-                    .await?;
+                app.confirm(&format!("take batch {id} back, {} levels", plan.levels)).await?;
             }
             revert(app, shop, id, skip_blocked).await
         }
@@ -120,9 +108,7 @@ async fn revert(
     let mut text = format!("batch {id}: {} movements taken back", reverted.movements);
     if reverted.blocked_movements > 0 {
         let left = format!("{} left as they are:", reverted.blocked_movements);
-        text = [&[text, left], reverted.blocked.as_slice()]
-            .concat()
-            .join("\n");
+        text = [&[text, left], reverted.blocked.as_slice()].concat().join("\n");
     }
     let document = json!({
         "batch": id.get(),
@@ -174,18 +160,12 @@ fn options(batch: &BatchRecord) -> String {
         "reverting" => "being taken back: `invshop batch revert` goes on",
         _ => "",
     };
-    let end = if next.is_empty() {
-        String::new()
-    } else {
-        format!("\n{next}")
-    };
+    let end = if next.is_empty() { String::new() } else { format!("\n{next}") };
     format!("options {}{end}", batch.options)
 }
 
 fn time(millis: Option<i64>) -> Option<String> {
-    millis
-        .and_then(|millis| Timestamp::from_millis(millis).ok())
-        .map(|time| time.to_string())
+    millis.and_then(|millis| Timestamp::from_millis(millis).ok()).map(|time| time.to_string())
 }
 
 fn document(batch: &BatchRecord) -> Value {

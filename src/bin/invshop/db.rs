@@ -36,10 +36,7 @@ async fn migrate(app: &App<'_>) -> Result<Reply, Failure> {
     } else {
         format!("migrated {name} from schema version {before} to {after}")
     };
-    Ok(Reply::one(
-        line,
-        json!({ "database": name, "before": before, "after": after }),
-    ))
+    Ok(Reply::one(line, json!({ "database": name, "before": before, "after": after })))
 }
 
 async fn verify(app: &App<'_>, shop: &Shop) -> Result<Reply, Failure> {
@@ -49,28 +46,16 @@ async fn verify(app: &App<'_>, shop: &Shop) -> Result<Reply, Failure> {
     let bar = app.output.progress(entries.saturating_mul(2), "proving");
     let verified = reports::verify(&shop.db, &mut |examined| bar.set_position(examined)).await?;
     bar.finish_and_clear();
-    let Verified {
-        entries,
-        levels,
-        orders,
-        findings_total,
-        findings,
-    } = &verified;
+    let Verified { entries, levels, orders, findings_total, findings } = &verified;
     let examined = format!("{entries} entries, {levels} levels, {orders} orders");
     if verified.is_clean() {
-        return Ok(Reply::one(
-            format!("sound: {examined}"),
-            document(&verified),
-        ));
+        return Ok(Reply::one(format!("sound: {examined}"), document(&verified)));
     }
     let mut table = Table::new(&["finding", "about"], "");
     for finding in findings {
         let text = finding.to_string();
         let (name, about) = text.split_once(' ').unwrap_or((&text, ""));
-        table.row(vec![
-            name.trim_end_matches(':').to_owned(),
-            about.to_owned(),
-        ]);
+        table.row(vec![name.trim_end_matches(':').to_owned(), about.to_owned()]);
     }
     let line = format!("{findings_total} broken invariants in {examined}");
     Ok(Reply::one(Text::Both(line, table), document(&verified)).with_findings(true))

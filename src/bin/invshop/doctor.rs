@@ -61,32 +61,17 @@ struct Check {
 
 impl Check {
     fn ok(name: &'static str, detail: impl Into<String>) -> Self {
-        Self {
-            name,
-            state: State::Ok,
-            detail: detail.into(),
-            hint: String::new(),
-        }
+        Self { name, state: State::Ok, detail: detail.into(), hint: String::new() }
     }
 
     fn warn(name: &'static str, detail: impl Into<String>, hint: &str) -> Self {
         let hint = hint.to_owned();
-        Self {
-            name,
-            state: State::Warn,
-            detail: detail.into(),
-            hint,
-        }
+        Self { name, state: State::Warn, detail: detail.into(), hint }
     }
 
     fn fail(name: &'static str, failure: &Failure) -> Self {
         let (detail, hint) = (failure.message.clone(), failure.hints.join("; "));
-        Self {
-            name,
-            state: State::Fail,
-            detail,
-            hint,
-        }
+        Self { name, state: State::Fail, detail, hint }
     }
 }
 
@@ -104,12 +89,7 @@ pub(crate) async fn run(app: &App<'_>) -> Result<Reply, Failure> {
     let mut table = Table::new(&["check", "state", "detail", "hint"], "");
     for check in &checks {
         let state = check.state.as_str().to_owned();
-        table.row(vec![
-            check.name.to_owned(),
-            state,
-            check.detail.clone(),
-            check.hint.clone(),
-        ]);
+        table.row(vec![check.name.to_owned(), state, check.detail.clone(), check.hint.clone()]);
     }
     let data: Vec<Value> = checks.iter().map(document).collect();
     Ok(Reply::list(table, &data).with_findings(failed))
@@ -127,18 +107,12 @@ fn document(check: &Check) -> Value {
 
 fn configuration(config: &Config) -> Check {
     let file = config.file.as_ref();
-    let file = file.map_or("none: all is default".to_owned(), |file| {
-        file.display().to_string()
-    });
+    let file = file.map_or("none: all is default".to_owned(), |file| file.display().to_string());
     if config.warnings.is_empty() {
         return Check::ok("config", file);
     }
     let warnings: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
-    Check::warn(
-        "config",
-        format!("{file}: {}", warnings.join("; ")),
-        "see the warning",
-    )
+    Check::warn("config", format!("{file}: {}", warnings.join("; ")), "see the warning")
 }
 
 async fn installation(config: &Config, checks: &mut Vec<Check>) {
@@ -187,10 +161,7 @@ fn writable(file: &Path) -> Option<Check> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => {
             let failure = Failure::io(&file.display().to_string(), &error);
-            Some(Check::fail(
-                NAME,
-                &failure.hint("give this user the right to write it"),
-            ))
+            Some(Check::fail(NAME, &failure.hint("give this user the right to write it")))
         }
     }
 }
@@ -223,15 +194,8 @@ async fn turn(db: &Db) -> Check {
         }
         Ok(Err(error)) => Check::fail(NAME, &error.into()),
         Err(_) => {
-            let detail = format!(
-                "another process has been writing for {} s",
-                TURN_WAIT.as_secs()
-            );
-            Check::warn(
-                NAME,
-                detail,
-                "an import may take long; else look for a stopped process",
-            )
+            let detail = format!("another process has been writing for {} s", TURN_WAIT.as_secs());
+            Check::warn(NAME, detail, "an import may take long; else look for a stopped process")
         }
     }
 }
@@ -275,9 +239,7 @@ fn wal(database: &Path) -> Check {
 /// quotas and limits of the process count too.
 fn space(database: &Path) -> Check {
     const NAME: &str = "disk space";
-    let directory = database
-        .parent()
-        .filter(|path| !path.as_os_str().is_empty());
+    let directory = database.parent().filter(|path| !path.as_os_str().is_empty());
     let directory = directory.unwrap_or(Path::new("."));
     let step = vec![0; SPACE_STEP];
     let mut file = match tempfile::tempfile_in(directory) {
@@ -291,10 +253,7 @@ fn space(database: &Path) -> Check {
             return Check::fail(NAME, &failure);
         }
     }
-    Check::ok(
-        NAME,
-        format!("{} MiB can be written", SPACE_WANTED / 1024 / 1024),
-    )
+    Check::ok(NAME, format!("{} MiB can be written", SPACE_WANTED / 1024 / 1024))
 }
 
 /// Whether the key is the database's own, and the shop was created to its end.

@@ -46,10 +46,10 @@ pub(crate) async fn run(app: &App<'_>, shop: &Shop, export: Export) -> Result<Re
     };
     match export.file.filter(|file| file.as_os_str() != "-") {
         Some(file) => to_file(app, shop, (kind, export.defuse), &file).await,
-        None if app.output.is_json() => Err(Failure::usage(
-            "--json prints one JSON document, an export is CSV",
-        )
-        .hint("name a FILE for the export")),
+        None if app.output.is_json() => {
+            Err(Failure::usage("--json prints one JSON document, an export is CSV")
+                .hint("name a FILE for the export"))
+        }
         None => {
             let bar = app.output.progress(0, "exporting");
             // On a terminal the rows themselves show how far it is.
@@ -95,8 +95,5 @@ async fn to_file(
     out.as_file().sync_all().map_err(|error| failed(&error))?;
     out.persist(file).map_err(|error| failed(&error.error))?;
     let rows = exported.rows;
-    Ok(Reply::one(
-        format!("{rows} rows in {name}"),
-        json!({ "file": name, "rows": rows }),
-    ))
+    Ok(Reply::one(format!("{rows} rows in {name}"), json!({ "file": name, "rows": rows })))
 }

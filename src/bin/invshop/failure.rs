@@ -80,13 +80,7 @@ impl Failure {
                 None => message.push(line),
             }
         }
-        Self {
-            exit,
-            code,
-            message: message.join("\n"),
-            hints,
-            fields: Map::new(),
-        }
+        Self { exit, code, message: message.join("\n"), hints, fields: Map::new() }
     }
 
     /// The JSON document of the error.
@@ -141,12 +135,7 @@ fn refusal_fields(refusal: &Refusal) -> Vec<(&'static str, Value)> {
             };
             vec![("shortages", shortages.iter().map(shortage).collect())]
         }
-        Refusal::InsufficientUnreserved {
-            sku,
-            location,
-            requested,
-            available,
-        } => vec![
+        Refusal::InsufficientUnreserved { sku, location, requested, available } => vec![
             ("sku", json!(sku.as_str())),
             ("location", json!(location)),
             ("requested", json!(requested)),
@@ -164,12 +153,7 @@ fn refusal_fields(refusal: &Refusal) -> Vec<(&'static str, Value)> {
         Refusal::UnknownName { what, name } | Refusal::AlreadyExists { what, name } => {
             vec![("what", json!(what)), ("name", json!(name))]
         }
-        Refusal::VersionConflict {
-            expected,
-            actual,
-            on_hand,
-            ..
-        } => vec![
+        Refusal::VersionConflict { expected, actual, on_hand, .. } => vec![
             ("expected", json!(expected)),
             ("actual", json!(actual)),
             ("on_hand", json!(on_hand)),
@@ -178,14 +162,8 @@ fn refusal_fields(refusal: &Refusal) -> Vec<(&'static str, Value)> {
         Refusal::HasOpenReservations { sku, units } => {
             vec![("sku", json!(sku.as_str())), ("units", json!(units))]
         }
-        Refusal::MirroredLocation {
-            location,
-            authority,
-        } => {
-            vec![
-                ("location", json!(location)),
-                ("authority", json!(authority)),
-            ]
+        Refusal::MirroredLocation { location, authority } => {
+            vec![("location", json!(location)), ("authority", json!(authority))]
         }
         Refusal::BatchBlocked { blocked } => vec![("blocked", json!(blocked))],
         Refusal::AlreadyReverted { batch } => vec![("batch", json!(batch))],
@@ -332,14 +310,8 @@ mod tests {
     #[test]
     fn a_refusal_names_what_is_short() {
         let sku = invshop::domain::Sku::new("MUG").unwrap();
-        let shortage = invshop::domain::Shortage {
-            sku,
-            requested: 3,
-            available: 1,
-        };
-        let failure = Failure::from(Refusal::InsufficientStock {
-            shortages: vec![shortage],
-        });
+        let shortage = invshop::domain::Shortage { sku, requested: 3, available: 1 };
+        let failure = Failure::from(Refusal::InsufficientStock { shortages: vec![shortage] });
         assert_eq!(failure.exit, Exit::Refused);
         let document = failure.document();
         assert_eq!(document["error"]["shortages"][0]["available"], 1);

@@ -106,8 +106,7 @@ pub(crate) async fn run(app: &App<'_>, shop: &Shop, verb: Verb) -> Result<Reply,
         app.output.warn(warning);
     }
     if plan.more_warnings > 0 {
-        app.output
-            .warn(&format!("{} more warnings", plan.more_warnings));
+        app.output.warn(&format!("{} more warnings", plan.more_warnings));
     }
     if from.dry_run {
         let refused = plan.bad_rows > 0 && !plan.job.skip_bad;
@@ -125,18 +124,9 @@ pub(crate) async fn run(app: &App<'_>, shop: &Shop, verb: Verb) -> Result<Reply,
 fn job(verb: Verb) -> Result<(From, Job), Failure> {
     let (from, mut job) = match verb {
         Verb::Items { from } => (from, Job::new(Kind::Items)),
-        Verb::Orders { from, again } => (
-            from,
-            Job {
-                again,
-                ..Job::new(Kind::Orders)
-            },
-        ),
+        Verb::Orders { from, again } => (from, Job { again, ..Job::new(Kind::Orders) }),
         Verb::Stock(stock) => {
-            let mut job = Job {
-                again: stock.again,
-                ..Job::new(Kind::Stock)
-            };
+            let mut job = Job { again: stock.again, ..Job::new(Kind::Stock) };
             job.stock.location = stock.location;
             job.stock.observed_at = stock.observed_at;
             job.stock.mode = match (stock.mode, stock.basis) {
@@ -166,9 +156,7 @@ pub(crate) async fn open(file: &Path) -> Result<Source, Failure> {
             Source::open(&file)
         }
     });
-    let opened = opened
-        .await
-        .map_err(|error| Failure::failed("io", error.to_string()))?;
+    let opened = opened.await.map_err(|error| Failure::failed("io", error.to_string()))?;
     Ok(opened?)
 }
 
@@ -212,11 +200,7 @@ fn planned(plan: &Plan) -> String {
 
 fn findings(plan: &Plan) -> String {
     let kept = plan.findings.kept();
-    let mut lines: Vec<String> = kept
-        .iter()
-        .take(PRINTED_MAX)
-        .map(ToString::to_string)
-        .collect();
+    let mut lines: Vec<String> = kept.iter().take(PRINTED_MAX).map(ToString::to_string).collect();
     let more = plan.findings.count().saturating_sub(lines.len() as u64);
     if more > 0 {
         lines.push(format!("and {more} more"));
@@ -282,13 +266,10 @@ impl std::convert::From<ImportError> for Failure {
         match error {
             ImportError::BadRows(plan) => {
                 let (message, hint) = text.split_once('\n').unwrap_or((&text, ""));
-                Self::refused(
-                    "bad_rows",
-                    format!("{message}\n{}\n{hint}", findings(&plan)),
-                )
-                .field("rows", json!(plan.rows))
-                .field("bad_rows", json!(plan.bad_rows))
-                .field("findings", findings_document(&plan))
+                Self::refused("bad_rows", format!("{message}\n{}\n{hint}", findings(&plan)))
+                    .field("rows", json!(plan.rows))
+                    .field("bad_rows", json!(plan.bad_rows))
+                    .field("findings", findings_document(&plan))
             }
             ImportError::File { .. } => Self::refused("bad_file", text),
             ImportError::AppliedBefore(batch) => {
@@ -307,10 +288,9 @@ impl std::convert::From<ImportError> for Failure {
                     .field("batch", json!(batch.get()))
                     .field("rows_done", json!(row))
             }
-            ImportError::Interrupted(_) => Self {
-                exit: Exit::Interrupted,
-                ..Self::failed("interrupted", text)
-            },
+            ImportError::Interrupted(_) => {
+                Self { exit: Exit::Interrupted, ..Self::failed("interrupted", text) }
+            }
             ImportError::Io { .. } => Self::failed("io", text),
             ImportError::Write(error) => error.into(),
             ImportError::Store(error) => error.into(),

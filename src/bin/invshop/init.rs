@@ -117,9 +117,7 @@ fn write_new(file: &Path, text: &str) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut open = options.open(file)?;
-    let written = open
-        .write_all(text.as_bytes())
-        .and_then(|()| open.sync_all());
+    let written = open.write_all(text.as_bytes()).and_then(|()| open.sync_all());
     written.inspect_err(|_| {
         // The first error matters, so one from the removal is dropped.
         fs::remove_file(file).ok();
@@ -139,10 +137,7 @@ fn refuse_existing(config: &Config) -> Result<(), Failure> {
         DatabaseUrl::Sqlite(file) => Some(file.as_path()),
         DatabaseUrl::Postgres(_) => None,
     };
-    let present = database
-        .into_iter()
-        .chain([key_file])
-        .find(|path| path.exists());
+    let present = database.into_iter().chain([key_file]).find(|path| path.exists());
     present.map_or(Ok(()), |path| Err(exists(path)))
 }
 
@@ -158,9 +153,8 @@ struct Made {
 impl Made {
     /// Makes a directory and those above it that are missing.
     fn directory(&mut self, wanted: &Path) -> Result<(), Failure> {
-        let missing = wanted
-            .ancestors()
-            .take_while(|path| !path.as_os_str().is_empty() && !path.exists());
+        let missing =
+            wanted.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists());
         self.directories.extend(missing.map(Path::to_owned));
         fs::create_dir_all(wanted)
             .map_err(|error| Failure::io(&wanted.display().to_string(), &error))
@@ -170,9 +164,7 @@ impl Made {
     /// a server would keep the tables of a shop whose key could not be stored.
     fn expect(&mut self, config: &Config) -> Result<(), Failure> {
         let key_file = config.database.key_file.path();
-        let beside = key_file
-            .parent()
-            .filter(|path| !path.as_os_str().is_empty());
+        let beside = key_file.parent().filter(|path| !path.as_os_str().is_empty());
         let beside = beside.unwrap_or(Path::new("."));
         tempfile::tempfile_in(beside)
             .map_err(|error| Failure::io(&beside.display().to_string(), &error))?;
@@ -192,15 +184,8 @@ impl Made {
 
     /// Takes back what was made; what cannot be removed is named.
     fn remove(&self, mut failure: Failure) -> Failure {
-        let files = self
-            .files
-            .iter()
-            .rev()
-            .map(|path| (path, fs::remove_file(path)));
-        let directories = self
-            .directories
-            .iter()
-            .map(|path| (path, fs::remove_dir(path)));
+        let files = self.files.iter().rev().map(|path| (path, fs::remove_file(path)));
+        let directories = self.directories.iter().map(|path| (path, fs::remove_dir(path)));
         for (path, removed) in files.chain(directories) {
             if let Err(error) = removed
                 && error.kind() != io::ErrorKind::NotFound
@@ -224,10 +209,7 @@ mod tests {
     fn the_example_has_the_setting_that_a_url_replaces() {
         let url = "postgres://shop@db.example.com/shop";
         let text = text(Some(url));
-        assert!(
-            text.lines().any(|line| line == format!("url = \"{url}\"")),
-            "{text}"
-        );
+        assert!(text.lines().any(|line| line == format!("url = \"{url}\"")), "{text}");
         assert_eq!(super::text(None), Config::example_text());
     }
 }

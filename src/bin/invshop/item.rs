@@ -124,10 +124,7 @@ pub(crate) async fn run(app: &App<'_>, shop: &Shop, verb: Verb) -> Result<Reply,
         Verb::Discontinue { sku, dry_run, key } => discontinue(app, shop, sku, dry_run, key).await,
         Verb::Rename { old, new, key } => {
             let line = format!("renamed {old} to {new}");
-            let command = Command::Rename {
-                from: old,
-                to: new.clone(),
-            };
+            let command = Command::Rename { from: old, to: new.clone() };
             let answer = shop.submit(command, key.key).await?;
             answered(app, shop, &answer, &line, &new).await
         }
@@ -141,21 +138,12 @@ async fn detail(app: &App<'_>, shop: &Shop, sku: &Sku) -> Result<ItemDetail, Fai
 
 async fn show(app: &App<'_>, shop: &Shop, sku: &Sku) -> Result<Reply, Failure> {
     let item = detail(app, shop, sku).await?;
-    Ok(Reply::one(
-        Text::Both(facts(&item), levels(&item.item)),
-        json!(item),
-    ))
+    Ok(Reply::one(Text::Both(facts(&item), levels(&item.item)), json!(item)))
 }
 
 /// The catalogue's facts of an item, one a line.
 fn facts(item: &ItemDetail) -> String {
-    let ItemView {
-        sku,
-        title,
-        status,
-        version,
-        ..
-    } = &item.item;
+    let ItemView { sku, title, status, version, .. } = &item.item;
     let mut lines = vec![format!("{sku}: {title} ({status}, version {version})")];
     let mut fact = |name: &str, value: Option<String>| {
         lines.extend(value.map(|value| format!("{name}: {value}")));
@@ -164,28 +152,13 @@ fn facts(item: &ItemDetail) -> String {
     fact("price", item.item.price.as_ref().map(money));
     fact("cost", item.cost.as_ref().map(money));
     let low = if item.low { " (low)" } else { "" };
-    fact(
-        "reorder point",
-        item.reorder_point.map(|units| format!("{units}{low}")),
-    );
+    fact("reorder point", item.reorder_point.map(|units| format!("{units}{low}")));
     let attributes = &item.item.attributes;
-    fact(
-        "attributes",
-        Some(attributes.to_string()).filter(|_| !attributes.is_null()),
-    );
-    let parts = item
-        .components
-        .iter()
-        .map(|part| format!("{} × {}", part.quantity, part.sku));
+    fact("attributes", Some(attributes.to_string()).filter(|_| !attributes.is_null()));
+    let parts = item.components.iter().map(|part| format!("{} × {}", part.quantity, part.sku));
     let parts: Vec<String> = parts.collect();
-    fact(
-        "bundle of",
-        Some(parts.join(", ")).filter(|text| !text.is_empty()),
-    );
-    fact(
-        "formerly",
-        Some(item.aliases.join(", ")).filter(|text| !text.is_empty()),
-    );
+    fact("bundle of", Some(parts.join(", ")).filter(|text| !text.is_empty()));
+    fact("formerly", Some(item.aliases.join(", ")).filter(|text| !text.is_empty()));
     lines.join("\n")
 }
 
@@ -212,10 +185,8 @@ async fn list_items(app: &App<'_>, shop: &Shop, list: &List) -> Result<Reply, Fa
         reports::items(&shop.db, &filter, policy, cursor, limit).await
     };
     let page = list.page.gather(app, read).await?;
-    let mut table = Table::new(
-        &["sku", "title", "status", "#price", "#on_hand", "#available"],
-        "no items",
-    );
+    let mut table =
+        Table::new(&["sku", "title", "status", "#price", "#on_hand", "#available"], "no items");
     for item in &page.data {
         table.row(vec![
             item.sku.clone(),
@@ -233,21 +204,8 @@ async fn save(app: &App<'_>, shop: &Shop, write: Write, mode: Upsert) -> Result<
     let sku = write.sku.clone();
     let key = write.key.key.clone();
     let row = Box::new(row(app, shop, write, mode).await?);
-    let answer = shop
-        .submit(
-            Command::Item {
-                sku: sku.clone(),
-                row,
-                mode,
-            },
-            key,
-        )
-        .await?;
-    let done = if mode == Upsert::Create {
-        "created"
-    } else {
-        "updated"
-    };
+    let answer = shop.submit(Command::Item { sku: sku.clone(), row, mode }, key).await?;
+    let done = if mode == Upsert::Create { "created" } else { "updated" };
     let mut line = format!("{done} {sku}");
     if let Detail::Rows(rows) = &answer.detail
         && rows.iter().any(|row| row.opening_ignored)
@@ -268,14 +226,9 @@ async fn row(app: &App<'_>, shop: &Shop, write: Write, mode: Upsert) -> Result<I
     if let Some(text) = &write.attributes
         && !matches!(serde_json::from_str(text), Ok(Value::Object(_)))
     {
-        return Err(Failure::usage(format!(
-            "--attributes: '{text}' is not a JSON object"
-        )));
+        return Err(Failure::usage(format!("--attributes: '{text}' is not a JSON object")));
     }
-    let parts = write
-        .components
-        .into_iter()
-        .map(|part| (part.sku, part.units));
+    let parts = write.components.into_iter().map(|part| (part.sku, part.units));
     let parts: Vec<_> = parts.collect();
     Ok(ItemRow {
         price: amount(&write.price)?,
@@ -333,11 +286,8 @@ async fn discontinue(
         let text = Text::Both(line, levels(&item.item));
         return Ok(Reply::one(text, document).with_findings(promised > 0));
     }
-    app.confirm(&format!("taking {sku} ({}) out of sale", item.item.title))
-        .await?;
-    let answer = shop
-        .submit(Command::Discontinue(sku.clone()), key.key)
-        .await?;
+    app.confirm(&format!("taking {sku} ({}) out of sale", item.item.title)).await?;
+    let answer = shop.submit(Command::Discontinue(sku.clone()), key.key).await?;
     answered(app, shop, &answer, &format!("took {sku} out of sale"), &sku).await
 }
 
@@ -349,10 +299,5 @@ async fn answered(
     sku: &Sku,
 ) -> Result<Reply, Failure> {
     let item = detail(app, shop, sku).await?;
-    Ok(Reply::written(
-        answer,
-        line,
-        levels(&item.item),
-        json!({ "item": item }),
-    ))
+    Ok(Reply::written(answer, line, levels(&item.item), json!({ "item": item })))
 }

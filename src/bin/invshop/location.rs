@@ -102,12 +102,7 @@ async fn add(shop: &Shop, create: Create) -> Result<Reply, Failure> {
     let mut locations = reports::locations(&shop.db).await?;
     locations.retain(|location| location.code == code);
     let document = json!({ "location": locations.first().map(document) });
-    Ok(Reply::written(
-        &answer,
-        &format!("created location {code}"),
-        table(&locations),
-        document,
-    ))
+    Ok(Reply::written(&answer, &format!("created location {code}"), table(&locations), document))
 }
 
 /// Creates the locations of the configuration that do not exist yet. What is in
@@ -130,11 +125,7 @@ pub(crate) async fn create_configured(
         let command = Command::CreateLocation(NewLocation {
             code: LocationCode::new(&location.code).map_err(|error| bad(&error))?,
             name: Title::new(&location.name).map_err(|error| bad(&error))?,
-            kind: location
-                .kind
-                .as_str()
-                .parse()
-                .map_err(|error: String| bad(&error))?,
+            kind: location.kind.as_str().parse().map_err(|error: String| bad(&error))?,
             sellable: None,
             authority: None,
             priority: None,

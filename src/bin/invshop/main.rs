@@ -41,12 +41,7 @@ use output::{Output, Reply};
 
 /// A stock ledger that does not oversell and can explain every number
 #[derive(Debug, Parser)]
-#[command(
-    name = "invshop",
-    version,
-    arg_required_else_help = true,
-    max_term_width = 100
-)]
+#[command(name = "invshop", version, arg_required_else_help = true, max_term_width = 100)]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -125,38 +120,16 @@ async fn dispatch(app: &App<'_>, noun: Noun) -> Result<Reply, Failure> {
         Noun::Db(verb) => db::run(app, verb).await,
         Noun::Doctor => doctor::run(app).await,
         Noun::Completions(shell) => Ok(completions::run(&shell, Cli::command())),
-        Noun::Stock(verb) => {
-            app.with_shop(async |shop| stock::run(app, shop, verb).await)
-                .await
-        }
-        Noun::Item(verb) => {
-            app.with_shop(async |shop| item::run(app, shop, verb).await)
-                .await
-        }
-        Noun::Order(verb) => {
-            app.with_shop(async |shop| order::run(app, shop, verb).await)
-                .await
-        }
-        Noun::Location(verb) => {
-            app.with_shop(async |shop| location::run(shop, verb).await)
-                .await
-        }
-        Noun::Import(verb) => {
-            app.with_shop(async |shop| import::run(app, shop, verb).await)
-                .await
-        }
+        Noun::Stock(verb) => app.with_shop(async |shop| stock::run(app, shop, verb).await).await,
+        Noun::Item(verb) => app.with_shop(async |shop| item::run(app, shop, verb).await).await,
+        Noun::Order(verb) => app.with_shop(async |shop| order::run(app, shop, verb).await).await,
+        Noun::Location(verb) => app.with_shop(async |shop| location::run(shop, verb).await).await,
+        Noun::Import(verb) => app.with_shop(async |shop| import::run(app, shop, verb).await).await,
         Noun::Export(export) => {
-            app.with_shop(async |shop| export::run(app, shop, export).await)
-                .await
+            app.with_shop(async |shop| export::run(app, shop, export).await).await
         }
-        Noun::Batch(verb) => {
-            app.with_shop(async |shop| batch::run(app, shop, verb).await)
-                .await
-        }
-        Noun::Report(verb) => {
-            app.with_shop(async |shop| report::run(app, shop, verb).await)
-                .await
-        }
+        Noun::Batch(verb) => app.with_shop(async |shop| batch::run(app, shop, verb).await).await,
+        Noun::Report(verb) => app.with_shop(async |shop| report::run(app, shop, verb).await).await,
     }
 }
 

@@ -27,11 +27,7 @@ pub(crate) struct Reply {
 impl Reply {
     /// One thing: some lines for people, one document for machines.
     pub(crate) fn one(text: impl Into<Text>, document: Value) -> Self {
-        Self {
-            text: text.into(),
-            document,
-            findings: false,
-        }
+        Self { text: text.into(), document, findings: false }
     }
 
     /// A list: a table for people, `{"data": […]}` for machines.
@@ -46,11 +42,7 @@ impl Reply {
 
     /// What was written: one line of what happened, and how it stands now.
     pub(crate) fn written(answer: &Answer, line: &str, after: Table, document: Value) -> Self {
-        let line = if answer.replayed {
-            format!("{line} (done before)")
-        } else {
-            line.to_owned()
-        };
+        let line = if answer.replayed { format!("{line} (done before)") } else { line.to_owned() };
         let mut whole = json!({
             "seq": answer.seq.map(Seq::get),
             "entries": answer.entries,
@@ -117,11 +109,7 @@ pub(crate) struct Table {
 impl Table {
     /// A table of columns; a name that begins with `#` is a number's, without the sign.
     pub(crate) fn new(names: &[&'static str], empty: &'static str) -> Self {
-        Self {
-            names: names.to_vec(),
-            rows: Vec::new(),
-            empty,
-        }
+        Self { names: names.to_vec(), rows: Vec::new(), empty }
     }
 
     /// Adds a row; it has one cell for each name.
@@ -139,11 +127,7 @@ impl Table {
         }
         let mut table = comfy_table::Table::new();
         table.load_style(presets::NOTHING);
-        table.set_header(
-            self.names
-                .iter()
-                .map(|name| Self::title(name).to_uppercase()),
-        );
+        table.set_header(self.names.iter().map(|name| Self::title(name).to_uppercase()));
         for row in &self.rows {
             table.add_row(row);
         }
@@ -165,9 +149,7 @@ impl Table {
         for row in &self.rows {
             writer.write_record(row)?;
         }
-        writer
-            .into_inner()
-            .map_err(|error| error.into_error().into())
+        writer.into_inner().map_err(|error| error.into_error().into())
     }
 }
 
@@ -255,11 +237,7 @@ impl Output {
 
     fn bytes(&self, reply: &Reply) -> io::Result<Vec<u8>> {
         let line = |text: String| {
-            let end = if text.is_empty() || text.ends_with('\n') {
-                ""
-            } else {
-                "\n"
-            };
+            let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
             (text + end).into_bytes()
         };
         if self.json {
@@ -279,25 +257,16 @@ impl Output {
 /// What clap has to say: help goes to stdout, an error to stderr with exit 2.
 /// The command line was not understood, so `--json` is looked for by hand.
 pub(crate) fn usage(error: &clap::Error) -> ExitCode {
-    let wants_json = std::env::args_os()
-        .take_while(|word| word != "--")
-        .any(|word| word == "--json");
+    let wants_json =
+        std::env::args_os().take_while(|word| word != "--").any(|word| word == "--json");
     if error.use_stderr() && wants_json {
         let text = error.render().to_string();
-        let message = text
-            .trim()
-            .strip_prefix("error: ")
-            .unwrap_or(text.trim())
-            .to_owned();
+        let message = text.trim().strip_prefix("error: ").unwrap_or(text.trim()).to_owned();
         return Output::new(true).finish(Err(Failure::usage(message)));
     }
     // A closed stdout or stderr leaves nobody to be told.
     error.print().ok();
-    let exit = if error.use_stderr() {
-        Exit::Failed
-    } else {
-        Exit::Done
-    };
+    let exit = if error.use_stderr() { Exit::Failed } else { Exit::Done };
     ExitCode::from(exit as u8)
 }
 

@@ -118,15 +118,8 @@ fn value_cells(row: &StockValueRow) -> Vec<String> {
 }
 
 fn value_table(value: &StockValue) -> Table {
-    let names = [
-        "location",
-        "currency",
-        "#on_hand",
-        "#cost",
-        "#without_cost",
-        "#price",
-        "#without_price",
-    ];
+    let names =
+        ["location", "currency", "#on_hand", "#cost", "#without_cost", "#price", "#without_price"];
     let mut table = Table::new(&names, "no stock");
     for sum in value.locations.iter().chain(&value.totals) {
         let currency = sum.currency.as_deref();
@@ -171,25 +164,10 @@ async fn low_stock(app: &App<'_>, shop: &Shop, format: Format) -> Result<Reply, 
 
 async fn sales(shop: &Shop, period: Period, format: Format) -> Result<Reply, Failure> {
     let Period { from, to, tz } = period;
-    let sales = reports::sales(
-        &shop.db,
-        SalesPeriod {
-            from,
-            to,
-            time_zone: tz,
-        },
-    )
-    .await?;
+    let sales = reports::sales(&shop.db, SalesPeriod { from, to, time_zone: tz }).await?;
     let names = ["date", "#orders", "#units", "#without_price", "revenue"];
     let mut table = Table::new(&names, "no days");
-    let names = [
-        "date",
-        "#orders",
-        "#units",
-        "#units_without_price",
-        "currency",
-        "#revenue",
-    ];
+    let names = ["date", "#orders", "#units", "#units_without_price", "currency", "#revenue"];
     let mut rows = Table::new(&names, "no days");
     for day in &sales.days {
         let date = day.date.to_string();
@@ -221,14 +199,7 @@ fn revenue_rows(rows: &mut Table, date: &str, sum: &SalesSum) {
         }
         None => [String::new(), String::new()],
     };
-    rows.row(
-        [
-            vec![date.to_owned()],
-            counts.to_vec(),
-            money(first).to_vec(),
-        ]
-        .concat(),
-    );
+    rows.row([vec![date.to_owned()], counts.to_vec(), money(first).to_vec()].concat());
     for other in revenue {
         let nothing = vec!["0".to_owned(); counts.len()];
         rows.row([vec![date.to_owned()], nothing, money(Some(other)).to_vec()].concat());

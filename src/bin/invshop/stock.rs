@@ -216,12 +216,7 @@ struct Asked {
 
 impl Asked {
     fn new(at: Level, change: Change, moved: Moved, terms: Terms) -> Self {
-        Self {
-            at,
-            change,
-            moved,
-            terms,
-        }
+        Self { at, change, moved, terms }
     }
 }
 
@@ -234,95 +229,36 @@ pub(crate) async fn run(app: &App<'_>, shop: &Shop, verb: Verb) -> Result<Reply,
         Verb::History(asked) => return show_history(app, shop, asked).await,
         Verb::Explain { sku } => return explain::run(app, shop, &sku).await,
         Verb::AsOf { sku, moment } => return show_as_of(shop, &sku, moment).await,
-        Verb::Adjust {
-            at,
-            by,
-            reason,
-            terms,
-        } => Asked::new(at, Change::Adjust(by), reasoned(Some(reason)), terms),
-        Verb::Count {
-            at,
-            units,
-            observed_at,
-            basis,
-            reason,
-            terms,
-        } => {
-            let change = Change::Count {
-                quantity: units,
-                basis: basis.into(),
-                observer: None,
-            };
-            Asked::new(
-                at,
-                change,
-                Moved {
-                    at: observed_at,
-                    reason,
-                },
-                terms,
-            )
+        Verb::Adjust { at, by, reason, terms } => {
+            Asked::new(at, Change::Adjust(by), reasoned(Some(reason)), terms)
         }
-        Verb::Receive {
-            at,
-            units,
-            moved,
-            terms,
-        } => Asked::new(at, Change::Receive(units), moved, terms),
-        Verb::Transfer {
-            sku,
-            units,
-            from,
-            to,
-            moved,
-            terms,
-        } => {
-            let at = Level {
-                sku,
-                at: LocationArgument {
-                    location: Some(from),
-                },
-            };
-            Asked::new(
-                at,
-                Change::Transfer {
-                    quantity: units,
-                    to,
-                },
-                moved,
-                terms,
-            )
+        Verb::Count { at, units, observed_at, basis, reason, terms } => {
+            let change = Change::Count { quantity: units, basis: basis.into(), observer: None };
+            Asked::new(at, change, Moved { at: observed_at, reason }, terms)
         }
-        Verb::WriteOff {
-            at,
-            units,
-            moved,
-            terms,
-        } => Asked::new(at, Change::WriteOff(units), moved, terms),
-        Verb::Safety {
-            at,
-            units,
-            reason,
-            terms,
-        } => Asked::new(at, Change::Safety(units), reasoned(reason), terms),
+        Verb::Receive { at, units, moved, terms } => {
+            Asked::new(at, Change::Receive(units), moved, terms)
+        }
+        Verb::Transfer { sku, units, from, to, moved, terms } => {
+            let at = Level { sku, at: LocationArgument { location: Some(from) } };
+            Asked::new(at, Change::Transfer { quantity: units, to }, moved, terms)
+        }
+        Verb::WriteOff { at, units, moved, terms } => {
+            Asked::new(at, Change::WriteOff(units), moved, terms)
+        }
+        Verb::Safety { at, units, reason, terms } => {
+            Asked::new(at, Change::Safety(units), reasoned(reason), terms)
+        }
     };
     movement(app, shop, asked).await
 }
 
 /// Has one movement done and shows the item after it.
 async fn movement(app: &App<'_>, shop: &Shop, asked: Asked) -> Result<Reply, Failure> {
-    let Asked {
-        at,
-        change,
-        moved,
-        terms,
-    } = asked;
+    let Asked { at, change, moved, terms } = asked;
     let line = said(&at, &change);
     let command = Command::Stock(StockCommand {
-        place: Place {
-            sku: at.sku.clone(),
-            location: at.at.location,
-        },
+        place: Place { sku: at.sku.clone(), location: at.at.location },
         change,
         reason: moved.reason,
         effective_at: moved.at.map(Timestamp::as_millis),
@@ -330,23 +266,13 @@ async fn movement(app: &App<'_>, shop: &Shop, asked: Asked) -> Result<Reply, Fai
     });
     let answer = shop.submit(command, terms.key.key).await?;
     let item = item(app, shop, &at.sku).await?;
-    Ok(Reply::written(
-        &answer,
-        &line,
-        levels(&item),
-        json!({ "item": item }),
-    ))
+    Ok(Reply::written(&answer, &line, levels(&item), json!({ "item": item })))
 }
 
 /// What happened, in words.
 fn said(at: &Level, change: &Change) -> String {
     let sku = &at.sku;
-    let place = at
-        .at
-        .location
-        .as_ref()
-        .map(|code| format!(" at {code}"))
-        .unwrap_or_default();
+    let place = at.at.location.as_ref().map(|code| format!(" at {code}")).unwrap_or_default();
     match change {
         Change::Receive(units) => format!("received {units} of {sku}{place}"),
         Change::Adjust(delta) => format!("adjusted {sku}{place} by {:+}", delta.get()),
@@ -368,22 +294,10 @@ async fn show(app: &App<'_>, shop: &Shop, sku: &Sku) -> Result<Reply, Failure> {
     Ok(Reply::one(Text::Both(head, levels(&item)), json!(item)))
 }
 
-const TOTALS: [&str; 5] = [
-    "#on_hand",
-    "#reserved",
-    "#shortfall",
-    "#safety",
-    "#available",
-];
+const TOTALS: [&str; 5] = ["#on_hand", "#reserved", "#shortfall", "#safety", "#available"];
 
 fn totals(totals: &TotalsView) -> impl Iterator<Item = String> {
-    let TotalsView {
-        on_hand,
-        reserved,
-        shortfall,
-        safety,
-        available_to_promise,
-    } = *totals;
+    let TotalsView { on_hand, reserved, shortfall, safety, available_to_promise } = *totals;
     [on_hand, reserved, shortfall, safety, available_to_promise]
         .into_iter()
         .map(|units| units.to_string())
@@ -436,15 +350,8 @@ async fn list_levels(app: &App<'_>, shop: &Shop, list: &List) -> Result<Reply, F
 }
 
 async fn show_history(app: &App<'_>, shop: &Shop, asked: History) -> Result<Reply, Failure> {
-    let order = if asked.oldest_first {
-        Order::OldestFirst
-    } else {
-        Order::NewestFirst
-    };
-    let filter = HistoryFilter {
-        location: asked.at.at.location,
-        order,
-    };
+    let order = if asked.oldest_first { Order::OldestFirst } else { Order::NewestFirst };
+    let filter = HistoryFilter { location: asked.at.at.location, order };
     let read = async |cursor: Option<&str>, limit| {
         reports::history(&shop.db, &asked.at.sku, &filter, cursor, limit).await
     };
@@ -455,41 +362,15 @@ async fn show_history(app: &App<'_>, shop: &Shop, asked: History) -> Result<Repl
 /// Entries of the journal: what each changed, and the totals after it.
 pub(crate) fn entries(entries: &[EntryView]) -> Table {
     let names = [
-        &[
-            "#seq",
-            "at",
-            "kind",
-            "location",
-            "#on_hand",
-            "#reserved",
-            "#shortfall",
-            "#safety",
-        ][..],
-        &[
-            "#then_on_hand",
-            "#then_reserved",
-            "#then_available",
-            "order",
-            "reason",
-        ],
+        &["#seq", "at", "kind", "location", "#on_hand", "#reserved", "#shortfall", "#safety"][..],
+        &["#then_on_hand", "#then_reserved", "#then_available", "order", "reason"],
     ]
     .concat();
     let mut table = Table::new(&names, "no movements");
     for entry in entries {
         let change = entry.change.map(|change| {
-            [
-                change.on_hand,
-                change.reserved,
-                change.shortfall,
-                change.safety,
-            ]
-            .map(|units| {
-                if units == 0 {
-                    String::new()
-                } else {
-                    format!("{units:+}")
-                }
-            })
+            [change.on_hand, change.reserved, change.shortfall, change.safety]
+                .map(|units| if units == 0 { String::new() } else { format!("{units:+}") })
         });
         let after = entry.totals.map(|after| {
             [after.on_hand, after.reserved, after.available_to_promise]
@@ -520,14 +401,7 @@ async fn show_as_of(shop: &Shop, sku: &Sku, at: Timestamp) -> Result<Reply, Fail
         cells.push(level.version.to_string());
         table.row(cells);
     }
-    let settled = if then.is_final {
-        "final"
-    } else {
-        "not final: nothing later is recorded yet"
-    };
-    let head = format!(
-        "{} as of {} (seq {}, {settled})",
-        then.sku, then.at, then.seq
-    );
+    let settled = if then.is_final { "final" } else { "not final: nothing later is recorded yet" };
+    let head = format!("{} as of {} (seq {}, {settled})", then.sku, then.at, then.seq);
     Ok(Reply::one(Text::Both(head, table), json!(then)))
 }

@@ -18,10 +18,7 @@ pub(super) async fn prove(desk: &mut Desk<'_>) -> Result<(), StoreError> {
         desk.verified.entries += desk.advance(entries.len());
         for entry in &entries {
             for (kind, message) in faults(entry, last, last_at) {
-                let spot = Spot {
-                    order: entry.order,
-                    ..Spot::entry(entry.seq)
-                };
+                let spot = Spot { order: entry.order, ..Spot::entry(entry.seq) };
                 desk.found(kind, spot, message).await?;
             }
             last = entry.seq;
@@ -37,40 +34,22 @@ fn faults(entry: &EntryRow, last: i64, last_at: i64) -> Vec<(FindingKind, String
         fault(FindingKind::JournalGap, format!("it follows entry {last}"));
     }
     if entry.at < last_at {
-        fault(
-            FindingKind::JournalTime,
-            format!("its time {} is before {last_at}", entry.at),
-        );
+        fault(FindingKind::JournalTime, format!("its time {} is before {last_at}", entry.at));
     }
     if entry.effective_at > entry.at {
-        let message = format!(
-            "it took effect at {}, after {}",
-            entry.effective_at, entry.at
-        );
+        let message = format!("it took effect at {}, after {}", entry.effective_at, entry.at);
         fault(FindingKind::JournalEffective, message);
     }
     match Kind::parse(&entry.kind) {
         Some(kind) if kind.is_movement() == entry.is_movement => {}
         Some(_) if entry.is_movement => {
-            fault(
-                FindingKind::JournalKind,
-                format!("'{}' moves a level", entry.kind),
-            );
+            fault(FindingKind::JournalKind, format!("'{}' moves a level", entry.kind));
         }
-        Some(_) => fault(
-            FindingKind::JournalKind,
-            format!("'{}' moves no level", entry.kind),
-        ),
-        None => fault(
-            FindingKind::JournalKind,
-            format!("'{}' is no kind of entry", entry.kind),
-        ),
+        Some(_) => fault(FindingKind::JournalKind, format!("'{}' moves no level", entry.kind)),
+        None => fault(FindingKind::JournalKind, format!("'{}' is no kind of entry", entry.kind)),
     }
     for name in &entry.missing {
-        fault(
-            FindingKind::JournalReference,
-            format!("its {name} does not exist"),
-        );
+        fault(FindingKind::JournalReference, format!("its {name} does not exist"));
     }
     if entry.keyed && !entry.key_complete {
         let message = "its idempotency key lacks the account or the hash";

@@ -31,8 +31,7 @@ pub(super) async fn prove(desk: &mut Desk<'_>) -> Result<(), StoreError> {
             check(desk, &level, &fold, claim.as_ref()).await?;
         } else {
             let message = "it has movements or claims, and no level".to_owned();
-            desk.found(FindingKind::LevelMissing, Spot::level(key), message)
-                .await?;
+            desk.found(FindingKind::LevelMissing, Spot::level(key), message).await?;
         }
     }
 }
@@ -60,14 +59,12 @@ async fn fold(
         let spot = Spot::level(key).at_entry(movement.seq);
         if movement.version != fold.version + 1 {
             let message = format!("version {} follows {}", movement.version, fold.version);
-            desk.found(FindingKind::MovementVersion, spot, message)
-                .await?;
+            desk.found(FindingKind::MovementVersion, spot, message).await?;
         }
         let after = plus(fold.totals, movement.deltas);
         if after != movement.totals {
             let message = format!("{} should be {}", shown(movement.totals), shown(after));
-            desk.found(FindingKind::MovementTotals, spot, message)
-                .await?;
+            desk.found(FindingKind::MovementTotals, spot, message).await?;
         }
         // Fixed points only move forward: a count that was observed earlier is
         // history, and one observed at the same moment fixes the same moment.
@@ -75,11 +72,7 @@ async fn fold(
             fold.counted_at = fold.counted_at.max(Some(movement.effective_at));
         }
         // What is wrong in one movement is not repeated for all that follow it.
-        fold = Fold {
-            totals: movement.totals,
-            version: movement.version,
-            ..fold
-        };
+        fold = Fold { totals: movement.totals, version: movement.version, ..fold };
     }
 }
 
@@ -93,12 +86,7 @@ fn plus(totals: Totals, deltas: Deltas) -> Totals {
 }
 
 fn shown(totals: Totals) -> String {
-    let Totals {
-        on_hand,
-        reserved,
-        shortfall,
-        safety,
-    } = totals;
+    let Totals { on_hand, reserved, shortfall, safety } = totals;
     format!("on_hand {on_hand} reserved {reserved} shortfall {shortfall} safety {safety}")
 }
 
@@ -121,15 +109,9 @@ async fn check(
         desk.found(FindingKind::LevelFold, spot, message).await?;
     }
     let bounded = |units: i64| (0..=QUANTITY_MAX).contains(&units);
-    let all = [
-        totals.on_hand,
-        totals.reserved,
-        totals.shortfall,
-        totals.safety,
-    ];
+    let all = [totals.on_hand, totals.reserved, totals.shortfall, totals.safety];
     if !all.into_iter().all(bounded) || totals.reserved > totals.on_hand {
-        desk.found(FindingKind::LevelBounds, spot, shown(totals))
-            .await?;
+        desk.found(FindingKind::LevelBounds, spot, shown(totals)).await?;
     }
     if level.counted_at != fold.counted_at {
         let time = |at: Option<i64>| at.map_or("never".to_owned(), |at| at.to_string());
@@ -169,11 +151,7 @@ trait Streamed: Sized {
 
 impl<T: Streamed> Stream<T> {
     const fn new() -> Self {
-        Self {
-            rows: VecDeque::new(),
-            last: None,
-            ended: false,
-        }
+        Self { rows: VecDeque::new(), last: None, ended: false }
     }
 
     /// Reads the next page where the last one is used up.
@@ -192,11 +170,7 @@ impl<T: Streamed> Stream<T> {
 
     /// The next row, if it is of a level.
     fn next_of(&mut self, key: LevelKey) -> Option<T> {
-        if self.key() == Some(key) {
-            self.rows.pop_front()
-        } else {
-            None
-        }
+        if self.key() == Some(key) { self.rows.pop_front() } else { None }
     }
 }
 

@@ -154,12 +154,7 @@ pub async fn verify(
 ) -> Result<Verified, StoreError> {
     let mut reader = db.snapshot().await?;
     let conn = reader.conn();
-    let mut desk = Desk {
-        conn,
-        progress,
-        examined: 0,
-        verified: Verified::default(),
-    };
+    let mut desk = Desk { conn, progress, examined: 0, verified: Verified::default() };
     journal::prove(&mut desk).await?;
     levels::prove(&mut desk).await?;
     orders::prove(&mut desk).await?;
@@ -179,26 +174,16 @@ struct Spot {
 
 impl Spot {
     fn entry(seq: i64) -> Self {
-        Self {
-            seq: Some(seq),
-            ..Self::default()
-        }
+        Self { seq: Some(seq), ..Self::default() }
     }
 
     fn level(key: LevelKey) -> Self {
         let (item, location) = (Some(key.item.get()), Some(key.location.get()));
-        Self {
-            item,
-            location,
-            ..Self::default()
-        }
+        Self { item, location, ..Self::default() }
     }
 
     fn order(order: i64) -> Self {
-        Self {
-            order: Some(order),
-            ..Self::default()
-        }
+        Self { order: Some(order), ..Self::default() }
     }
 
     const fn at_line(mut self, line: i64) -> Self {
@@ -243,38 +228,24 @@ impl Desk<'_> {
         let unnamed = |id: i64| format!("#{id}");
         let sku = match spot.item {
             Some(id) => Some(
-                audit_rows::item_name(&mut self.conn, id)
-                    .await?
-                    .unwrap_or_else(|| unnamed(id)),
+                audit_rows::item_name(&mut self.conn, id).await?.unwrap_or_else(|| unnamed(id)),
             ),
             None => None,
         };
         let location = match spot.location {
             Some(id) => Some(
-                audit_rows::location_name(&mut self.conn, id)
-                    .await?
-                    .unwrap_or_else(|| unnamed(id)),
+                audit_rows::location_name(&mut self.conn, id).await?.unwrap_or_else(|| unnamed(id)),
             ),
             None => None,
         };
         let order_id = match spot.order {
             Some(id) => Some(
-                audit_rows::order_name(&mut self.conn, id)
-                    .await?
-                    .unwrap_or_else(|| unnamed(id)),
+                audit_rows::order_name(&mut self.conn, id).await?.unwrap_or_else(|| unnamed(id)),
             ),
             None => None,
         };
         let (line, seq) = (spot.line, spot.seq);
-        self.verified.findings.push(Finding {
-            kind,
-            sku,
-            location,
-            order_id,
-            line,
-            seq,
-            message,
-        });
+        self.verified.findings.push(Finding { kind, sku, location, order_id, line, seq, message });
         Ok(())
     }
 }

@@ -59,10 +59,7 @@ async fn page(desk: &mut Desk<'_>, rows: &[OrderRow]) -> Result<Vec<Fault>, Stor
         };
         faults.push((FindingKind::OrderBeginning, Spot::order(*id), message));
     }
-    let stored = audit::allocations(conn, raw.clone())
-        .await?
-        .into_iter()
-        .collect();
+    let stored = audit::allocations(conn, raw.clone()).await?.into_iter().collect();
     let moved = audit::moved(conn, raw).await?.into_iter().collect();
     check_standing(&stored, &moved, &mut faults);
     Ok(faults)
@@ -99,12 +96,7 @@ fn check_line(row: &LineRow, line: &Line, faults: &mut Vec<Fault>) {
     }
     let counts = row.counts;
     if !counts.is_sound() || row.expired < 0 || row.expired > counts.cancelled {
-        let message = format!(
-            "part {}: {}, expired {}",
-            row.part,
-            shown(counts),
-            row.expired
-        );
+        let message = format!("part {}: {}, expired {}", row.part, shown(counts), row.expired);
         faults.push((FindingKind::LineEquation, spot, message));
     }
     if line.bundle && row.part == 0 {
@@ -151,33 +143,18 @@ fn check_standing(
         let is = stored.get(key).copied().unwrap_or_default();
         let was = moved.get(key).copied().unwrap_or_default();
         if is != was {
-            let spot = Spot {
-                item: Some(item),
-                location: Some(location),
-                ..Spot::order(order)
-            };
+            let spot = Spot { item: Some(item), location: Some(location), ..Spot::order(order) };
             let message = format!(
                 "part {part}: held {}, shipped {}, owed {}, but its movements leave {}, {}, {}",
                 is.held, is.shipped, is.shortfall, was.held, was.shipped, was.shortfall
             );
-            faults.push((
-                FindingKind::AllocationMovements,
-                spot.at_line(line),
-                message,
-            ));
+            faults.push((FindingKind::AllocationMovements, spot.at_line(line), message));
         }
     }
 }
 
 fn shown(counts: Counts) -> String {
-    let Counts {
-        ordered,
-        held,
-        shipped,
-        shortfall,
-        cancelled,
-        returned,
-    } = counts;
+    let Counts { ordered, held, shipped, shortfall, cancelled, returned } = counts;
     format!(
         "ordered {ordered} held {held} shipped {shipped} shortfall {shortfall} cancelled {cancelled} returned {returned}"
     )

@@ -22,30 +22,10 @@ async fn report(
     strays: Vec<Stray>,
 ) -> Result<(), StoreError> {
     let named = u64::try_from(strays.len()).unwrap_or(u64::MAX);
-    let all = strays
-        .first()
-        .map_or(0, |stray| u64::try_from(stray.count).unwrap_or(0));
+    let all = strays.first().map_or(0, |stray| u64::try_from(stray.count).unwrap_or(0));
     for stray in strays {
-        let Stray {
-            item,
-            location,
-            order,
-            line,
-            detail,
-            ..
-        } = stray;
-        desk.found(
-            kind,
-            Spot {
-                item,
-                location,
-                order,
-                line,
-                seq: None,
-            },
-            detail,
-        )
-        .await?;
+        let Stray { item, location, order, line, detail, .. } = stray;
+        desk.found(kind, Spot { item, location, order, line, seq: None }, detail).await?;
     }
     desk.verified.findings_total += all.saturating_sub(named);
     Ok(())

@@ -27,42 +27,21 @@ fn a_missing_database_is_named_and_not_created() {
 fn every_problem_of_a_configuration_is_listed() {
     let cli = Cli::nothing();
     let config = cli.path().join("invshop.toml");
-    fs::write(
-        &config,
-        "[orders]\nhold_seconds = 0\nspilt = true\n[sever]\n",
-    )
-    .unwrap();
+    fs::write(&config, "[orders]\nhold_seconds = 0\nspilt = true\n[sever]\n").unwrap();
     let error = cli.error(2, &["stock", "list"]);
     assert_eq!(error["code"], "config");
-    let keys: Vec<&Value> = error["problems"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|problem| &problem["key"])
-        .collect();
+    let keys: Vec<&Value> =
+        error["problems"].as_array().unwrap().iter().map(|problem| &problem["key"]).collect();
     assert_eq!(keys, ["orders.hold_seconds", "orders.spilt", "sever"]);
     let said = cli.say(&["stock", "list"]);
-    assert!(
-        keys.iter()
-            .all(|key| said.stderr.contains(key.as_str().unwrap())),
-        "{said:?}"
-    );
+    assert!(keys.iter().all(|key| said.stderr.contains(key.as_str().unwrap())), "{said:?}");
     let said = cli.say(&["--json", "doctor"]);
-    assert_eq!(
-        (said.code, &said.json()["data"][0]["state"]),
-        (Some(1), &json!("fail"))
-    );
+    assert_eq!((said.code, &said.json()["data"][0]["state"]), (Some(1), &json!("fail")));
     fs::write(&config, "[orders\n").unwrap();
     let error = cli.error(2, &["stock", "list"]);
-    assert!(
-        error["message"].as_str().unwrap().contains("line 1"),
-        "{error}"
-    );
+    assert!(error["message"].as_str().unwrap().contains("line 1"), "{error}");
     let error = cli.error(2, &["--config", "other.toml", "stock", "list"]);
-    assert!(
-        error["message"].as_str().unwrap().contains("other.toml"),
-        "{error}"
-    );
+    assert!(error["message"].as_str().unwrap().contains("other.toml"), "{error}");
 }
 
 #[tokio::test]
@@ -70,11 +49,7 @@ async fn a_database_of_another_program_is_refused_and_left_alone() {
     let cli = Cli::new(Backend::Sqlite).await;
     let file = cli.path().join("invshop.db");
     remove_database(&cli);
-    fs::write(
-        &file,
-        "these are not the bytes of a database, however long one reads them",
-    )
-    .unwrap();
+    fs::write(&file, "these are not the bytes of a database, however long one reads them").unwrap();
     assert_eq!(cli.error(2, &["stock", "list"])["code"], "database_damaged");
     remove_database(&cli);
     their_sql(&cli, true, &["create table their_own (number integer)"]).await;
@@ -115,21 +90,14 @@ both_shops!(migrating_a_current_schema_changes_nothing, |cli| {
 });
 
 both_shops!(a_key_that_is_not_the_database_s_own_is_refused, |cli| {
-    let config = fs::read_dir(cli.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    let key = config
-        .into_iter()
-        .find(|path| path.extension().is_some_and(|end| end == "key"));
+    let config = fs::read_dir(cli.path()).unwrap().map(|entry| entry.unwrap().path());
+    let key = config.into_iter().find(|path| path.extension().is_some_and(|end| end == "key"));
     let key = key.unwrap();
     let own = fs::read(&key).unwrap();
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
     let error = cli.error(2, &["stock", "list"]);
     assert_eq!(error["code"], "key_file");
-    assert!(
-        error["message"].as_str().unwrap().contains("0644"),
-        "{error}"
-    );
+    assert!(error["message"].as_str().unwrap().contains("0644"), "{error}");
     fs::remove_file(&key).unwrap();
     assert_eq!(cli.error(2, &["stock", "list"])["code"], "key_file");
     let other = Cli::new(Backend::Sqlite).await;
@@ -171,11 +139,7 @@ async fn a_read_only_database_can_be_read_and_says_why_it_is_not_written() {
     }
     let run = |words: &[&str]| {
         let mut command = Command::new(&binary);
-        command
-            .current_dir(cli.path())
-            .arg("--json")
-            .args(words)
-            .env_clear();
+        command.current_dir(cli.path()).arg("--json").args(words).env_clear();
         if root {
             command.uid(NOBODY);
         }
@@ -232,15 +196,9 @@ async fn what_is_not_sound_is_found_and_named() {
     let said = cli.say(&["--json", "db", "verify"]);
     assert_eq!(said.code, Some(1), "{said:?}");
     let finding = &said.json()["findings"][0];
-    assert_eq!(
-        (&finding["kind"], &finding["sku"]),
-        (&json!("level_fold"), &json!("MUG"))
-    );
+    assert_eq!((&finding["kind"], &finding["sku"]), (&json!("level_fold"), &json!("MUG")));
     let said = cli.say(&["db", "verify"]);
-    assert!(
-        said.code == Some(1) && said.stdout.contains("level_fold"),
-        "{said:?}"
-    );
+    assert!(said.code == Some(1) && said.stdout.contains("level_fold"), "{said:?}");
 }
 
 #[tokio::test]
@@ -270,26 +228,16 @@ async fn a_full_disk_is_named_and_every_acknowledged_order_is_there() {
     let said = said(script.current_dir(cli.path()));
     assert_eq!(said.code, Some(0), "{said:?}");
     let lines: Vec<&str> = said.stdout.lines().collect();
-    let [count, error, orders] = lines[..] else {
-        panic!("{said:?}")
-    };
+    let [count, error, orders] = lines[..] else { panic!("{said:?}") };
     let (placed, exit) = count.split_once(' ').unwrap();
     let placed: usize = placed.parse().unwrap();
     assert!(placed > 0 && exit == "2", "{said:?}");
     let error: Value = serde_json::from_str(error).unwrap();
     assert_eq!(error["error"]["code"], code);
     let orders: Value = serde_json::from_str(orders).unwrap();
-    let held = orders["data"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|order| &order["lines"][0]["held"]);
+    let held = orders["data"].as_array().unwrap().iter().map(|order| &order["lines"][0]["held"]);
     assert!(held.clone().all(|held| *held == 1));
-    assert_eq!(
-        held.count(),
-        placed + 1,
-        "those acknowledged, and the one after"
-    );
+    assert_eq!(held.count(), placed + 1, "those acknowledged, and the one after");
 }
 
 fn remove_database(cli: &Cli) {
@@ -303,9 +251,7 @@ async fn their_sql(cli: &Cli, create: bool, statements: &[&'static str]) {
     let options = sqlx::sqlite::SqliteConnectOptions::new()
         .filename(cli.path().join("invshop.db"))
         .create_if_missing(create);
-    let mut connection = sqlx::SqliteConnection::connect_with(&options)
-        .await
-        .unwrap();
+    let mut connection = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
     for statement in statements {
         connection.execute(*statement).await.unwrap();
     }

@@ -8,19 +8,14 @@ use super::{Cli, both_shops};
 
 both_shops!(a_new_shop_has_a_location_a_key_and_a_configuration, |cli| {
     let config = fs::read_to_string(cli.path().join("invshop.toml")).unwrap();
-    assert!(
-        config.contains("#hold_seconds = 900"),
-        "the settings are commented"
-    );
+    assert!(config.contains("#hold_seconds = 900"), "the settings are commented");
     let locations = cli.json(&["location", "list"]);
     assert_eq!(locations["data"][0]["code"], "main");
     assert_eq!(locations["data"][0]["sellable"], json!(true));
     let checks = cli.json(&["doctor"]);
     let checks = checks["data"].as_array().unwrap();
     assert!(checks.len() >= 7, "{checks:?}");
-    let ok = checks
-        .iter()
-        .all(|check| check["state"] == "ok" || check["check"] == "config");
+    let ok = checks.iter().all(|check| check["state"] == "ok" || check["check"] == "config");
     assert!(ok, "{checks:?}");
 });
 
@@ -34,17 +29,10 @@ fn init_tells_the_key_once_and_as_json() {
     assert!(key.starts_with("inv_"), "{key}");
     for entry in fs::read_dir(cli.path().join("shop")).unwrap() {
         let bytes = fs::read(entry.unwrap().path()).unwrap();
-        assert!(
-            !bytes
-                .windows(key.len())
-                .any(|window| window == key.as_bytes())
-        );
+        assert!(!bytes.windows(key.len()).any(|window| window == key.as_bytes()));
     }
     let config = made["config"].as_str().unwrap();
-    assert_eq!(
-        cli.json(&["--config", config, "item", "list"])["data"],
-        json!([])
-    );
+    assert_eq!(cli.json(&["--config", config, "item", "list"])["data"], json!([]));
 }
 
 #[test]
@@ -58,10 +46,7 @@ fn init_refuses_what_exists_and_leaves_nothing_of_its_own() {
         fs::write(cli.path().join(present), "").unwrap();
         let error = cli.error(1, &["init"]);
         assert_eq!(error["code"], "already_exists");
-        assert!(
-            error["path"].as_str().unwrap().ends_with(present),
-            "{error}"
-        );
+        assert!(error["path"].as_str().unwrap().ends_with(present), "{error}");
         assert_eq!(entries(&cli), left);
     }
 }
@@ -98,11 +83,7 @@ fn init_uses_a_configuration_that_is_there_and_creates_its_locations() {
     assert_eq!(codes["data"].as_array().unwrap().len(), 2);
     assert_eq!(codes["data"][1]["code"], "store");
     fs::write(&config, format!("{text}[[location]]\ncode = \"attic\"\n")).unwrap();
-    assert_eq!(
-        list(&cli)["data"][2]["code"],
-        "attic",
-        "one added later is created too"
-    );
+    assert_eq!(list(&cli)["data"][2]["code"], "attic", "one added later is created too");
     assert_eq!(list(&cli)["data"].as_array().unwrap().len(), 3);
     let error = cli.error(2, &["--config", "own.toml", "init", "elsewhere"]);
     assert_eq!(error["code"], "usage");
@@ -114,25 +95,15 @@ fn every_noun_has_help_and_every_shell_its_script() {
     let help = cli.ok(&["--help"]);
     let nouns = help.lines().skip_while(|line| *line != "Commands:").skip(1);
     let nouns = nouns.take_while(|line| !line.is_empty());
-    let nouns: Vec<&str> = nouns
-        .filter_map(|line| line.split_whitespace().next())
-        .collect();
-    for noun in [
-        "init", "stock", "item", "order", "location", "report", "db", "doctor",
-    ] {
+    let nouns: Vec<&str> = nouns.filter_map(|line| line.split_whitespace().next()).collect();
+    for noun in ["init", "stock", "item", "order", "location", "report", "db", "doctor"] {
         assert!(nouns.contains(&noun), "{nouns:?}");
     }
     for noun in nouns.iter().filter(|noun| **noun != "help") {
-        assert!(
-            cli.ok(&[noun, "--help"]).contains("Usage: invshop"),
-            "{noun}"
-        );
+        assert!(cli.ok(&[noun, "--help"]).contains("Usage: invshop"), "{noun}");
     }
     for shell in ["bash", "zsh", "fish"] {
-        assert!(
-            cli.ok(&["completions", shell]).contains("write-off"),
-            "{shell}"
-        );
+        assert!(cli.ok(&["completions", shell]).contains("write-off"), "{shell}");
     }
     assert!(cli.ok(&["--version"]).starts_with("invshop "));
 }

@@ -7,16 +7,12 @@ const BUYERS: usize = 8;
 
 both_shops!(of_many_processes_one_gets_the_last_unit, |cli| {
     cli.ok(&["item", "create", "LAST", "--on-hand", "1"]);
-    let ids: Vec<String> = (0..BUYERS)
-        .map(|number| format!("buyer-{number}"))
-        .collect();
+    let ids: Vec<String> = (0..BUYERS).map(|number| format!("buyer-{number}")).collect();
     let children: Vec<_> = ids
         .iter()
         .map(|id| {
             let mut command = cli.command(&["--json", "order", "place", id, "LAST:1"]);
-            command
-                .stdout(std::process::Stdio::piped())
-                .stderr(std::process::Stdio::piped());
+            command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
             command.spawn().unwrap()
         })
         .collect();
@@ -34,15 +30,6 @@ both_shops!(of_many_processes_one_gets_the_last_unit, |cli| {
     wanted.resize(BUYERS, Some(1));
     assert_eq!(codes, wanted);
     let item = cli.json(&["stock", "show", "LAST"]);
-    assert_eq!(
-        (&item["reserved"], &item["on_hand"]),
-        (&1.into(), &1.into())
-    );
-    assert_eq!(
-        cli.json(&["order", "list"])["data"]
-            .as_array()
-            .unwrap()
-            .len(),
-        1
-    );
+    assert_eq!((&item["reserved"], &item["on_hand"]), (&1.into(), &1.into()));
+    assert_eq!(cli.json(&["order", "list"])["data"].as_array().unwrap().len(), 1);
 });

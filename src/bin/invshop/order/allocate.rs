@@ -17,11 +17,8 @@ use crate::failure::Failure;
 use crate::output::{Reply, Table, Text};
 
 /// Statuses of orders that may be owed units.
-const OWED: [OrderStatus; 3] = [
-    OrderStatus::Backordered,
-    OrderStatus::PartiallyShipped,
-    OrderStatus::Pending,
-];
+const OWED: [OrderStatus; 3] =
+    [OrderStatus::Backordered, OrderStatus::PartiallyShipped, OrderStatus::Pending];
 
 pub(super) async fn run(app: &App<'_>, shop: &Shop, asked: Allocate) -> Result<Reply, Failure> {
     let Some(text) = &asked.order else {
@@ -40,12 +37,7 @@ pub(super) async fn run(app: &App<'_>, shop: &Shop, asked: Allocate) -> Result<R
     let (command, did) = match (asked.from, asked.to) {
         (Some(from), Some(to)) => {
             let line = asked.line.map(i64::from);
-            let one = Reassign {
-                reference: reference.clone(),
-                line,
-                from,
-                to,
-            };
+            let one = Reassign { reference: reference.clone(), line, from, to };
             (Command::Reassign(one), "moved holds of")
         }
         _ => (Command::Allocate(reference.clone()), "allocated"),
@@ -67,10 +59,8 @@ async fn all(app: &App<'_>, shop: &Shop, dry_run: bool) -> Result<Reply, Failure
     if !dry_run {
         fill(app, shop, &items).await?;
     }
-    let mut table = Table::new(
-        &["order", "status", "#was_short", "#still_short"],
-        "no order is short",
-    );
+    let mut table =
+        Table::new(&["order", "status", "#was_short", "#still_short"], "no order is short");
     let mut data: Vec<Value> = Vec::new();
     for was in &before {
         let reference = resolve(shop, &format!("{}:{}", was.channel, was.external_id)).await?;
@@ -104,24 +94,13 @@ async fn fill(app: &App<'_>, shop: &Shop, items: &BTreeMap<String, i64>) -> Resu
 async fn short_orders(shop: &Shop) -> Result<Vec<OrderView>, Failure> {
     let mut short = Vec::new();
     for status in OWED {
-        let filter = OrderFilter {
-            status: Some(status),
-            ..OrderFilter::default()
-        };
-        let viewer = Viewer {
-            own_source: Some(CLI_ACCOUNT),
-            key: None,
-        };
+        let filter = OrderFilter { status: Some(status), ..OrderFilter::default() };
+        let viewer = Viewer { own_source: Some(CLI_ACCOUNT), key: None };
         let mut cursor = None;
         loop {
-            let page = reports::orders(
-                &shop.db,
-                &filter,
-                viewer,
-                cursor.as_deref(),
-                reports::LIMIT_MAX,
-            )
-            .await?;
+            let page =
+                reports::orders(&shop.db, &filter, viewer, cursor.as_deref(), reports::LIMIT_MAX)
+                    .await?;
             short.extend(page.data.into_iter().filter(|order| owed(order) > 0));
             cursor = page.next_cursor;
             if cursor.is_none() {
@@ -140,22 +119,9 @@ fn owed(order: &OrderView) -> i64 {
 /// What an order is owed by SKU; of a bundle its parts. A line without an item
 /// is owed by no stock.
 fn owed_items(order: &OrderView) -> impl Iterator<Item = (String, i64)> {
-    order
-        .lines
-        .iter()
-        .filter(|line| line.mapped)
-        .flat_map(|line| {
-            let parts = line
-                .parts
-                .iter()
-                .map(|part| (part.sku.clone(), part.shortfall));
-            let own = line
-                .parts
-                .is_empty()
-                .then(|| (line.sku.clone(), line.shortfall));
-            parts
-                .chain(own)
-                .filter(|(_, units)| *units > 0)
-                .collect::<Vec<_>>()
-        })
+    order.lines.iter().filter(|line| line.mapped).flat_map(|line| {
+        let parts = line.parts.iter().map(|part| (part.sku.clone(), part.shortfall));
+        let own = line.parts.is_empty().then(|| (line.sku.clone(), line.shortfall));
+        parts.chain(own).filter(|(_, units)| *units > 0).collect::<Vec<_>>()
+    })
 }

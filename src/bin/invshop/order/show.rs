@@ -17,18 +17,13 @@ use crate::stock::entries;
 
 /// The order a text names: in full, or a bare id that only one order has.
 pub(super) async fn resolve(shop: &Shop, text: &str) -> Result<OrderRef, Failure> {
-    let caller = Caller::Staff {
-        own_source: CLI_ACCOUNT,
-    };
+    let caller = Caller::Staff { own_source: CLI_ACCOUNT };
     Ok(reports::resolve_order(&shop.db, text, caller).await?)
 }
 
 /// An order that is known to be there. Personal data only where it was asked for.
 pub(super) async fn read(shop: &Shop, reference: &OrderRef) -> Result<OrderView, Failure> {
-    let viewer = Viewer {
-        own_source: Some(CLI_ACCOUNT),
-        key: None,
-    };
+    let viewer = Viewer { own_source: Some(CLI_ACCOUNT), key: None };
     read_as(shop, reference, viewer).await
 }
 
@@ -38,24 +33,16 @@ async fn read_as(
     viewer: Viewer<'_>,
 ) -> Result<OrderView, Failure> {
     let found = reports::order(&shop.db, reference, viewer).await?;
-    let unknown = || invshop::domain::Refusal::UnknownOrder {
-        order: reference.to_string(),
-    };
+    let unknown = || invshop::domain::Refusal::UnknownOrder { order: reference.to_string() };
     found.ok_or_else(|| unknown().into())
 }
 
 /// `order show`: with the customer's data.
 pub(super) async fn one(shop: &Shop, text: &str) -> Result<Reply, Failure> {
     let reference = resolve(shop, text).await?;
-    let viewer = Viewer {
-        own_source: Some(CLI_ACCOUNT),
-        key: Some(&shop.key),
-    };
+    let viewer = Viewer { own_source: Some(CLI_ACCOUNT), key: Some(&shop.key) };
     let order = read_as(shop, &reference, viewer).await?;
-    Ok(Reply::one(
-        Text::Both(facts(&order), lines(&order)),
-        json!(order),
-    ))
+    Ok(Reply::one(Text::Both(facts(&order), lines(&order)), json!(order)))
 }
 
 /// `order history`.
@@ -81,10 +68,7 @@ pub(super) async fn list(app: &App<'_>, shop: &Shop, list: &List) -> Result<Repl
         placed_since: list.placed_since,
         updated_since: list.updated_since,
     };
-    let viewer = Viewer {
-        own_source: Some(CLI_ACCOUNT),
-        key: None,
-    };
+    let viewer = Viewer { own_source: Some(CLI_ACCOUNT), key: None };
     let read = async |cursor: Option<&str>, limit| {
         reports::orders(&shop.db, &filter, viewer, cursor, limit).await
     };
@@ -124,31 +108,19 @@ fn facts(order: &OrderView) -> String {
     let mut fact = |name: &str, value: Option<String>| {
         lines.extend(value.map(|value| format!("{name}: {value}")));
     };
-    fact(
-        "payment",
-        Some(order.payment.clone()).filter(|payment| payment != "none"),
-    );
+    fact("payment", Some(order.payment.clone()).filter(|payment| payment != "none"));
     fact("total", order.total.as_ref().map(money));
     fact("location", order.location.clone());
     fact("held until", order.expires_at.map(|at| at.to_string()));
     fact("cancelled because", order.cancel_reason.clone());
-    let email = order
-        .customer
-        .as_ref()
-        .and_then(|customer| customer.get("email"));
-    fact(
-        "e-mail",
-        email.and_then(|email| email.as_str()).map(str::to_owned),
-    );
+    let email = order.customer.as_ref().and_then(|customer| customer.get("email"));
+    fact("e-mail", email.and_then(|email| email.as_str()).map(str::to_owned));
     lines.join("\n")
 }
 
 fn headline(order: &OrderView) -> String {
     let accepted = if order.accepted { ", accepted" } else { "" };
-    format!(
-        "order {}: {}{accepted} (version {})",
-        order.order_id, order.status, order.version
-    )
+    format!("order {}: {}{accepted} (version {})", order.order_id, order.status, order.version)
 }
 
 /// The lines of an order; the parts of a bundle follow their line.
@@ -176,24 +148,12 @@ pub(super) fn lines(order: &OrderView) -> Table {
 }
 
 fn line_cells(line: &LineView) -> Vec<String> {
-    let LineView {
-        quantity,
-        held,
-        shortfall,
-        shipped,
-        cancelled,
-        returned,
-        ..
-    } = *line;
+    let LineView { quantity, held, shortfall, shipped, cancelled, returned, .. } = *line;
     let mut cells = vec![line.line.to_string(), line.sku.clone()];
     let counts = [quantity, held, shortfall, shipped, cancelled, returned];
     cells.extend(counts.map(|units| units.to_string()));
     cells.push(line.unit_price.as_ref().map(money).unwrap_or_default());
-    let unmapped = if line.mapped {
-        ""
-    } else {
-        "no item has this SKU"
-    };
+    let unmapped = if line.mapped { "" } else { "no item has this SKU" };
     cells.push(match line.fulfilled_by.as_str() {
         "ledger" => places(&line.allocations, unmapped),
         _ => "shipped by the channel".to_owned(),
@@ -202,19 +162,8 @@ fn line_cells(line: &LineView) -> Vec<String> {
 }
 
 fn part_cells(line: &LineView, part: &PartView) -> Vec<String> {
-    let PartView {
-        quantity,
-        held,
-        shortfall,
-        shipped,
-        cancelled,
-        returned,
-        ..
-    } = *part;
-    let mut cells = vec![
-        format!("{}.{}", line.line, part.part),
-        format!("· {}", part.sku),
-    ];
+    let PartView { quantity, held, shortfall, shipped, cancelled, returned, .. } = *part;
+    let mut cells = vec![format!("{}.{}", line.line, part.part), format!("· {}", part.sku)];
     let counts = [quantity, held, shortfall, shipped, cancelled, returned];
     cells.extend(counts.map(|units| units.to_string()));
     cells.push(String::new());
@@ -225,21 +174,11 @@ fn part_cells(line: &LineView, part: &PartView) -> Vec<String> {
 /// Where units stand: `main: 2 held, 1 short`.
 fn places(allocations: &[AllocationView], otherwise: &str) -> String {
     let place = |one: &AllocationView| {
-        let counts = [
-            (one.held, "held"),
-            (one.shortfall, "short"),
-            (one.shipped, "shipped"),
-        ];
+        let counts = [(one.held, "held"), (one.shortfall, "short"), (one.shipped, "shipped")];
         let counts = counts.iter().filter(|(units, _)| *units > 0);
-        let counts: Vec<String> = counts
-            .map(|(units, what)| format!("{units} {what}"))
-            .collect();
+        let counts: Vec<String> = counts.map(|(units, what)| format!("{units} {what}")).collect();
         format!("{}: {}", one.location, counts.join(", "))
     };
     let places: Vec<String> = allocations.iter().map(place).collect();
-    if places.is_empty() {
-        otherwise.to_owned()
-    } else {
-        places.join("; ")
-    }
+    if places.is_empty() { otherwise.to_owned() } else { places.join("; ") }
 }

@@ -26,16 +26,9 @@ pub(super) async fn place(shop: &Shop, place: Place) -> Result<Reply, Failure> {
         let message = format!("order id '{id}': a colon stands between a source and its id");
         return Err(Failure::usage(message));
     }
-    let reference = OrderRef {
-        source: CLI_ACCOUNT.to_owned(),
-        external_id: ExternalId::new(id)?,
-    };
+    let reference = OrderRef { source: CLI_ACCOUNT.to_owned(), external_id: ExternalId::new(id)? };
     let currency = place.currency.as_deref().map(Currency::parse).transpose()?;
-    let personal = place
-        .email
-        .as_deref()
-        .map(|email| seal(shop, &reference, email))
-        .transpose()?;
+    let personal = place.email.as_deref().map(|email| seal(shop, &reference, email)).transpose()?;
     let request = orders::Place {
         lines: requested(&place, currency)?,
         reference: reference.clone(),
@@ -78,19 +71,12 @@ fn requested(place: &Place, currency: Option<Currency>) -> Result<Vec<LineReques
 fn seal(shop: &Shop, reference: &OrderRef, email: &str) -> Result<Personal, Failure> {
     let sound = email.len() <= EMAIL_BYTES_MAX
         && !email.contains(|character: char| character.is_control() || character == ' ')
-        && email
-            .split_once('@')
-            .is_some_and(|(who, host)| !who.is_empty() && !host.is_empty());
+        && email.split_once('@').is_some_and(|(who, host)| !who.is_empty() && !host.is_empty());
     if !sound {
         return Err(Failure::usage("--email: that is not an e-mail address"));
     }
     let plain = json!({ "email": email });
-    Ok(Personal::seal(
-        &shop.key,
-        reference,
-        &plain,
-        shop.random.as_ref(),
-    ))
+    Ok(Personal::seal(&shop.key, reference, &plain, shop.random.as_ref()))
 }
 
 pub(super) async fn pay(shop: &Shop, pay: Pay) -> Result<Reply, Failure> {
@@ -101,11 +87,8 @@ pub(super) async fn pay(shop: &Shop, pay: Pay) -> Result<Reply, Failure> {
     };
     let payment_id = fact_id(shop, pay.payment_id, &pay.key)?;
     let document = json!({ "payment_id": payment_id.as_str() });
-    let command = Command::Pay(orders::Payment {
-        reference: reference.clone(),
-        payment_id,
-        amount,
-    });
+    let command =
+        Command::Pay(orders::Payment { reference: reference.clone(), payment_id, amount });
     let answer = shop.submit(command, pay.key.key).await?;
     let Detail::Payment(_, outcome) = answer.detail else {
         return answered(shop, &answer, "paid", &reference, document).await;
@@ -129,11 +112,7 @@ async fn amount(
 ) -> Result<i64, Failure> {
     let order = read(shop, reference).await?;
     let priced = order.lines.iter().find_map(|line| line.unit_price.as_ref());
-    let own = order
-        .total
-        .as_ref()
-        .or(priced)
-        .map(|amount| amount.currency.as_str());
+    let own = order.total.as_ref().or(priced).map(|amount| amount.currency.as_str());
     let Some(code) = currency.or(own) else {
         let message = format!("order {} has no currency", order.order_id);
         return Err(Failure::usage(message).hint("add --currency"));
@@ -143,9 +122,7 @@ async fn amount(
 
 pub(super) async fn accept(shop: &Shop, order: &str, key: KeyArgument) -> Result<Reply, Failure> {
     let reference = resolve(shop, order).await?;
-    let answer = shop
-        .submit(Command::Accept(reference.clone()), key.key)
-        .await?;
+    let answer = shop.submit(Command::Accept(reference.clone()), key.key).await?;
     answered(shop, &answer, "accepted", &reference, json!({})).await
 }
 
@@ -153,11 +130,7 @@ pub(super) async fn ship(shop: &Shop, ship: Ship) -> Result<Reply, Failure> {
     let reference = resolve(shop, &ship.order).await?;
     let shipment_id = fact_id(shop, ship.shipment_id, &ship.key)?;
     let document = json!({ "shipment_id": shipment_id.as_str() });
-    let line = |one: &LineUnits| ShipLine {
-        line: one.line,
-        part: one.part,
-        quantity: one.units,
-    };
+    let line = |one: &LineUnits| ShipLine { line: one.line, part: one.part, quantity: one.units };
     let lines: Vec<ShipLine> = ship.lines.iter().map(line).collect();
     let command = Command::Ship(orders::Ship {
         reference: reference.clone(),
@@ -174,15 +147,10 @@ pub(super) async fn ship(shop: &Shop, ship: Ship) -> Result<Reply, Failure> {
 pub(super) async fn cancel(shop: &Shop, cancel: Cancel) -> Result<Reply, Failure> {
     let reference = resolve(shop, &cancel.order).await?;
     if cancel.lines.iter().any(|line| line.part.is_some()) {
-        return Err(Failure::usage(
-            "--line: only whole units of a line are cancelled, not parts",
-        ));
+        return Err(Failure::usage("--line: only whole units of a line are cancelled, not parts"));
     }
-    let named: Vec<(i64, Quantity)> = cancel
-        .lines
-        .iter()
-        .map(|one| (one.line, one.units))
-        .collect();
+    let named: Vec<(i64, Quantity)> =
+        cancel.lines.iter().map(|one| (one.line, one.units)).collect();
     if cancel.dry_run {
         return would_cancel(&read(shop, &reference).await?, &named);
     }
@@ -203,22 +171,15 @@ fn would_cancel(order: &OrderView, named: &[(i64, Quantity)]) -> Result<Reply, F
         let asked = named.iter().filter(|(number, _)| *number == line.line);
         let asked: i64 = asked.map(|(_, units)| units.get()).sum();
         let open = line.held + line.shortfall;
-        let units = if named.is_empty() {
-            open
-        } else {
-            open.min(asked)
-        };
+        let units = if named.is_empty() { open } else { open.min(asked) };
         if units > 0 {
             plan.push(json!({ "line": line.line, "sku": line.sku, "quantity": units }));
             words.push(format!("{units} of {} (line {})", line.sku, line.line));
         }
     }
     let nothing = "nothing is left to cancel".to_owned();
-    let line = if words.is_empty() {
-        nothing
-    } else {
-        format!("would cancel {}", words.join(", "))
-    };
+    let line =
+        if words.is_empty() { nothing } else { format!("would cancel {}", words.join(", ")) };
     let document = json!({ "dry_run": true, "lines": plan, "order": order });
     Ok(Reply::one(Text::Both(line, lines(order)), document))
 }

@@ -15,10 +15,7 @@ pub(super) async fn run(app: &App<'_>, shop: &Shop, sku: &Sku) -> Result<Reply, 
     let names = ["sku", "location", "#units", "term", "because"];
     let mut table = Table::new(&names, "nothing ever moved, and nothing is promised");
     rows(&mut table, &explained);
-    let mut head = format!(
-        "{}: {} to promise",
-        explained.sku, explained.available_to_promise
-    );
+    let mut head = format!("{}: {} to promise", explained.sku, explained.available_to_promise);
     if let Some(best) = &explained.best_location {
         head += &format!(", all of it at {best}");
     }
@@ -28,30 +25,16 @@ pub(super) async fn run(app: &App<'_>, shop: &Shop, sku: &Sku) -> Result<Reply, 
 fn rows(table: &mut Table, explained: &Explained) {
     let mut row = |location: &str, units: i64, term: &str, because: String| {
         let sku = explained.sku.clone();
-        table.row(vec![
-            sku,
-            location.to_owned(),
-            format!("{units:+}"),
-            term.to_owned(),
-            because,
-        ]);
+        table.row(vec![sku, location.to_owned(), format!("{units:+}"), term.to_owned(), because]);
     };
     for place in &explained.locations {
         for term in &place.terms {
             row(&place.location, term.units, &name(term), because(term));
         }
-        row(
-            &place.location,
-            place.available_to_promise,
-            "=",
-            "to promise there".to_owned(),
-        );
+        row(&place.location, place.available_to_promise, "=", "to promise there".to_owned());
     }
     for part in &explained.parts {
-        let because = format!(
-            "{} of {}, {} in each",
-            part.available, part.item.sku, part.per_unit
-        );
+        let because = format!("{} of {}, {} in each", part.available, part.item.sku, part.per_unit);
         row("", part.makes, "makes", because);
     }
     // The parts explain themselves below the bundle.
@@ -71,9 +54,7 @@ fn name(term: &Term) -> String {
         TermName::Discontinued => "discontinued",
         TermName::Components => "components",
     };
-    term.kind
-        .as_ref()
-        .map_or(name.to_owned(), |kind| format!("{name} by {kind}"))
+    term.kind.as_ref().map_or(name.to_owned(), |kind| format!("{name} by {kind}"))
 }
 
 fn because(term: &Term) -> String {
@@ -81,11 +62,7 @@ fn because(term: &Term) -> String {
         (Some(claim), _) => claimed(claim),
         (None, Some(entries)) if entries.count == 1 => format!("entry {}", entries.first_seq),
         (None, Some(entries)) => {
-            let reports::Entries {
-                count,
-                first_seq,
-                last_seq,
-            } = entries;
+            let reports::Entries { count, first_seq, last_seq } = entries;
             format!("{count} entries, {first_seq} to {last_seq}")
         }
         (None, None) => String::new(),
