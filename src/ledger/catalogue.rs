@@ -79,6 +79,31 @@ pub struct NewBatch {
     pub rows_total: i64,
 }
 
+/// An import as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchRecord {
+    /// Its id.
+    pub id: crate::domain::BatchId,
+    /// `items`, `stock` or `orders`.
+    pub kind: String,
+    /// `open` (begun or interrupted), `applied`, `reverting` or `reverted`.
+    pub status: String,
+    /// The file's name.
+    pub file_name: String,
+    /// Hash of the file and of the options that change its meaning.
+    pub content_hash: [u8; 32],
+    /// The options, a JSON object.
+    pub options: String,
+    /// Rows of the file.
+    pub rows_total: i64,
+    /// Rows that are dealt with.
+    pub rows_done: i64,
+    /// When it was begun, UTC milliseconds.
+    pub created_at: i64,
+    /// When it came to its present end, UTC milliseconds.
+    pub finished_at: Option<i64>,
+}
+
 /// One row of an items import, or one `item create` or `item update`.
 /// What is `None` stays as it is, or empty on a new item.
 #[derive(Clone, Debug, Default)]

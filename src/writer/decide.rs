@@ -161,9 +161,7 @@ fn dispatch_batch(set: &mut Working, command: &Command) -> Decided<(Detail, Ende
         }
         Command::RevertOpen(batch) => {
             set.added.push(Added::BatchReverting(*batch));
-            let mut entry = set.entry(Kind::BatchReverting);
-            entry.batch = Some(*batch);
-            set.append(entry);
+            append_batch(set, *batch, Kind::BatchReverting);
             Ok(done(()))
         }
         Command::Revert { rows, skip_blocked, .. } => ledger::revert(set, rows, *skip_blocked)
@@ -186,7 +184,8 @@ fn item_rows(
 ) -> Decided<(Detail, Ended)> {
     let mut outcomes = Vec::with_capacity(rows.len());
     each(rows, |(sku, row)| {
-        outcomes.push(catalogue::decide_item(set, sku, row, catalogue::Upsert::Either)?);
+        let outcome = catalogue::decide_item(set, sku, row, catalogue::Upsert::Either)?;
+        outcomes.push(outcome);
         Ok(())
     })?;
     advance(set, chunk);
@@ -238,6 +237,10 @@ fn move_batch(
     kind: Kind,
 ) {
     set.added.push(Added::BatchStatus(batch, from, to));
+    append_batch(set, batch, kind);
+}
+
+fn append_batch(set: &mut Working, batch: BatchId, kind: Kind) {
     let mut entry = set.entry(kind);
     entry.batch = Some(batch);
     set.append(entry);

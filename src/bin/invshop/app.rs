@@ -80,6 +80,13 @@ fn interrupted() -> Failure {
     Failure { exit: Exit::Interrupted, ..Failure::failed("interrupted", "interrupted") }
 }
 
+impl<'a> App<'a> {
+    /// What tells long work that Ctrl-C was pressed.
+    pub(crate) fn interruption(&self) -> &'a AtomicBool {
+        self.interrupted
+    }
+}
+
 impl App<'_> {
     /// The configuration; its warnings are said when it is read first.
     pub(crate) fn config(&self) -> Result<&Config, Failure> {
