@@ -1,6 +1,6 @@
 //! Importing and exporting CSV files: items, stock and orders.
 //!
-//! An import looks at the whole file first and writes nothing then: [`plan`]
+//! An import looks at the whole file first and writes nothing then: [`plan()`]
 //! reports every bad row with its line and column. [`apply`] writes it in chunks
 //! under one batch, through the same writer as everything else; what is in
 //! memory at any time are a few chunks. The rows of a file have fixed numbers,
