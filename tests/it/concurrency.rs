@@ -96,7 +96,10 @@ both!(r7_orders_transfers_and_corrections_never_share_a_unit, |shop| {
             other => panic!("{other:?}"),
         })
         .collect();
-    assert!(!codes.is_empty() && codes.iter().all(|code| *code == "insufficient_stock"), "{codes:?}");
+    assert!(
+        !codes.is_empty() && codes.iter().all(|code| *code == "insufficient_stock"),
+        "{codes:?}"
+    );
     let mut raw = Raw::open(&shop.opening.place).await;
     let held = raw.number("select cast(sum(held) as bigint) from orders").await;
     let reserved = raw.number("select cast(sum(reserved) as bigint) from level").await;
@@ -133,7 +136,11 @@ both!(r10_one_key_on_two_items_does_one_of_them, |shop| {
         let there = other.submit(receive("LID"), Some(key));
         let (here, there) = join(here, there).await;
         let replies = [here, there];
-        assert_eq!((count(&replies, Reply::is_ok), count(&replies, is_clash)), (1, 1), "{replies:?}");
+        assert_eq!(
+            (count(&replies, Reply::is_ok), count(&replies, is_clash)),
+            (1, 1),
+            "{replies:?}"
+        );
     }
     let mut raw = Raw::open(&shop.opening.place).await;
     assert_eq!(raw.number("select cast(sum(on_hand) as bigint) from level").await, 10);

@@ -243,11 +243,14 @@ impl Auditor {
         for &(line, count) in units {
             let found = &self.orders[order].lines[&line];
             let by_channel = found.by_channel;
-            let closed = found.bundle && found.item.is_some_and(|item| self.items[item].discontinued);
+            let closed =
+                found.bundle && found.item.is_some_and(|item| self.items[item].discontinued);
             for (&part, found) in &mut self.orders[order].lines.get_mut(&line).unwrap().parts {
                 let units = count * found.per_unit;
                 match found.item {
-                    Some(item) if !by_channel => wants.push(Want { closed, line, part, item, units }),
+                    Some(item) if !by_channel => {
+                        wants.push(Want { closed, line, part, item, units })
+                    }
                     _ if by_channel => found.stands.entry(NOWHERE).or_default().held += units,
                     _ => found.stands.entry(NOWHERE).or_default().owed += units,
                 }
@@ -286,7 +289,8 @@ impl Auditor {
                 }
             }
         };
-        let all: Vec<usize> = (0..wants.len()).filter(|&index| fact || !wants[index].closed).collect();
+        let all: Vec<usize> =
+            (0..wants.len()).filter(|&index| fact || !wants[index].closed).collect();
         if let Some(&at) = spots.iter().find(|&&at| serves(wants, &all, at, &room)) {
             take(&all, at, &mut room);
         } else if fact || self.split {
