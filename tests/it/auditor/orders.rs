@@ -9,6 +9,8 @@ use crate::model::act::{Known, StateLine};
 /// Units of a part that are to be held.
 #[derive(Clone, Copy, Debug)]
 struct Want {
+    /// Of a discontinued bundle: a request gets nothing.
+    closed: bool,
     line: i64,
     part: i64,
     item: usize,
@@ -83,11 +85,16 @@ impl Auditor {
     fn wants(&mut self, order: usize, units: &[(i64, i64)]) -> Vec<Want> {
         let mut wants = Vec::new();
         for &(line, count) in units {
-            let by_channel = self.orders[order].lines[&line].by_channel;
+            let found = &self.orders[order].lines[&line];
+            let by_channel = found.by_channel;
+            let closed =
+                found.bundle && found.item.is_some_and(|item| self.items[item].discontinued);
             for (&part, found) in &mut self.orders[order].lines.get_mut(&line).unwrap().parts {
                 let units = count * found.per_unit;
                 match found.item {
-                    Some(item) if !by_channel => wants.push(Want { line, part, item, units }),
+                    Some(item) if !by_channel => {
+                        wants.push(Want { closed, line, part, item, units })
+                    }
                     _ if by_channel => found.stands.entry(NOWHERE).or_default().held += units,
                     _ => found.stands.entry(NOWHERE).or_default().owed += units,
                 }
@@ -126,7 +133,8 @@ impl Auditor {
                 }
             }
         };
-        let all: Vec<usize> = (0..wants.len()).collect();
+        let all: Vec<usize> =
+            (0..wants.len()).filter(|&index| fact || !wants[index].closed).collect();
         if let Some(&at) = spots.iter().find(|&&at| serves(wants, &all, at, &room)) {
             take(&all, at, &mut room);
         } else if fact || self.split {
@@ -198,9 +206,13 @@ impl Auditor {
             return Ok(Outcome::Done);
         };
         let stored = self.orders[order].version;
-        let newer = state.version.zip(stored).map(|(new, stored)| new > stored);
         let same = self.orders[order].content == content;
-        if newer == Some(false) || same && newer != Some(true) {
+        let seen = match (state.version, stored) {
+            (Some(new), Some(stored)) => new <= stored,
+            (Some(_), None) => false,
+            (None, _) => same,
+        };
+        if seen {
             return Ok(Outcome::Replayed);
         }
         self.wrote = true;
@@ -216,7 +228,8 @@ impl Auditor {
         let found = &mut self.orders[order];
         found.content = content;
         found.version = state.version.or(found.version);
-        if state.pay != Known::Nothing && found.paid != Paid::Yes {
+        let paid_here = found.facts.keys().any(|fact| fact.starts_with("payment "));
+        if !(paid_here && found.paid == Paid::Yes) {
             found.paid = known(state.pay);
         }
         self.follow(order, state);
@@ -274,7 +287,7 @@ impl Auditor {
         for (&line, found) in &self.orders[order].lines {
             for (&part, found) in found.parts.iter().filter(|(_, found)| found.expired > 0) {
                 let Some(item) = found.item else { return Ok(Outcome::Done) };
-                wants.push(Want { line, part, item, units: found.expired });
+                wants.push(Want { closed: false, line, part, item, units: found.expired });
             }
         }
         let plan = self.plan(&wants, self.orders[order].own, true);
@@ -351,9 +364,8 @@ impl Auditor {
                 lines.map(|(&number, line)| (number, line.counts().open())).collect()
             }
         };
-        for &(line, units) in lines.iter().filter(|(_, units)| *units > 0) {
-            let line = self.orders[order].lines.get(&line).ok_or("unknown_line")?;
-            if units > line.counts().open() {
+        for &(line, units) in &lines {
+            if units > self.orders[order].lines[&line].counts().open() {
                 return Err("invalid");
             }
         }

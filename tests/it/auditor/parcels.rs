@@ -162,7 +162,7 @@ impl Auditor {
         let key = (item, from);
         let history = self.is_history(key, when);
         if !history {
-            self.make_room(key, units - held_here);
+            self.make_room(key, units - held_here, when);
         }
         self.post(key, [if history { 0 } else { -units }, -held_here, -owed_here, 0], when);
         if history && held_here > 0 {
