@@ -306,6 +306,13 @@ fn become_bundle(set: &Working, item: &Item, recipe: &[BundlePart]) -> Decided<(
     if item.bundle && recipe.is_empty() {
         return Err(Refusal::invalid("components", "a bundle needs at least one part").into());
     }
+    let used = set.used_in_bundles.contains(&item.id)
+        || set.parts.values().flatten().any(|part| part.item == item.id);
+    if used && !recipe.is_empty() {
+        let message =
+            format!("{} is part of a bundle; a bundle of bundles is not possible", item.sku);
+        return Err(Refusal::invalid("components", message).into());
+    }
     if !item.bundle && set.levels_of(item.id).any(|(_, level)| level.version > 0) {
         let message = format!("{} has stock of its own and cannot become a bundle", item.sku);
         return Err(Refusal::invalid("components", message).into());

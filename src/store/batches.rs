@@ -1,6 +1,6 @@
 //! The table `batch`: imports, and how far each came.
 
-use super::statement::{Row, args, statement};
+use super::statement::{Arg, Row, args, statement};
 use super::{Conn, Statement, StoreError};
 use crate::domain::{AccountId, BatchId, ItemId, LevelKey, LocationId, Seq};
 use crate::ledger::RevertRow;
@@ -34,6 +34,20 @@ pub(crate) async fn insert(
     conn.execute_one(&INSERT_BATCH, args).await
 }
 
+/// Runs a statement that is guarded by the state of an import. A guard that
+/// fails is no conflict that passes: somebody else goes on with the import.
+async fn guarded(
+    conn: &mut Conn<'_>,
+    statement: &'static Statement,
+    args: Vec<Arg>,
+    id: BatchId,
+) -> Result<(), StoreError> {
+    match conn.execute(statement, args).await? {
+        1 => Ok(()),
+        _ => Err(StoreError::Overtaken(id.get())),
+    }
+}
+
 statement!(
     ADVANCE_BATCH,
     "update batch set rows_done = $3 where id = $1 and rows_done = $2 and status = 'open'"
@@ -46,7 +60,7 @@ pub(crate) async fn advance(
     before: i64,
     after: i64,
 ) -> Result<(), StoreError> {
-    conn.execute_one(&ADVANCE_BATCH, args![id.get(), before, after]).await
+    guarded(conn, &ADVANCE_BATCH, args![id.get(), before, after], id).await
 }
 
 statement!(
@@ -62,7 +76,7 @@ pub(crate) async fn set_status(
     to: &str,
     now: i64,
 ) -> Result<(), StoreError> {
-    conn.execute_one(&SET_BATCH_STATUS, args![id.get(), from, to, now]).await
+    guarded(conn, &SET_BATCH_STATUS, args![id.get(), from, to, now], id).await
 }
 
 statement!(
@@ -74,7 +88,7 @@ statement!(
 /// Records that taking an import back has begun: one that was interrupted can be
 /// taken back as well as one that was written whole.
 pub(crate) async fn begin_revert(conn: &mut Conn<'_>, id: BatchId) -> Result<(), StoreError> {
-    conn.execute_one(&BEGIN_REVERT, args![id.get()]).await
+    guarded(conn, &BEGIN_REVERT, args![id.get()], id).await
 }
 
 statement!(

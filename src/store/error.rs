@@ -48,6 +48,9 @@ pub enum StoreError {
         /// What was wrong.
         message: String,
     },
+    /// An import is not in the state a command found it in.
+    #[error("import {0} was gone on with by somebody else meanwhile; nothing of this was written")]
+    Overtaken(i64),
     /// A write changed another number of rows than it was about.
     #[error("{statement} changed {changed} rows instead of {expected}")]
     RowsAffected {

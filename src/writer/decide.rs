@@ -223,7 +223,10 @@ fn open_batch(set: &mut Working, new: &NewBatch) -> Decided<(Detail, Ended)> {
     let Some(id) = set.other_ids.pop_front() else {
         return Err(Refusal::invalid("batch", "no id was set aside for it").into());
     };
-    set.added.push(Added::Batch(new.clone(), BatchId::new(id)));
+    let Some(account) = set.account() else {
+        return Err(Refusal::invalid("batch", "an import needs a key holder").into());
+    };
+    set.added.push(Added::Batch(new.clone(), BatchId::new(id), account));
     let mut entry = set.entry(Kind::BatchOpened);
     entry.batch = Some(BatchId::new(id));
     set.append(entry);
@@ -247,6 +250,10 @@ fn append_batch(set: &mut Working, batch: BatchId, kind: Kind) {
 }
 
 fn create_account(set: &mut Working, new: &NewAccount) -> Decided<(Detail, Ended)> {
+    let name = new.name.to_string();
+    if !set.accounts.insert(name.clone()) {
+        return Err(Refusal::AlreadyExists { what: "account", name }.into());
+    }
     let Some(id) = set.other_ids.pop_front() else {
         return Err(Refusal::invalid("account", "no id was set aside for it").into());
     };

@@ -1,7 +1,7 @@
 //! Items and their names: what can be created, renamed and taken out of sale.
 
-use invshop::domain::Refusal;
-use invshop::ledger::catalogue::{ItemRow, Upsert};
+use invshop::domain::{AccountName, Refusal};
+use invshop::ledger::catalogue::{ItemRow, NewAccount, Upsert};
 use invshop::ledger::stock::Change;
 use invshop::writer::{Command, Detail};
 
@@ -82,4 +82,33 @@ both!(opening_stock_is_used_only_where_nothing_moved_before, |shop| {
         other => panic!("{other:?}"),
     }
     assert_eq!(shop.level("MUG", "main").await, [5, 0, 0, 0]);
+});
+
+both!(a_component_does_not_become_a_bundle, |shop| {
+    for name in ["POT", "LID", "KNOB"] {
+        shop.run(item(name, None, Upsert::Create)).await.unwrap();
+    }
+    shop.run(item("SET", Some(&["POT", "LID"]), Upsert::Create)).await.unwrap();
+    let nested = refused(shop.run(item("LID", Some(&["KNOB"]), Upsert::Update)).await);
+    assert!(nested.to_string().contains("LID is part of a bundle"), "{nested}");
+    let nested = refused(shop.run(item("BIG", Some(&["SET"]), Upsert::Create)).await);
+    assert!(nested.to_string().contains("SET is a bundle"), "{nested}");
+});
+
+fn item(name: &str, components: Option<&[&str]>, mode: Upsert) -> Command {
+    let components = components.map(|all| all.iter().map(|one| (sku(one), units(1))).collect());
+    Command::Item {
+        sku: sku(name),
+        row: Box::new(ItemRow { components, ..ItemRow::default() }),
+        mode,
+    }
+}
+
+both!(the_name_of_an_account_is_given_once, |shop| {
+    let new =
+        NewAccount { name: AccountName::new("webshop").unwrap(), role: "storefront", key: None };
+    shop.run(Command::CreateAccount(new.clone())).await.unwrap();
+    let again = refused(shop.run(Command::CreateAccount(new)).await);
+    assert_eq!(again.code(), "already_exists");
+    assert_eq!(shop.shop.counters.batch_redos.get(), 0);
 });
