@@ -48,7 +48,14 @@ fn waiting(cli: &Cli, id: &str) -> Child {
         let mask = line.strip_prefix("SigCgt:").map(str::trim);
         mask.is_some_and(|mask| u64::from_str_radix(mask, 16).unwrap() & 0b10 != 0)
     };
-    while !std::fs::read_to_string(&status).unwrap().lines().any(handles) {
+    // The system's handler is there a moment before its listener, which stands
+    // once the thread that set both up has gone to sleep.
+    loop {
+        let text = std::fs::read_to_string(&status).unwrap();
+        let sleeps = text.lines().any(|line| line.starts_with("State:\tS"));
+        if sleeps && text.lines().any(handles) {
+            break;
+        }
         std::thread::yield_now();
     }
     child
