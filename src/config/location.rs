@@ -73,6 +73,11 @@ pub(super) fn code(text: &str, others: &[LocationConfig]) -> Result<String, Stri
     if others.iter().any(|other| other.code == text) {
         return Err(format!("another location has the code {text:?} already"));
     }
+    // The same alphabet as `domain::LocationCode`: a code stands in commands and files.
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if text.is_empty() || !text.chars().all(allowed) {
+        return Err("may have letters, digits, '-', '_' and '.' only".to_owned());
+    }
     line_of(text, CODE_BYTES_MAX)
 }
 
@@ -108,10 +113,10 @@ mod tests {
 
     #[test]
     fn codes_keep_their_bytes_and_have_bounds() {
-        for good in ["main", "0017", "Lager Köln 2", &"x".repeat(64)] {
+        for good in ["main", "0017", "store-north", &"x".repeat(64)] {
             assert_eq!(code(good, &[]).as_deref(), Ok(good));
         }
-        for bad in [" main", "main ", "ma\nin", &"x".repeat(65)] {
+        for bad in ["", " main", "ma in", "ma\nin", "Köln", &"x".repeat(65)] {
             code(bad, &[]).unwrap_err();
         }
     }

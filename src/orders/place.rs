@@ -104,6 +104,10 @@ pub fn place(set: &mut Working, request: &Place, content: &[u8; 32]) -> Decided<
     if let Some(&id) = set.refs.get(&request.reference) {
         return replay(set, id, request, content).map(|id| (id, Ended::Replayed));
     }
+    if request.reference.external_id.as_str().contains(':') {
+        let message = "an id that is asked for has no ':', which parts the source from the id";
+        return Err(Refusal::invalid("order_id", message).into());
+    }
     lines::check(&request.lines)?;
     let mut order = build(set, request, content)?;
     let units: BTreeMap<i64, i64> =

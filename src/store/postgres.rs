@@ -73,6 +73,11 @@ impl PostgresDb {
             options.get_port(),
             options.get_database().unwrap_or_default()
         );
+        // Connected once before the pool, which would only say that it timed out.
+        let first = tokio::time::timeout(ACQUIRE_TIMEOUT, options.connect()).await;
+        let first = first.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+        let first = first.map_err(|error| StoreError::from(error).at(place.clone()))?;
+        sqlx::Connection::close(first).await?;
         let pool = PgPoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT);
         let writers = pool
             .clone()

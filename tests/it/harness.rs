@@ -143,14 +143,6 @@ impl TestShop {
         self.dir.path()
     }
 
-    /// The SQLite file, or the PostgreSQL URL, as a configuration names it.
-    pub(crate) fn url(&self) -> String {
-        match &self.opening.place {
-            Place::Sqlite(path) => format!("sqlite:{}", path.display()),
-            Place::Postgres(url) => url.clone(),
-        }
-    }
-
     /// The instance key's file.
     pub(crate) fn key_path(&self) -> PathBuf {
         self.dir.path().join("shop.key")

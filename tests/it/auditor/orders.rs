@@ -93,7 +93,7 @@ impl Auditor {
                 let units = count * found.per_unit;
                 match found.item {
                     Some(item) if !by_channel => {
-                        wants.push(Want { closed, line, part, item, units })
+                        wants.push(Want { closed, line, part, item, units });
                     }
                     _ if by_channel => found.stands.entry(NOWHERE).or_default().held += units,
                     _ => found.stands.entry(NOWHERE).or_default().owed += units,
@@ -146,7 +146,9 @@ impl Auditor {
                 }
             }
             for line in rest {
-                spots.iter().for_each(|&at| take(line, at, &mut room));
+                for &at in &spots {
+                    take(line, at, &mut room);
+                }
             }
         } else {
             let served = |at: usize| {
@@ -183,6 +185,7 @@ impl Auditor {
         }
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "every act has a verdict")]
     pub(super) fn import(&mut self, state: &State) -> Verdict {
         let unversioned = State { version: None, when: None, ..state.clone() };
         let content = Act::Import(unversioned);
@@ -351,19 +354,15 @@ impl Auditor {
         if counts.open() == 0 {
             return Ok(Outcome::Replayed);
         }
-        let lines: Vec<(i64, i64)> = match lines {
-            Some(named) => {
-                let mut sums = BTreeMap::new();
-                for &(line, units) in named {
-                    *sums.entry(line).or_insert(0) += units;
-                }
-                sums.into_iter().collect()
-            }
-            None => {
-                let lines = self.orders[order].lines.iter();
-                lines.map(|(&number, line)| (number, line.counts().open())).collect()
-            }
-        };
+        let mut sums: BTreeMap<i64, i64> = BTreeMap::new();
+        for &(line, units) in lines.unwrap_or_default() {
+            *sums.entry(line).or_default() += units;
+        }
+        if lines.is_none() {
+            let all = self.orders[order].lines.iter();
+            sums = all.map(|(&number, line)| (number, line.counts().open())).collect();
+        }
+        let lines: Vec<(i64, i64)> = sums.into_iter().collect();
         for &(line, units) in &lines {
             if units > self.orders[order].lines[&line].counts().open() {
                 return Err("invalid");
