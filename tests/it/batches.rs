@@ -7,9 +7,8 @@ use invshop::writer::{Command, WriteError};
 
 use crate::both;
 use crate::gate::{at_once, gated};
-use crate::harness::{movement, sku, units};
+use crate::harness::{movement, place, reference, sku, units};
 use crate::raw::Raw;
-use crate::smoke::{place, reference};
 
 fn unpaid(id: &str, lines: &[(&str, i64)]) -> Command {
     Command::Place(Place { payment_required: true, ..place(id, lines) })

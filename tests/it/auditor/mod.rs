@@ -62,8 +62,8 @@ pub(crate) struct Shelf {
     pub(crate) safety: i64,
     /// When the last fixed point was observed.
     pub(crate) fixed_at: Option<i64>,
-    /// (took effect at, change of `on_hand`) of every movement.
-    pub(crate) moves: Vec<(i64, i64)>,
+    /// (took effect at, change of `on_hand`, change of what is promised) of every movement.
+    pub(crate) moves: Vec<(i64, i64, i64)>,
 }
 
 impl Shelf {
@@ -166,7 +166,7 @@ impl Auditor {
                 self.stock((item, *at), *move_, *when, *if_version)
             }
             Act::Place(wish) => self.place(wish),
-            Act::Import(state) => self.import(state),
+            Act::Import(state) => Ok(self.import(state)),
             Act::Pay { order, id } => self.pay(order, id, act),
             Act::Accept { order } => self.accept(order),
             Act::Ship { order, id, lines, at, when } => {
@@ -231,7 +231,7 @@ impl Auditor {
         shelf.reserved += change[1];
         shelf.shortfall += change[2];
         shelf.safety += change[3];
-        shelf.moves.push((effective_at, change[0]));
+        shelf.moves.push((effective_at, change[0], change[1] + change[2]));
         assert!(
             0 <= shelf.reserved && shelf.reserved <= shelf.on_hand && 0 <= shelf.shortfall,
             "the auditor itself broke a shelf: {shelf:?}"

@@ -165,6 +165,8 @@ impl Order {
 /// Units of a part that are to be held.
 #[derive(Clone, Copy, Debug)]
 struct Want {
+    /// Of a discontinued bundle: a request gets nothing.
+    closed: bool,
     line: i64,
     part: i64,
     item: usize,
@@ -239,11 +241,16 @@ impl Auditor {
     fn wants(&mut self, order: usize, units: &[(i64, i64)]) -> Vec<Want> {
         let mut wants = Vec::new();
         for &(line, count) in units {
-            let by_channel = self.orders[order].lines[&line].by_channel;
+            let found = &self.orders[order].lines[&line];
+            let by_channel = found.by_channel;
+            let closed =
+                found.bundle && found.item.is_some_and(|item| self.items[item].discontinued);
             for (&part, found) in &mut self.orders[order].lines.get_mut(&line).unwrap().parts {
                 let units = count * found.per_unit;
                 match found.item {
-                    Some(item) if !by_channel => wants.push(Want { line, part, item, units }),
+                    Some(item) if !by_channel => {
+                        wants.push(Want { closed, line, part, item, units });
+                    }
                     _ if by_channel => found.stands.entry(NOWHERE).or_default().held += units,
                     _ => found.stands.entry(NOWHERE).or_default().owed += units,
                 }
@@ -282,7 +289,8 @@ impl Auditor {
                 }
             }
         };
-        let all: Vec<usize> = (0..wants.len()).collect();
+        let all: Vec<usize> =
+            (0..wants.len()).filter(|&index| fact || !wants[index].closed).collect();
         if let Some(&at) = spots.iter().find(|&&at| serves(wants, &all, at, &room)) {
             take(&all, at, &mut room);
         } else if fact || self.split {
@@ -294,7 +302,9 @@ impl Auditor {
                 }
             }
             for line in rest {
-                spots.iter().for_each(|&at| take(line, at, &mut room));
+                for &at in &spots {
+                    take(line, at, &mut room);
+                }
             }
         } else {
             let served = |at: usize| {
@@ -331,7 +341,7 @@ impl Auditor {
         }
     }
 
-    pub(super) fn import(&mut self, state: &State) -> Verdict {
+    pub(super) fn import(&mut self, state: &State) -> Outcome {
         let unversioned = State { version: None, when: None, ..state.clone() };
         let content = Act::Import(unversioned);
         let Some(order) = self.find(&state.order) else {
@@ -351,19 +361,23 @@ impl Auditor {
             });
             self.wrote = true;
             self.follow(self.orders.len() - 1, state);
-            return Ok(Outcome::Done);
+            return Outcome::Done;
         };
         let stored = self.orders[order].version;
-        let newer = state.version.zip(stored).map(|(new, stored)| new > stored);
         let same = self.orders[order].content == content;
-        if newer == Some(false) || same && newer != Some(true) {
-            return Ok(Outcome::Replayed);
+        let seen = match (state.version, stored) {
+            (Some(new), Some(stored)) => new <= stored,
+            (Some(_), None) => false,
+            (None, _) => same,
+        };
+        if seen {
+            return Outcome::Replayed;
         }
         self.wrote = true;
         if same {
             // Nothing changed but the version, which what comes late must find.
             self.orders[order].version = state.version;
-            return Ok(Outcome::Done);
+            return Outcome::Done;
         }
         for line in &state.lines {
             let fresh = self.line(&line.item, line.by_channel);
@@ -372,11 +386,12 @@ impl Auditor {
         let found = &mut self.orders[order];
         found.content = content;
         found.version = state.version.or(found.version);
-        if state.pay != Known::Nothing && found.paid != Paid::Yes {
+        let paid_here = found.facts.keys().any(|fact| fact.starts_with("payment "));
+        if !(paid_here && found.paid == Paid::Yes) {
             found.paid = known(state.pay);
         }
         self.follow(order, state);
-        Ok(Outcome::Done)
+        Outcome::Done
     }
 
     /// Moves lines to a state: what left leaves, what is less is cancelled, what
@@ -430,7 +445,7 @@ impl Auditor {
         for (&line, found) in &self.orders[order].lines {
             for (&part, found) in found.parts.iter().filter(|(_, found)| found.expired > 0) {
                 let Some(item) = found.item else { return Ok(Outcome::Done) };
-                wants.push(Want { line, part, item, units: found.expired });
+                wants.push(Want { closed: false, line, part, item, units: found.expired });
             }
         }
         let plan = self.plan(&wants, self.orders[order].own, true);
@@ -484,26 +499,27 @@ impl Auditor {
     pub(super) fn cancel(&mut self, order: &str, lines: Option<&[(i64, i64)]>) -> Verdict {
         let order = self.known(order)?;
         let counts = self.orders[order].counts();
-        let lines: Vec<(i64, i64)> = match lines {
-            Some(named) => {
-                let mut sums = BTreeMap::new();
-                for &(line, units) in named {
-                    *sums.entry(line).or_insert(0) += units;
-                }
-                sums.into_iter().collect()
+        for (line, _) in lines.unwrap_or_default() {
+            self.orders[order].lines.get(line).ok_or("unknown_line")?;
+        }
+        if counts.open() == 0 && counts.shipped > 0 && counts.cancelled == 0 {
+            return Err("already_shipped");
+        }
+        if counts.open() == 0 {
+            return Ok(Outcome::Replayed);
+        }
+        let lines: Vec<(i64, i64)> = if let Some(named) = lines {
+            let mut sums = BTreeMap::new();
+            for &(line, units) in named {
+                *sums.entry(line).or_insert(0) += units;
             }
-            None if counts.open() == 0 && counts.shipped > 0 && counts.cancelled == 0 => {
-                return Err("already_shipped");
-            }
-            None if counts.open() == 0 => return Ok(Outcome::Replayed),
-            None => {
-                let lines = self.orders[order].lines.iter();
-                lines.map(|(&number, line)| (number, line.counts().open())).collect()
-            }
+            sums.into_iter().collect()
+        } else {
+            let lines = self.orders[order].lines.iter();
+            lines.map(|(&number, line)| (number, line.counts().open())).collect()
         };
-        for &(line, units) in lines.iter().filter(|(_, units)| *units > 0) {
-            let line = self.orders[order].lines.get(&line).ok_or("unknown_line")?;
-            if units > line.counts().open() {
+        for &(line, units) in &lines {
+            if units > self.orders[order].lines[&line].counts().open() {
                 return Err("invalid");
             }
         }
