@@ -9,9 +9,11 @@
 mod acts;
 mod auditor;
 mod batches;
+mod concurrency;
 mod dice;
 mod gate;
 mod harness;
+mod kill;
 mod layering;
 mod ledger;
 mod model;
