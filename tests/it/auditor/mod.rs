@@ -167,7 +167,7 @@ impl Auditor {
                 self.stock((item, *at), *move_, *when, *if_version)
             }
             Act::Place(wish) => self.place(wish),
-            Act::Import(state) => self.import(state),
+            Act::Import(state) => Ok(self.import(state)),
             Act::Pay { order, id } => self.pay(order, id, act),
             Act::Accept { order } => self.accept(order),
             Act::Ship { order, id, lines, at, when } => {

@@ -185,8 +185,7 @@ impl Auditor {
         }
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "every act has a verdict")]
-    pub(super) fn import(&mut self, state: &State) -> Verdict {
+    pub(super) fn import(&mut self, state: &State) -> Outcome {
         let unversioned = State { version: None, when: None, ..state.clone() };
         let content = Act::Import(unversioned);
         let Some(order) = self.find(&state.order) else {
@@ -206,7 +205,7 @@ impl Auditor {
             });
             self.wrote = true;
             self.follow(self.orders.len() - 1, state);
-            return Ok(Outcome::Done);
+            return Outcome::Done;
         };
         let stored = self.orders[order].version;
         let same = self.orders[order].content == content;
@@ -216,13 +215,13 @@ impl Auditor {
             (None, _) => same,
         };
         if seen {
-            return Ok(Outcome::Replayed);
+            return Outcome::Replayed;
         }
         self.wrote = true;
         if same {
             // Nothing changed but the version, which what comes late must find.
             self.orders[order].version = state.version;
-            return Ok(Outcome::Done);
+            return Outcome::Done;
         }
         for line in &state.lines {
             let fresh = self.line(&line.item, line.by_channel);
@@ -236,7 +235,7 @@ impl Auditor {
             found.paid = known(state.pay);
         }
         self.follow(order, state);
-        Ok(Outcome::Done)
+        Outcome::Done
     }
 
     /// Moves lines to a state: what left leaves, what is less is cancelled, what
@@ -344,9 +343,8 @@ impl Auditor {
     pub(super) fn cancel(&mut self, order: &str, lines: Option<&[(i64, i64)]>) -> Verdict {
         let order = self.known(order)?;
         let counts = self.orders[order].counts();
-        let known = |line: &i64| self.orders[order].lines.contains_key(line);
-        if lines.is_some_and(|named| !named.iter().all(|(line, _)| known(line))) {
-            return Err("unknown_line");
+        for (line, _) in lines.unwrap_or_default() {
+            self.orders[order].lines.get(line).ok_or("unknown_line")?;
         }
         if counts.open() == 0 && counts.shipped > 0 && counts.cancelled == 0 {
             return Err("already_shipped");
@@ -354,15 +352,16 @@ impl Auditor {
         if counts.open() == 0 {
             return Ok(Outcome::Replayed);
         }
-        let mut sums: BTreeMap<i64, i64> = BTreeMap::new();
-        for &(line, units) in lines.unwrap_or_default() {
-            *sums.entry(line).or_default() += units;
-        }
-        if lines.is_none() {
-            let all = self.orders[order].lines.iter();
-            sums = all.map(|(&number, line)| (number, line.counts().open())).collect();
-        }
-        let lines: Vec<(i64, i64)> = sums.into_iter().collect();
+        let lines: Vec<(i64, i64)> = if let Some(named) = lines {
+            let mut sums = BTreeMap::new();
+            for &(line, units) in named {
+                *sums.entry(line).or_insert(0) += units;
+            }
+            sums.into_iter().collect()
+        } else {
+            let lines = self.orders[order].lines.iter();
+            lines.map(|(&number, line)| (number, line.counts().open())).collect()
+        };
         for &(line, units) in &lines {
             if units > self.orders[order].lines[&line].counts().open() {
                 return Err("invalid");
