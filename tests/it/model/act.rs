@@ -131,7 +131,7 @@ pub(crate) struct StateLine {
 
 /// Units of a line, or of one part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::struct_field_names, reason = "units of a line are units")]
+#[expect(clippy::struct_field_names, reason = "units is the word for it")]
 pub(crate) struct Units {
     pub(crate) line: i64,
     pub(crate) part: Option<i64>,
