@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::Ended;
 use super::hold::{Bound, add_units, hold, plan, raise_short, wants_of};
 use super::lines::{self, LineRequest, Unknown};
+use super::place::serving;
 use crate::domain::{
     AllocationPolicy, Deltas, FulfilledBy, Kind, LevelKey, LocationCode, LocationId, OrderId,
     OrderRef, Quantity, Refusal, Sku,
@@ -106,7 +107,7 @@ pub struct Reassign {
 pub fn reassign(set: &mut Working, request: &Reassign) -> Decided<(OrderId, Ended)> {
     let id = set.order_by_ref(&request.reference)?;
     let from = set.own_location(Some(&request.from))?;
-    let to = set.own_location(Some(&request.to))?;
+    let to = serving(set, &request.to)?;
     if from == to {
         return Err(Refusal::invalid("to", "the holds are there already").into());
     }

@@ -36,9 +36,13 @@ pub fn cancel(set: &mut Working, request: &Cancel) -> Decided<(OrderId, Ended)> 
     if counts.open() == 0 {
         return Ok((id, Ended::Replayed));
     }
-    let lines = named.unwrap_or_else(|| {
+    let mut lines = named.unwrap_or_else(|| {
         order.lines.iter().map(|line| (line.number, line.counts().open())).collect()
     });
+    lines.retain(|&(_, units)| units > 0);
+    if lines.is_empty() {
+        return Ok((id, Ended::Replayed));
+    }
     let reason = request.reason.as_ref().map(Reason::as_str);
     cancel_lines(set, id, &lines, reason)?;
     Ok((id, Ended::Done))

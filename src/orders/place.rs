@@ -179,7 +179,7 @@ fn build(set: &Working, request: &Place, content: &[u8; 32]) -> Decided<Order> {
 }
 
 /// The location a request names must be one that orders are served from.
-fn serving(set: &Working, code: &LocationCode) -> Decided<LocationId> {
+pub(super) fn serving(set: &Working, code: &LocationCode) -> Decided<LocationId> {
     let id = set.own_location(Some(code))?;
     if set.location(id).is_some_and(Location::serves_orders) {
         return Ok(id);

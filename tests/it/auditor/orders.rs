@@ -362,6 +362,10 @@ impl Auditor {
             let lines = self.orders[order].lines.iter();
             lines.map(|(&number, line)| (number, line.counts().open())).collect()
         };
+        let lines: Vec<(i64, i64)> = lines.into_iter().filter(|(_, units)| *units > 0).collect();
+        if lines.is_empty() {
+            return Ok(Outcome::Replayed);
+        }
         for &(line, units) in &lines {
             if units > self.orders[order].lines[&line].counts().open() {
                 return Err("invalid");

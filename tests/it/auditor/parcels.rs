@@ -302,7 +302,8 @@ impl Auditor {
         to: usize,
     ) -> Verdict {
         let order = self.known(order)?;
-        if from == to || self.orders[order].own.is_some_and(|own| own != to) {
+        let elsewhere = self.orders[order].own.is_some_and(|own| own != to);
+        if from == to || elsewhere || !self.spots[to].sells {
             return Err("invalid");
         }
         let mut moves = Vec::new();
