@@ -11,7 +11,7 @@ use anyhow::Context as _;
 const APPEND: [u8; 4096] = [7; 4096];
 /// How long the disk is probed.
 const PROBE: Duration = Duration::from_secs(1);
-/// The kernel counts processor time in hundredths of a second (`proc(5)`, USER_HZ).
+/// The kernel counts processor time in hundredths of a second (`proc(5)`, `USER_HZ`).
 const TICK_US: u64 = 10_000;
 
 /// Processors this process may use.

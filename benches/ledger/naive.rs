@@ -21,7 +21,7 @@ const POSTGRES_CONNECTIONS: u32 = 64;
 /// Connections to SQLite.
 const SQLITE_CONNECTIONS: u32 = 8;
 /// With 256 callers a call waits for its connection that long at most.
-const ACQUIRE: Duration = Duration::from_secs(120);
+const ACQUIRE: Duration = Duration::from_mins(2);
 
 /// On PostgreSQL the ledger numbers the journal itself; on SQLite a key without
 /// a value is the next one.

@@ -231,7 +231,7 @@ impl Plain {
 pub(crate) fn sqlite_options(path: &Path) -> SqliteConnectOptions {
     use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
     /// Under 256 callers a plain program's transactions wait for each other that long.
-    const BUSY: std::time::Duration = std::time::Duration::from_secs(120);
+    const BUSY: std::time::Duration = std::time::Duration::from_mins(2);
     SqliteConnectOptions::new()
         .filename(path)
         .journal_mode(SqliteJournalMode::Wal)
