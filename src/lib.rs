@@ -33,6 +33,7 @@
 pub mod clock;
 pub mod config;
 pub mod domain;
+pub mod import;
 pub mod ledger;
 pub mod orders;
 pub mod reports;

@@ -79,6 +79,31 @@ pub struct NewBatch {
     pub rows_total: i64,
 }
 
+/// An import as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchRecord {
+    /// Its id.
+    pub id: crate::domain::BatchId,
+    /// `items`, `stock` or `orders`.
+    pub kind: String,
+    /// `open` (begun or interrupted), `applied`, `reverting` or `reverted`.
+    pub status: String,
+    /// The file's name.
+    pub file_name: String,
+    /// Hash of the file and of the options that change its meaning.
+    pub content_hash: [u8; 32],
+    /// The options, a JSON object.
+    pub options: String,
+    /// Rows of the file.
+    pub rows_total: i64,
+    /// Rows that are dealt with.
+    pub rows_done: i64,
+    /// When it was begun, UTC milliseconds.
+    pub created_at: i64,
+    /// When it came to its present end, UTC milliseconds.
+    pub finished_at: Option<i64>,
+}
+
 /// One row of an items import, or one `item create` or `item update`.
 /// What is `None` stays as it is, or empty on a new item.
 #[derive(Clone, Debug, Default)]
@@ -280,6 +305,13 @@ fn update_item(
 fn become_bundle(set: &Working, item: &Item, recipe: &[BundlePart]) -> Decided<()> {
     if item.bundle && recipe.is_empty() {
         return Err(Refusal::invalid("components", "a bundle needs at least one part").into());
+    }
+    let used = set.used_in_bundles.contains(&item.id)
+        || set.parts.values().flatten().any(|part| part.item == item.id);
+    if used && !recipe.is_empty() {
+        let message =
+            format!("{} is part of a bundle; a bundle of bundles is not possible", item.sku);
+        return Err(Refusal::invalid("components", message).into());
     }
     if !item.bundle && set.levels_of(item.id).any(|(_, level)| level.version > 0) {
         let message = format!("{} has stock of its own and cannot become a bundle", item.sku);

@@ -1,7 +1,7 @@
 //! Low stock, with hysteresis so that one unit to and fro raises one event.
 
 use super::{Added, Decided, Working};
-use crate::domain::{ItemId, ItemStatus, Kind};
+use crate::domain::{ItemId, ItemStatus, Kind, Location};
 
 /// How far above its reorder point an item must rise before it can be low
 /// again: a tenth of it, at least one unit.
@@ -40,13 +40,10 @@ pub fn raise_low(set: &mut Working) -> Decided<()> {
     Ok(())
 }
 
-/// An item's ATP: the sum over the locations that are sold from.
+/// An item's ATP: the sum over the locations that orders are served from.
 fn available(set: &Working, item: ItemId) -> i64 {
     set.levels_of(item)
-        .filter(|(key, _)| {
-            set.location(key.location)
-                .is_some_and(|location| location.sellable && location.kind.may_sell())
-        })
+        .filter(|(key, _)| set.location(key.location).is_some_and(Location::serves_orders))
         .map(|(_, level)| level.totals.available_to_promise())
         .sum()
 }

@@ -106,8 +106,8 @@ pub enum Added {
     Personal(OrderId, Vec<u8>),
     /// A key holder and its key.
     Key(NewAccount, AccountId),
-    /// An import begins.
-    Batch(NewBatch, BatchId),
+    /// An import begins, for a key holder.
+    Batch(NewBatch, BatchId, AccountId),
     /// Rows of an import that are now written: (batch, rows done before, after).
     BatchProgress(BatchId, i64, i64),
     /// A new state of an import: (batch, from, to).
@@ -219,6 +219,10 @@ pub struct Working {
     pub touched: HashSet<ItemId>,
     /// Levels with room and shortfall left over: the writer's next commands fill them.
     pub fill_later: BTreeSet<LevelKey>,
+    /// Names of key holders that exist, of those that are to be created.
+    pub accounts: HashSet<String>,
+    /// Items that are components of a bundle, where a recipe may change.
+    pub used_in_bundles: HashSet<ItemId>,
     /// Full catalogue entries, where a command of the batch compares them.
     pub records: HashMap<ItemId, ItemFields>,
     new_items: HashSet<ItemId>,
@@ -253,6 +257,8 @@ impl Working {
             added: Vec::new(),
             touched: HashSet::new(),
             fill_later: BTreeSet::new(),
+            accounts: HashSet::new(),
+            used_in_bundles: HashSet::new(),
             records: HashMap::new(),
             new_items: HashSet::new(),
             context: Context::default(),
@@ -289,6 +295,11 @@ impl Working {
                 Undo::Location => drop(self.locations.pop()),
             }
         }
+    }
+
+    /// Who the current command is done for.
+    pub const fn account(&self) -> Option<AccountId> {
+        self.context.account
     }
 
     /// The entries the current command has appended so far.

@@ -10,6 +10,7 @@ mod history;
 mod items;
 mod locations;
 mod low;
+mod newest;
 mod orders;
 mod sales;
 mod value;
@@ -27,6 +28,7 @@ pub use history::{
 pub use items::{Component, ItemDetail, ItemFilter, ItemView, LevelView, item, item_detail, items};
 pub use locations::locations;
 pub use low::{LowStockRow, low_stock};
+pub use newest::newest;
 pub use orders::{
     AllocationView, Caller, LineView, OrderFilter, OrderView, PartView, Viewer, order, orders,
     resolve_order,

@@ -1,6 +1,6 @@
 //! The tables `item`, `item_sku` and `bundle_part`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::statement::{Row, Rows, Type, args, statement};
 use super::{Conn, Statement, StoreError};
@@ -94,6 +94,22 @@ statement!(
     postgres "select bundle_id, part_id, per_unit from bundle_part
               where bundle_id = any($1::bigint[]) order by bundle_id, part_id"
 );
+
+statement!(
+    USED_IN_BUNDLES,
+    sqlite "select distinct p.part_id from json_each($1) as wanted
+            cross join bundle_part as p on p.part_id = wanted.value",
+    postgres "select distinct part_id from bundle_part where part_id = any($1::bigint[])"
+);
+
+/// Which of the items are components of a bundle.
+pub(crate) async fn used_in_bundles(
+    conn: &mut Conn<'_>,
+    items: Vec<i64>,
+) -> Result<HashSet<ItemId>, StoreError> {
+    let rows = conn.all(&USED_IN_BUNDLES, args![items]).await?;
+    rows.iter().map(|row| row.int(0).map(ItemId::new)).collect()
+}
 
 /// The recipes of bundles; other items have none.
 pub(crate) async fn recipes(
@@ -309,6 +325,7 @@ pub(super) const STATEMENTS: &[&Statement] = &[
     &ITEMS,
     &RECORDS,
     &RECIPES,
+    &USED_IN_BUNDLES,
     &NEXT_ITEM_IDS,
     &INSERT_ITEMS,
     &INSERT_SKUS,

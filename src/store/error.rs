@@ -48,6 +48,9 @@ pub enum StoreError {
         /// What was wrong.
         message: String,
     },
+    /// An import is not in the state a command found it in.
+    #[error("import {0} was gone on with by somebody else meanwhile; nothing of this was written")]
+    Overtaken(i64),
     /// A write changed another number of rows than it was about.
     #[error("{statement} changed {changed} rows instead of {expected}")]
     RowsAffected {
@@ -178,13 +181,15 @@ fn classify_sqlite(code: i64, error: sqlx::Error) -> StoreError {
     const CONSTRAINT_PRIMARYKEY: i64 = 1555;
     const CONSTRAINT_UNIQUE: i64 = 2067;
     const CONSTRAINT_ROWID: i64 = 2579;
+    // The file of the shared memory cannot grow: the disk is full.
+    const IOERR_SHMSIZE: i64 = 4874;
     match (code, code & 0xff) {
         (CONSTRAINT_PRIMARYKEY | CONSTRAINT_UNIQUE | CONSTRAINT_ROWID, _) => {
             StoreError::Unique(error)
         }
         (_, 19) => StoreError::Constraint(error),
         (_, 5 | 6) => StoreError::Conflict(error),
-        (_, 13) => StoreError::Full(error),
+        (IOERR_SHMSIZE, _) | (_, 13) => StoreError::Full(error),
         (_, 8) => StoreError::ReadOnly(error),
         (_, 11 | 26) => StoreError::Damaged(error),
         (_, 10 | 14) => StoreError::Connection(error),

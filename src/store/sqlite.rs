@@ -5,15 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
-    SqliteSynchronous,
+    SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::statement::{args, statement};
 use super::turn::{Turn, TurnGuard};
-use super::{Conn, Statement, StoreError};
+use super::{Conn, SchemaState, Statement, StoreError, migrate};
 
 /// Readers a process keeps open; each is a thread.
 const READERS_MAX: u32 = 4;
@@ -33,6 +32,8 @@ const CHECKPOINT_PAGES: &str = "8192";
 
 statement!(BEGIN, "begin immediate");
 statement!(COMMIT, "commit");
+// The file remembers it, so that only the first connection of a process says it.
+statement!(SET_JOURNAL_MODE, "pragma journal_mode = wal");
 statement!(ROLLBACK, "rollback");
 statement!(JOURNAL_MODE, sqlite "select journal_mode from pragma_journal_mode", postgres "select 'wal'");
 statement!(SYNCHRONOUS, sqlite "select synchronous from pragma_synchronous", postgres "select 2::bigint");
@@ -78,7 +79,15 @@ impl SqliteDb {
         let turn = Arc::new(Turn::open(path)?);
         let options = options(path).create_if_missing(create);
         let guard = turn.take().await?;
-        let connection = options.connect().await?;
+        let mut connection = options.connect().await?;
+        if !create {
+            // A file of another program is left as it is, its journal mode too.
+            let state = migrate::state(&mut Conn::Sqlite(&mut connection)).await?;
+            if state == SchemaState::Foreign {
+                return Err(StoreError::Foreign(path.display().to_string()));
+            }
+        }
+        Conn::Sqlite(&mut connection).execute(&SET_JOURNAL_MODE, args![]).await?;
         drop(guard);
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
@@ -188,7 +197,6 @@ impl WriterGuard {
 fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
-        .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)

@@ -55,70 +55,28 @@ pub(crate) enum Arg {
     Rows(Rows),
 }
 
-impl From<i64> for Arg {
-    fn from(value: i64) -> Self {
-        Self::Int(Some(value))
-    }
+macro_rules! from {
+    ($($given:ty => |$value:ident| $arg:expr;)*) => { $(
+        impl From<$given> for Arg {
+            fn from($value: $given) -> Self {
+                $arg
+            }
+        }
+    )* };
 }
 
-impl From<Option<i64>> for Arg {
-    fn from(value: Option<i64>) -> Self {
-        Self::Int(value)
-    }
-}
-
-impl From<&str> for Arg {
-    fn from(value: &str) -> Self {
-        Self::Text(Some(value.to_owned()))
-    }
-}
-
-impl From<String> for Arg {
-    fn from(value: String) -> Self {
-        Self::Text(Some(value))
-    }
-}
-
-impl From<Option<String>> for Arg {
-    fn from(value: Option<String>) -> Self {
-        Self::Text(value)
-    }
-}
-
-impl From<Vec<u8>> for Arg {
-    fn from(value: Vec<u8>) -> Self {
-        Self::Bytes(Some(value))
-    }
-}
-
-impl From<[u8; 32]> for Arg {
-    fn from(value: [u8; 32]) -> Self {
-        Self::Bytes(Some(value.to_vec()))
-    }
-}
-
-impl From<Option<[u8; 32]>> for Arg {
-    fn from(value: Option<[u8; 32]>) -> Self {
-        Self::Bytes(value.map(|bytes| bytes.to_vec()))
-    }
-}
-
-impl From<Vec<i64>> for Arg {
-    fn from(value: Vec<i64>) -> Self {
-        Self::Ints(value)
-    }
-}
-
-impl From<Vec<String>> for Arg {
-    fn from(value: Vec<String>) -> Self {
-        Self::Texts(value)
-    }
-}
-
-impl From<Rows> for Arg {
-    fn from(value: Rows) -> Self {
-        Self::Rows(value)
-    }
+from! {
+    i64 => |value| Self::Int(Some(value));
+    Option<i64> => |value| Self::Int(value);
+    &str => |value| Self::Text(Some(value.to_owned()));
+    String => |value| Self::Text(Some(value));
+    Option<String> => |value| Self::Text(value);
+    Vec<u8> => |value| Self::Bytes(Some(value));
+    [u8; 32] => |value| Self::Bytes(Some(value.to_vec()));
+    Option<[u8; 32]> => |value| Self::Bytes(value.map(|bytes| bytes.to_vec()));
+    Vec<i64> => |value| Self::Ints(value);
+    Vec<String> => |value| Self::Texts(value);
+    Rows => |value| Self::Rows(value);
 }
 
 /// Builds the argument list of a statement.

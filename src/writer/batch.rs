@@ -19,6 +19,9 @@ use crate::store::{self, Conn, StoreError, WriteTx};
 const REDO_MAX: u32 = 64;
 /// How often a lost connection is made again for one batch.
 const RECONNECT_MAX: u32 = 4;
+/// How often a unique key that is taken is tried again. Whoever was first has
+/// committed, so the first repetition finds a replay or a refusal.
+const UNIQUE_MAX: u32 = 4;
 /// The pause before the n-th repetition is n times this.
 const PAUSE: Duration = Duration::from_millis(5);
 /// The pause before a lost connection is made again.
@@ -56,6 +59,7 @@ pub(super) struct Committed {
 pub(super) async fn run(tools: &Tools, jobs: &mut [Job]) -> Result<Committed, Failed> {
     let mut set = LoadSet::of(jobs);
     let mut lost = 0;
+    let mut taken = 0;
     for round in 1..=REDO_MAX {
         let error = match attempt(tools, jobs, &set).await {
             Ok(Tried::Committed(committed)) => return Ok(committed),
@@ -78,7 +82,8 @@ pub(super) async fn run(tools: &Tools, jobs: &mut [Job]) -> Result<Committed, Fa
             if matches!(error, StoreError::Conflict(_)) {
                 tools.counters.deadlock_retries.add(1);
             }
-            if round == REDO_MAX {
+            taken += u32::from(matches!(error, StoreError::Unique(_)));
+            if round == REDO_MAX || taken > UNIQUE_MAX {
                 return Err(error.into());
             }
             tokio::time::sleep(PAUSE * round.min(20)).await;
@@ -160,19 +165,14 @@ async fn attempt_in(
     if working.entries.is_empty() && working.added.is_empty() {
         return Ok(Written::Nothing(working, verdicts));
     }
-    let first = write(tools, &mut conn, &working, jobs).await?;
+    let first = write(tools, &mut conn, &working).await?;
     Ok(Written::Rows(working, verdicts, first))
 }
 
 /// Writes what changed; the journal last, because its numbers are the last lock.
-async fn write(
-    tools: &Tools,
-    conn: &mut Conn<'_>,
-    working: &Working,
-    jobs: &[Job],
-) -> Result<i64, Failed> {
+async fn write(tools: &Tools, conn: &mut Conn<'_>, working: &Working) -> Result<i64, Failed> {
     let now = working.now;
-    write_added(conn, working, jobs, now).await?;
+    write_added(conn, working, now).await?;
     tools.step(Step::CatalogueWritten)?;
     let moved = working.levels.iter().filter(|(_, slot)| slot.now != slot.read || !slot.stored);
     store::levels::write(conn, moved.map(|(key, slot)| (*key, *slot))).await?;
@@ -197,12 +197,7 @@ async fn write(
     Ok(first)
 }
 
-async fn write_added(
-    conn: &mut Conn<'_>,
-    working: &Working,
-    jobs: &[Job],
-    now: i64,
-) -> Result<(), StoreError> {
+async fn write_added(conn: &mut Conn<'_>, working: &Working, now: i64) -> Result<(), StoreError> {
     let mut items: Vec<(ItemId, &NewItem)> = Vec::new();
     for added in &working.added {
         if let Added::Item(new, id) = added {
@@ -236,10 +231,8 @@ async fn write_added(
             }
             Added::Location(new, id) => store::locations::insert(conn, *id, new, now).await?,
             Added::Key(new, id) => store::accounts::insert(conn, *id, new, now).await?,
-            Added::Batch(new, id) => {
-                if let Some(job) = jobs.first() {
-                    store::batches::insert(conn, *id, new, job.account, now).await?;
-                }
+            Added::Batch(new, id, account) => {
+                store::batches::insert(conn, *id, new, *account, now).await?;
             }
             Added::BatchProgress(id, before, after) => {
                 store::batches::advance(conn, *id, *before, *after).await?;

@@ -203,11 +203,11 @@ impl Command {
     fn content(&self) -> Value {
         match self {
             Self::Stock(command) => stock_content(command),
-            Self::Item { sku, row, .. } => json!([sku.as_str(), format!("{row:?}")]),
+            Self::Item { sku, row, mode } => item_content(sku, row, *mode),
             Self::Discontinue(sku) | Self::FillItem(sku) => json!(sku.as_str()),
             Self::Rename { from, to } => json!([from.as_str(), to.as_str()]),
-            Self::CreateLocation(new) => json!(new.code.as_str()),
-            Self::CreateAccount(new) => json!(new.name.as_str()),
+            Self::CreateLocation(new) => json!([new.code.as_str(), new.kind.as_str()]),
+            Self::CreateAccount(new) => json!([new.name.as_str(), new.role]),
             Self::Place(place) => place_content(place),
             Self::Import(import) => import_content(import),
             Self::Cancel(cancel) => json!({
@@ -251,6 +251,30 @@ impl Command {
             }
         }
     }
+}
+
+fn item_content(sku: &Sku, row: &ItemRow, mode: Upsert) -> Value {
+    let units = |units: Option<crate::domain::Quantity>| units.map(crate::domain::Quantity::get);
+    let part = |(sku, units): &(Sku, crate::domain::Quantity)| json!([sku.as_str(), units.get()]);
+    json!({
+        "sku": sku.as_str(),
+        "mode": match mode {
+            Upsert::Create => "create",
+            Upsert::Update => "update",
+            Upsert::Either => "either",
+        },
+        "title": row.title.as_ref().map(AsRef::as_ref),
+        "barcode": row.barcode.as_ref().map(AsRef::as_ref),
+        "price": row.price,
+        "cost": row.cost,
+        "currency": row.currency,
+        "location": row.location.as_ref().map(AsRef::as_ref),
+        "on_hand": units(row.on_hand),
+        "safety": units(row.safety),
+        "reorder_point": units(row.reorder_point),
+        "attributes": row.attributes,
+        "components": row.components.as_ref().map(|all| all.iter().map(part).collect::<Vec<_>>()),
+    })
 }
 
 fn stock_content(command: &StockCommand) -> Value {

@@ -161,9 +161,7 @@ fn dispatch_batch(set: &mut Working, command: &Command) -> Decided<(Detail, Ende
         }
         Command::RevertOpen(batch) => {
             set.added.push(Added::BatchReverting(*batch));
-            let mut entry = set.entry(Kind::BatchReverting);
-            entry.batch = Some(*batch);
-            set.append(entry);
+            append_batch(set, *batch, Kind::BatchReverting);
             Ok(done(()))
         }
         Command::Revert { rows, skip_blocked, .. } => ledger::revert(set, rows, *skip_blocked)
@@ -186,7 +184,8 @@ fn item_rows(
 ) -> Decided<(Detail, Ended)> {
     let mut outcomes = Vec::with_capacity(rows.len());
     each(rows, |(sku, row)| {
-        outcomes.push(catalogue::decide_item(set, sku, row, catalogue::Upsert::Either)?);
+        let outcome = catalogue::decide_item(set, sku, row, catalogue::Upsert::Either)?;
+        outcomes.push(outcome);
         Ok(())
     })?;
     advance(set, chunk);
@@ -224,7 +223,10 @@ fn open_batch(set: &mut Working, new: &NewBatch) -> Decided<(Detail, Ended)> {
     let Some(id) = set.other_ids.pop_front() else {
         return Err(Refusal::invalid("batch", "no id was set aside for it").into());
     };
-    set.added.push(Added::Batch(new.clone(), BatchId::new(id)));
+    let Some(account) = set.account() else {
+        return Err(Refusal::invalid("batch", "an import needs a key holder").into());
+    };
+    set.added.push(Added::Batch(new.clone(), BatchId::new(id), account));
     let mut entry = set.entry(Kind::BatchOpened);
     entry.batch = Some(BatchId::new(id));
     set.append(entry);
@@ -238,12 +240,20 @@ fn move_batch(
     kind: Kind,
 ) {
     set.added.push(Added::BatchStatus(batch, from, to));
+    append_batch(set, batch, kind);
+}
+
+fn append_batch(set: &mut Working, batch: BatchId, kind: Kind) {
     let mut entry = set.entry(kind);
     entry.batch = Some(batch);
     set.append(entry);
 }
 
 fn create_account(set: &mut Working, new: &NewAccount) -> Decided<(Detail, Ended)> {
+    let name = new.name.to_string();
+    if !set.accounts.insert(name.clone()) {
+        return Err(Refusal::AlreadyExists { what: "account", name }.into());
+    }
     let Some(id) = set.other_ids.pop_front() else {
         return Err(Refusal::invalid("account", "no id was set aside for it").into());
     };

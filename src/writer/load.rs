@@ -31,6 +31,7 @@ pub(super) struct LoadSet {
     new_orders: i64,
     new_items: i64,
     new_others: i64,
+    accounts: Vec<String>,
     records: bool,
     sweep: bool,
 }
@@ -57,9 +58,11 @@ impl LoadSet {
                 self.sku(from);
                 self.sku(to);
             }
-            Command::CreateLocation(_) | Command::CreateAccount(_) | Command::BatchOpen(_) => {
+            Command::CreateAccount(new) => {
+                self.accounts.push(new.name.to_string());
                 self.new_others += 1;
             }
+            Command::CreateLocation(_) | Command::BatchOpen(_) => self.new_others += 1,
             Command::Place(place) => {
                 self.new_refs.insert(place.reference.clone());
                 self.new_orders += 1;
@@ -269,7 +272,8 @@ async fn read_items(
         }
     }
     if set.records {
-        let raw = items.iter().map(|item| item.get()).collect();
+        let raw: Vec<i64> = items.iter().map(|item| item.get()).collect();
+        working.used_in_bundles = store::catalogue::used_in_bundles(conn, raw.clone()).await?;
         working.records = store::catalogue::records(conn, raw).await?.into_iter().collect();
     }
     Ok(())
@@ -305,6 +309,11 @@ async fn set_ids_aside(
     next_order: Option<i64>,
     working: &mut Working,
 ) -> Result<(), StoreError> {
+    for name in &set.accounts {
+        if store::accounts::find(conn, name).await?.is_some() {
+            working.accounts.insert(name.clone());
+        }
+    }
     let orders = store::orders::next_ids(conn, next_order, set.new_orders).await?;
     working.order_ids = orders.into_iter().map(OrderId::new).collect();
     let items = store::catalogue::next_item_ids(conn, set.new_items).await?;

@@ -7,8 +7,7 @@ use invshop::writer::{Command, WriteError};
 
 use crate::both;
 use crate::gate::{at_once, gated};
-use crate::harness::{movement, sku, units};
-use crate::harness::{place, reference};
+use crate::harness::{movement, place, reference, sku, units};
 use crate::raw::Raw;
 
 fn unpaid(id: &str, lines: &[(&str, i64)]) -> Command {

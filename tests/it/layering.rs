@@ -1,4 +1,5 @@
 //! The table of the design of who may import whom, and the cheap rules of the house.
+#![expect(clippy::string_slice, reason = "every cut is at a character that was just found")]
 
 use std::collections::BTreeSet;
 
@@ -13,7 +14,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config", &["secret"]),
     ("domain", &[]),
     ("ledger", &["domain"]),
-    ("orders", &["domain", "ledger"]),
+    // Sealing personal data is a pure function of the key that is passed in.
+    ("orders", &["domain", "ledger", "secret"]),
     ("store", &["domain", "ledger"]),
     ("writer", &["domain", "ledger", "orders", "store", "clock", "secret", "telemetry"]),
     ("shop", &["domain", "ledger", "orders", "store", "writer", "clock", "secret", "telemetry"]),
@@ -204,8 +206,10 @@ fn is_sql(literal: &str) -> bool {
     let words: Vec<&str> = text.split_whitespace().collect();
     match words.as_slice() {
         ["select", ..] => words.len() > 1,
-        ["insert", "into", ..] | ["delete", "from", ..] | ["with", _, "as", ..] => true,
-        ["update", _, "set", ..] => true,
+        ["insert", "into", ..]
+        | ["delete", "from", ..]
+        | ["with", _, "as", ..]
+        | ["update", _, "set", ..] => true,
         _ => false,
     }
 }

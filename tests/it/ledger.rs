@@ -455,68 +455,6 @@ both!(a_mirrored_location_is_touched_by_nobody_else, |shop| {
     assert_eq!(shop.level("MUG", "fba").await, [9, 0, 0, 0]);
 });
 
-// R57: the SKU is a name, the item is the key.
-both!(r57_a_renamed_sku_changes_no_number_and_keeps_resolving, |shop| {
-    shop.item("OLD", 5).await;
-    shop.item("OTHER", 5).await;
-    shop.place("1", &[("OLD", 2)]).await.unwrap();
-    let before = shop.newest().await;
-    let rename = |from: &str, to: &str| Command::Rename { from: sku(from), to: sku(to) };
-    shop.run(rename("OLD", "NEW")).await.unwrap();
-    assert_eq!(shop.kinds_after(before).await, ["item.updated"]);
-    assert_eq!(shop.level("NEW", "main").await, [5, 2, 0, 0]);
-    assert_eq!(shop.level("OLD", "main").await, [5, 2, 0, 0]);
-    shop.receive("OLD", "main", 1).await;
-    shop.place("2", &[("OLD", 1)]).await.unwrap();
-    shop.ship("1", "s1").await.unwrap();
-    assert_eq!(shop.level("NEW", "main").await, [4, 1, 0, 0]);
-    assert_eq!(refused(shop.run(rename("NEW", "OTHER")).await).code(), "already_exists");
-    assert_eq!(refused(shop.run(rename("OTHER", "OLD")).await).code(), "already_exists");
-    let row = Box::new(ItemRow::default());
-    let create = Command::Item { sku: sku("OLD"), row, mode: Upsert::Create };
-    assert_eq!(refused(shop.run(create).await).code(), "already_exists");
-    shop.run(rename("NEW", "OLD")).await.unwrap();
-    assert_eq!(shop.texts("select sku from item where id = 1").await, [["OLD"]]);
-    assert_eq!(shop.level("NEW", "main").await, [4, 1, 0, 0]);
-    assert_eq!(refused(shop.run(rename("NOBODY", "X")).await).code(), "unknown_sku");
-});
-
-both!(an_item_with_open_orders_is_not_discontinued, |shop| {
-    shop.item("MUG", 1).await;
-    shop.shop_order("1", &[("MUG", 3, 0)]).await;
-    match refused(shop.run(Command::Discontinue(sku("MUG"))).await) {
-        Refusal::HasOpenReservations { units, .. } => assert_eq!(units, 3),
-        other => panic!("{other:?}"),
-    }
-    shop.cancel("web:1").await.unwrap();
-    shop.run(Command::Discontinue(sku("MUG"))).await.unwrap();
-    let before = shop.newest().await;
-    shop.run(Command::Discontinue(sku("MUG"))).await.unwrap();
-    assert_eq!(shop.newest().await, before);
-    assert_eq!(refused(shop.place("2", &[("MUG", 1)]).await).code(), "insufficient_stock");
-    shop.shop_order("3", &[("MUG", 1, 0)]).await;
-    assert_eq!(shop.line("web:3", 1).await, [1, 1, 0, 0, 0, 0]);
-});
-
-both!(a_bundle_has_no_stock_of_its_own, |shop| {
-    shop.item("POT", 5).await;
-    shop.item("LID", 5).await;
-    shop.bundle("SET", &[("POT", 1), ("LID", 2)]).await.unwrap();
-    let outcomes = vec![
-        shop.stock("SET", "main", Change::Receive(units(1))).await,
-        shop.adjust("SET", "main", 1).await,
-        shop.stock("SET", "main", counted(1)).await,
-        shop.stock("SET", "main", Change::Safety(units(1))).await,
-    ];
-    for outcome in outcomes {
-        assert_eq!(refused(outcome).code(), "bundle_has_no_stock");
-    }
-    assert_eq!(refused(shop.bundle("BOX", &[("SET", 1)]).await).code(), "invalid");
-    let row = ItemRow { components: Some(vec![(sku("LID"), units(1))]), ..ItemRow::default() };
-    let become_bundle = Command::Item { sku: sku("POT"), row: Box::new(row), mode: Upsert::Update };
-    assert_eq!(refused(shop.run(become_bundle).await).code(), "invalid");
-});
-
 // R52: a reversal names what it takes back, and takes it back once.
 both!(r52_an_import_is_taken_back_once, |shop| {
     shop.item("MUG", 200).await;
@@ -549,17 +487,4 @@ both!(an_import_whose_item_was_counted_since_is_not_taken_back, |shop| {
     let answer = shop.run(skipping).await.unwrap();
     assert_eq!(answer.entries, 0);
     assert_eq!(shop.level("MUG", "main").await, [99, 0, 0, 0]);
-});
-
-both!(opening_stock_is_used_only_where_nothing_moved_before, |shop| {
-    shop.item("MUG", 5).await;
-    let row =
-        ItemRow { location: Some(code("main")), on_hand: Some(units(50)), ..ItemRow::default() };
-    let again = Command::Item { sku: sku("MUG"), row: Box::new(row), mode: Upsert::Either };
-    let answer = shop.run(again).await.unwrap();
-    match answer.detail {
-        invshop::writer::Detail::Rows(rows) => assert!(rows[0].opening_ignored),
-        other => panic!("{other:?}"),
-    }
-    assert_eq!(shop.level("MUG", "main").await, [5, 0, 0, 0]);
 });

@@ -9,9 +9,16 @@
 mod acts;
 mod auditor;
 mod batches;
+mod catalogue;
+mod cli;
+mod concurrency;
 mod dice;
+mod export;
 mod gate;
 mod harness;
+mod import;
+mod import_batches;
+mod kill;
 mod layering;
 mod ledger;
 mod model;

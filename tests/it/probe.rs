@@ -280,10 +280,12 @@ const AUDIT: &[(&str, &str)] = &[
     (
         "what a part of a bundle holds and is owed stands at locations",
         "select count(*) from order_part as p
-         where p.held <> (select coalesce(sum(a.held), 0) from allocation as a
-                          where a.order_id = p.order_id and a.line = p.line and a.part = p.part)
-            or p.shortfall <> (select coalesce(sum(a.shortfall), 0) from allocation as a
-                               where a.order_id = p.order_id and a.line = p.line
-                                 and a.part = p.part)",
+         join order_line as l on l.order_id = p.order_id and l.line = p.line
+         where l.fulfilled_by = 'ledger'
+           and (p.held <> (select coalesce(sum(a.held), 0) from allocation as a
+                           where a.order_id = p.order_id and a.line = p.line and a.part = p.part)
+             or p.shortfall <> (select coalesce(sum(a.shortfall), 0) from allocation as a
+                                where a.order_id = p.order_id and a.line = p.line
+                                  and a.part = p.part))",
     ),
 ];

@@ -25,7 +25,7 @@ impl Raw {
 
     /// The rows of a query of one text column, sorted.
     pub(crate) async fn texts(&mut self, query: &str) -> Vec<String> {
-        let query = sqlx::AssertSqlSafe(query.to_owned());
+        let query = AssertSqlSafe(query.to_owned());
         let mut rows: Vec<String> = match self {
             Self::Sqlite(conn) => sqlx::query_scalar(query).fetch_all(conn).await.unwrap(),
             Self::Postgres(conn) => sqlx::query_scalar(query).fetch_all(conn).await.unwrap(),
@@ -36,7 +36,7 @@ impl Raw {
 
     /// The number a query gives.
     pub(crate) async fn number(&mut self, query: &str) -> i64 {
-        let query = sqlx::AssertSqlSafe(query.to_owned());
+        let query = AssertSqlSafe(query.to_owned());
         match self {
             Self::Sqlite(conn) => sqlx::query_scalar(query).fetch_one(conn).await.unwrap(),
             Self::Postgres(conn) => sqlx::query_scalar(query).fetch_one(conn).await.unwrap(),

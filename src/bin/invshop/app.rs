@@ -31,9 +31,9 @@ pub(crate) struct App<'a> {
     config: OnceCell<Config>,
 }
 
-/// Runs a command to its end. Ctrl-C lets the present transaction finish and
-/// ends with 130; pressed again it ends at once, and what was not committed by
-/// then was not done.
+/// Runs a command to its end. Ctrl-C lets what was begun finish, prints what
+/// came of it and ends with 130; pressed again it ends at once, and what was not
+/// committed by then was not done.
 pub(crate) fn run(global: &Global, output: &Output, noun: Noun) -> Result<Reply, Failure> {
     let format = if output.is_json() { Format::Json } else { Format::Human };
     telemetry::init(Verbosity::from_count(global.verbose), format)
@@ -57,7 +57,11 @@ async fn until_interrupted(app: &App<'_>, noun: Noun) -> Result<Reply, Failure> 
         tokio::select! {
             biased;
             result = &mut work => {
-                return if app.is_interrupted() { result.and_then(|_| Err(interrupted())) } else { result };
+                let exit = if app.is_interrupted() { Exit::Interrupted } else { Exit::Done };
+                return result.map(|reply| match exit {
+                    Exit::Interrupted => Reply { exit, ..reply },
+                    _ => reply,
+                });
             }
             pressed = tokio::signal::ctrl_c() => {
                 if pressed.is_err() {
@@ -74,6 +78,13 @@ async fn until_interrupted(app: &App<'_>, noun: Noun) -> Result<Reply, Failure> 
 
 fn interrupted() -> Failure {
     Failure { exit: Exit::Interrupted, ..Failure::failed("interrupted", "interrupted") }
+}
+
+impl<'a> App<'a> {
+    /// What tells long work that Ctrl-C was pressed.
+    pub(crate) fn interruption(&self) -> &'a AtomicBool {
+        self.interrupted
+    }
 }
 
 impl App<'_> {

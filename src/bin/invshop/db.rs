@@ -1,12 +1,14 @@
 //! `db …`: the database itself.
 
 use clap::Subcommand;
+use invshop::reports::{self, Verified};
+use invshop::shop::Shop;
 use invshop::store::Db;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::app::{App, place};
 use crate::failure::Failure;
-use crate::output::Reply;
+use crate::output::{Reply, Table, Text};
 
 /// What can be done.
 #[derive(Clone, Copy, Debug, Subcommand)]
@@ -21,7 +23,7 @@ pub(crate) enum Verb {
 pub(crate) async fn run(app: &App<'_>, verb: Verb) -> Result<Reply, Failure> {
     match verb {
         Verb::Migrate => migrate(app).await,
-        Verb::Verify => app.with_shop(async |_shop| Ok(Reply::one("", json!({})))).await,
+        Verb::Verify => app.with_shop(async |shop| verify(app, shop).await).await,
     }
 }
 
@@ -35,4 +37,32 @@ async fn migrate(app: &App<'_>) -> Result<Reply, Failure> {
         format!("migrated {name} from schema version {before} to {after}")
     };
     Ok(Reply::one(line, json!({ "database": name, "before": before, "after": after })))
+}
+
+async fn verify(app: &App<'_>, shop: &Shop) -> Result<Reply, Failure> {
+    let newest = reports::newest(&shop.db).await?;
+    let entries = newest.map_or(0, |(seq, _)| u64::try_from(seq.get()).unwrap_or(0));
+    // Each entry is looked at once, a movement twice: most are movements.
+    let bar = app.output.progress(entries.saturating_mul(2), "proving");
+    let verified = reports::verify(&shop.db, &mut |examined| bar.set_position(examined)).await?;
+    bar.finish_and_clear();
+    let Verified { entries, levels, orders, findings_total, findings } = &verified;
+    let examined = format!("{entries} entries, {levels} levels, {orders} orders");
+    if verified.is_clean() {
+        return Ok(Reply::one(format!("sound: {examined}"), document(&verified)));
+    }
+    let mut table = Table::new(&["finding", "about"], "");
+    for finding in findings {
+        let text = finding.to_string();
+        let (name, about) = text.split_once(' ').unwrap_or((&text, ""));
+        table.row(vec![name.trim_end_matches(':').to_owned(), about.to_owned()]);
+    }
+    let line = format!("{findings_total} broken invariants in {examined}");
+    Ok(Reply::one(Text::Both(line, table), document(&verified)).with_findings(true))
+}
+
+fn document(verified: &Verified) -> Value {
+    let mut document = json!(verified);
+    document["clean"] = json!(verified.is_clean());
+    document
 }

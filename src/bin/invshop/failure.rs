@@ -38,12 +38,12 @@ pub(crate) struct Failure {
 impl Failure {
     /// The command was refused: nothing was written.
     pub(crate) fn refused(code: &'static str, message: impl Into<String>) -> Self {
-        Self::new(Exit::Refused, code, message.into())
+        Self::new(Exit::Refused, code, &message.into())
     }
 
     /// The command was misused, or something failed.
     pub(crate) fn failed(code: &'static str, message: impl Into<String>) -> Self {
-        Self::new(Exit::Failed, code, message.into())
+        Self::new(Exit::Failed, code, &message.into())
     }
 
     /// The wrong words were used.
@@ -71,7 +71,7 @@ impl Failure {
     }
 
     /// Lines that begin with `hint: ` become hints, the rest is the message.
-    fn new(exit: Exit, code: &'static str, text: String) -> Self {
+    fn new(exit: Exit, code: &'static str, text: &str) -> Self {
         let mut hints = Vec::new();
         let mut message = Vec::new();
         for line in text.lines() {

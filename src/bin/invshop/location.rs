@@ -30,8 +30,11 @@ pub(crate) struct Create {
     /// What people call it [default: the code]
     #[arg(long, value_name = "TEXT")]
     name: Option<Title>,
-    /// warehouse, store, third_party, transit or quarantine
-    #[arg(long, default_value = "warehouse")]
+    #[arg(
+        long,
+        default_value = "warehouse",
+        help = "warehouse, store, third_party, transit or quarantine"
+    )]
     kind: LocationKind,
     /// Whether its stock is offered for sale [default: by its kind]
     #[arg(long, value_name = "true|false")]

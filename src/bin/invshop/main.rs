@@ -15,10 +15,13 @@
 
 mod app;
 mod arguments;
+mod batch;
 mod completions;
 mod db;
 mod doctor;
+mod export;
 mod failure;
+mod import;
 mod init;
 mod item;
 mod location;
@@ -49,8 +52,12 @@ struct Cli {
 /// What every command understands.
 #[derive(Clone, Debug, Args)]
 struct Global {
-    /// Configuration file [default: $INVSHOP_CONFIG, ./invshop.toml, /etc/invshop/config.toml]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help = "Configuration file [default: $INVSHOP_CONFIG, ./invshop.toml, /etc/invshop/config.toml]"
+    )]
     config: Option<PathBuf>,
     /// One JSON document on stdout; errors as JSON on stderr
     #[arg(long, global = true)]
@@ -82,6 +89,14 @@ enum Noun {
     /// Figures over many items or orders
     #[command(subcommand)]
     Report(report::Verb),
+    /// Read items, stock or orders from a CSV file
+    #[command(subcommand)]
+    Import(import::Verb),
+    /// Write items, stock or orders to a CSV file
+    Export(export::Export),
+    /// Imports: see them, go on with one, take one back
+    #[command(subcommand)]
+    Batch(batch::Verb),
     /// The database itself
     #[command(subcommand)]
     Db(db::Verb),
@@ -113,6 +128,11 @@ async fn dispatch(app: &App<'_>, noun: Noun) -> Result<Reply, Failure> {
         Noun::Item(verb) => app.with_shop(async |shop| item::run(app, shop, verb).await).await,
         Noun::Order(verb) => app.with_shop(async |shop| order::run(app, shop, verb).await).await,
         Noun::Location(verb) => app.with_shop(async |shop| location::run(shop, verb).await).await,
+        Noun::Import(verb) => app.with_shop(async |shop| import::run(app, shop, verb).await).await,
+        Noun::Export(export) => {
+            app.with_shop(async |shop| export::run(app, shop, export).await).await
+        }
+        Noun::Batch(verb) => app.with_shop(async |shop| batch::run(app, shop, verb).await).await,
         Noun::Report(verb) => app.with_shop(async |shop| report::run(app, shop, verb).await).await,
     }
 }

@@ -212,8 +212,8 @@ pub(crate) struct Return {
     #[arg(long, value_name = "L")]
     location: Option<LocationCode>,
     /// Your id of the return; the same id again is a replay [default: the key, or a new one]
-    #[arg(long, value_name = "ID")]
-    return_id: Option<FactId>,
+    #[arg(long = "return-id", value_name = "ID")]
+    id: Option<FactId>,
     /// When it came [default: now]
     #[arg(long, value_name = "T", value_parser = moment)]
     at: Option<Timestamp>,

@@ -20,14 +20,14 @@ pub(crate) struct Reply {
     pub(crate) text: Text,
     /// For `--json`.
     pub(crate) document: Value,
-    /// Whether something was found that asks for attention: exit 1.
-    pub(crate) findings: bool,
+    /// How the program ends once this is printed.
+    pub(crate) exit: Exit,
 }
 
 impl Reply {
     /// One thing: some lines for people, one document for machines.
     pub(crate) fn one(text: impl Into<Text>, document: Value) -> Self {
-        Self { text: text.into(), document, findings: false }
+        Self { text: text.into(), document, exit: Exit::Done }
     }
 
     /// A list: a table for people, `{"data": […]}` for machines.
@@ -57,7 +57,7 @@ impl Reply {
     /// With findings, the program ends with 1.
     #[must_use]
     pub(crate) fn with_findings(mut self, findings: bool) -> Self {
-        self.findings = findings;
+        self.exit = if findings { Exit::Refused } else { Exit::Done };
         self
     }
 }
@@ -203,8 +203,7 @@ impl Output {
     pub(crate) fn finish(&self, result: Result<Reply, Failure>) -> ExitCode {
         let exit = match result {
             Ok(reply) => match self.print(&reply) {
-                Ok(()) if reply.findings => Exit::Refused,
-                Ok(()) => Exit::Done,
+                Ok(()) => reply.exit,
                 Err(error) => self.fail(&Failure::io("stdout", &error)),
             },
             Err(failure) => self.fail(&failure),

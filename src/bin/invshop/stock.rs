@@ -1,5 +1,7 @@
 //! `stock …`: levels, their history, and what moves them.
 
+mod explain;
+
 use clap::{Args, Subcommand};
 use invshop::clock::Timestamp;
 use invshop::domain::{Delta, LocationCode, Quantity, Reason, Refusal, Sku};
@@ -34,6 +36,11 @@ pub(crate) enum Verb {
         #[arg(value_name = "T", value_parser = moment)]
         moment: Timestamp,
     },
+    /// Why the available-to-promise is what it is: the terms that add up to it
+    Explain {
+        /// The item
+        sku: Sku,
+    },
     /// Correct a level by some units; bounded by what no order has a claim to
     Adjust {
         #[command(flatten)]
@@ -47,7 +54,7 @@ pub(crate) enum Verb {
         #[command(flatten)]
         terms: Terms,
     },
-    /// Record a physical count: on_hand is N from then on
+    /// Record a physical count: the units on hand are N from then on
     Count {
         #[command(flatten)]
         at: Level,
@@ -220,6 +227,7 @@ pub(crate) async fn run(app: &App<'_>, shop: &Shop, verb: Verb) -> Result<Reply,
         Verb::Show { sku } => return show(app, shop, &sku).await,
         Verb::List(list) => return list_levels(app, shop, &list).await,
         Verb::History(asked) => return show_history(app, shop, asked).await,
+        Verb::Explain { sku } => return explain::run(app, shop, &sku).await,
         Verb::AsOf { sku, moment } => return show_as_of(shop, &sku, moment).await,
         Verb::Adjust { at, by, reason, terms } => {
             Asked::new(at, Change::Adjust(by), reasoned(Some(reason)), terms)

@@ -38,8 +38,10 @@ impl Auditor {
             }
             Move::Count(units) => self.count(key, units, when),
             Move::CountAvailable(units) => {
+                // What was promised at that moment stood on the shelf, too.
                 let shelf = self.shelf(key);
-                self.count(key, units + shelf.reserved + shelf.shortfall, when);
+                let (_, since) = self.later(key, when);
+                self.count(key, units + shelf.reserved + shelf.shortfall - since, when);
             }
             Move::Transfer(units, to) => {
                 if to == at {
@@ -56,7 +58,7 @@ impl Auditor {
                 if self.is_history(key, when) {
                     self.post(key, [0; 4], when);
                 } else {
-                    self.make_room(key, units);
+                    self.make_room(key, units, when);
                     self.post(key, [-units, 0, 0, 0], when);
                 }
             }
@@ -79,21 +81,27 @@ impl Auditor {
         }
         let observed_at = when.unwrap_or(self.now).min(self.now);
         let shelf = self.shelf(key);
-        let later =
-            shelf.moves.iter().filter(|(at, _)| observed_at < self.now && *at > observed_at);
-        let on_hand = (units + later.map(|(_, change)| change).sum::<i64>()).max(0);
+        let on_hand = (units + self.later(key, when).0).max(0);
         self.take_holds(key, shelf.reserved - on_hand);
         self.post(key, [on_hand - shelf.on_hand, 0, 0, 0], when);
         self.shelves.entry(key).or_default().fixed_at = Some(observed_at);
     }
 
+    /// What moved and what was promised with an effect later than that.
+    fn later(&self, key: Key, when: Option<i64>) -> (i64, i64) {
+        let observed_at = when.unwrap_or(self.now).min(self.now);
+        let shelf = self.shelf(key);
+        let later = shelf.moves.iter().filter(|one| observed_at < self.now && one.0 > observed_at);
+        later.fold((0, 0), |sums, one| (sums.0 + one.1, sums.1 + one.2))
+    }
+
     /// Makes units free to leave: free ones, then others' holds, then what the
     /// books lack is added as a correction.
-    pub(super) fn make_room(&mut self, key: Key, units: i64) {
+    pub(super) fn make_room(&mut self, key: Key, units: i64, when: Option<i64>) {
         self.take_holds(key, units - self.shelf(key).free());
         let missing = units - self.shelf(key).free();
         if missing > 0 {
-            self.post(key, [missing, 0, 0, 0], None);
+            self.post(key, [missing, 0, 0, 0], when);
         }
     }
 

@@ -14,6 +14,7 @@
 //! - a command that changes nothing writes nothing, and its key is not kept.
 
 mod goods;
+mod lines;
 mod orders;
 mod page;
 mod parcels;
@@ -22,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::act::{Act, State, Units, Wish};
 
-pub(crate) use orders::{Order, Paid};
+pub(crate) use lines::{Order, Paid};
 pub(crate) use page::read as read_page;
 
 /// What a command must lead to: done, nothing left to do, or the code of a refusal.
@@ -62,8 +63,8 @@ pub(crate) struct Shelf {
     pub(crate) safety: i64,
     /// When the last fixed point was observed.
     pub(crate) fixed_at: Option<i64>,
-    /// (took effect at, change of `on_hand`) of every movement.
-    pub(crate) moves: Vec<(i64, i64)>,
+    /// (took effect at, change of `on_hand`, change of what is promised) of every movement.
+    pub(crate) moves: Vec<(i64, i64, i64)>,
 }
 
 impl Shelf {
@@ -231,7 +232,7 @@ impl Auditor {
         shelf.reserved += change[1];
         shelf.shortfall += change[2];
         shelf.safety += change[3];
-        shelf.moves.push((effective_at, change[0]));
+        shelf.moves.push((effective_at, change[0], change[1] + change[2]));
         assert!(
             0 <= shelf.reserved && shelf.reserved <= shelf.on_hand && 0 <= shelf.shortfall,
             "the auditor itself broke a shelf: {shelf:?}"

@@ -2,169 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use super::lines::{Line, NOWHERE, Order, Paid, Part, Stand};
 use super::{Act, Auditor, Key, Outcome, State, Units, Verdict, Wish};
 use crate::model::act::{Known, StateLine};
-
-/// Where counts stand that are on no shelf.
-pub(crate) const NOWHERE: usize = usize::MAX;
-
-/// What is known of a payment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Paid {
-    NotAsked,
-    Awaited,
-    Yes,
-}
-
-/// Units of a part at one place.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Stand {
-    pub(crate) held: i64,
-    pub(crate) shipped: i64,
-    pub(crate) owed: i64,
-}
-
-/// One item of a line.
-#[derive(Clone, Debug)]
-pub(crate) struct Part {
-    pub(crate) item: Option<usize>,
-    pub(crate) per_unit: i64,
-    pub(crate) cancelled: i64,
-    pub(crate) returned: i64,
-    /// Of the cancelled, those that ran out.
-    pub(crate) expired: i64,
-    pub(crate) stands: BTreeMap<usize, Stand>,
-}
-
-/// Counts of a line or part.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Counts {
-    pub(crate) ordered: i64,
-    pub(crate) held: i64,
-    pub(crate) shipped: i64,
-    pub(crate) owed: i64,
-    pub(crate) cancelled: i64,
-    pub(crate) returned: i64,
-}
-
-/// A line.
-#[derive(Clone, Debug)]
-pub(crate) struct Line {
-    pub(crate) item: Option<usize>,
-    pub(crate) bundle: bool,
-    pub(crate) by_channel: bool,
-    pub(crate) parts: BTreeMap<i64, Part>,
-}
-
-/// An order; its place in the list is its age.
-#[derive(Clone, Debug)]
-pub(crate) struct Order {
-    pub(crate) id: String,
-    pub(crate) paid: Paid,
-    pub(crate) accepted: bool,
-    pub(crate) own: Option<usize>,
-    pub(crate) expires_at: Option<i64>,
-    pub(crate) reason: Option<&'static str>,
-    pub(crate) content: Act,
-    pub(crate) version: Option<i64>,
-    pub(crate) lines: BTreeMap<i64, Line>,
-    /// What was recorded under a sender's id.
-    pub(crate) facts: BTreeMap<String, Act>,
-}
-
-impl Part {
-    fn new(item: Option<usize>, per_unit: i64) -> Self {
-        let stands = BTreeMap::new();
-        Self { item, per_unit, cancelled: 0, returned: 0, expired: 0, stands }
-    }
-
-    pub(crate) fn at(&self, at: usize) -> Stand {
-        self.stands.get(&at).copied().unwrap_or_default()
-    }
-
-    pub(crate) fn counts(&self) -> Counts {
-        let sum = |count: fn(&Stand) -> i64| self.stands.values().map(count).sum::<i64>();
-        let (held, shipped, owed) = (sum(|s| s.held), sum(|s| s.shipped), sum(|s| s.owed));
-        let Self { cancelled, returned, .. } = *self;
-        Counts {
-            ordered: held + shipped + owed + cancelled,
-            held,
-            shipped,
-            owed,
-            cancelled,
-            returned,
-        }
-    }
-}
-
-impl Line {
-    /// A unit of a bundle is short if any part of it is, else held, else shipped, else cancelled.
-    pub(crate) fn counts(&self) -> Counts {
-        if !self.bundle {
-            return self.parts.values().next().map(Part::counts).unwrap_or_default();
-        }
-        let most = |units: fn(Counts) -> i64| {
-            let parts = self.parts.values();
-            parts.map(|p| (units(p.counts()) + p.per_unit - 1) / p.per_unit).max().unwrap_or(0)
-        };
-        let owed = most(|c| c.owed);
-        let held = most(|c| c.owed + c.held) - owed;
-        let shipped = most(|c| c.owed + c.held + c.shipped) - owed - held;
-        let ordered = most(|c| c.ordered);
-        let returned = self.parts.values().map(|p| p.returned / p.per_unit).min().unwrap_or(0);
-        let cancelled = ordered - owed - held - shipped;
-        Counts { ordered, held, shipped, owed, cancelled, returned }
-    }
-}
-
-impl Counts {
-    pub(crate) const fn open(self) -> i64 {
-        self.held + self.owed
-    }
-}
-
-impl Order {
-    pub(crate) fn counts(&self) -> Counts {
-        let mut sum = Counts::default();
-        for line in self.lines.values() {
-            let counts = line.counts();
-            sum.ordered += counts.ordered;
-            sum.held += counts.held;
-            sum.shipped += counts.shipped;
-            sum.owed += counts.owed;
-            sum.cancelled += counts.cancelled;
-            sum.returned += counts.returned;
-        }
-        sum
-    }
-
-    pub(crate) fn is_settled(&self) -> bool {
-        self.paid != Paid::Awaited
-    }
-
-    pub(crate) fn status(&self) -> &'static str {
-        let counts = self.counts();
-        if counts.cancelled == counts.ordered {
-            "cancelled"
-        } else if counts.open() == 0 && counts.shipped > 0 && counts.returned == counts.shipped {
-            "returned"
-        } else if counts.open() == 0 && counts.shipped > 0 {
-            "shipped"
-        } else if counts.shipped > 0 {
-            "partially_shipped"
-        } else if counts.owed > 0 {
-            "backordered"
-        } else if self.paid == Paid::Awaited {
-            "pending"
-        } else {
-            "open"
-        }
-    }
-}
 
 /// Units of a part that are to be held.
 #[derive(Clone, Copy, Debug)]
 struct Want {
+    /// Of a discontinued bundle: a request gets nothing.
+    closed: bool,
     line: i64,
     part: i64,
     item: usize,
@@ -239,11 +85,16 @@ impl Auditor {
     fn wants(&mut self, order: usize, units: &[(i64, i64)]) -> Vec<Want> {
         let mut wants = Vec::new();
         for &(line, count) in units {
-            let by_channel = self.orders[order].lines[&line].by_channel;
+            let found = &self.orders[order].lines[&line];
+            let by_channel = found.by_channel;
+            let closed =
+                found.bundle && found.item.is_some_and(|item| self.items[item].discontinued);
             for (&part, found) in &mut self.orders[order].lines.get_mut(&line).unwrap().parts {
                 let units = count * found.per_unit;
                 match found.item {
-                    Some(item) if !by_channel => wants.push(Want { line, part, item, units }),
+                    Some(item) if !by_channel => {
+                        wants.push(Want { closed, line, part, item, units })
+                    }
                     _ if by_channel => found.stands.entry(NOWHERE).or_default().held += units,
                     _ => found.stands.entry(NOWHERE).or_default().owed += units,
                 }
@@ -282,7 +133,8 @@ impl Auditor {
                 }
             }
         };
-        let all: Vec<usize> = (0..wants.len()).collect();
+        let all: Vec<usize> =
+            (0..wants.len()).filter(|&index| fact || !wants[index].closed).collect();
         if let Some(&at) = spots.iter().find(|&&at| serves(wants, &all, at, &room)) {
             take(&all, at, &mut room);
         } else if fact || self.split {
@@ -354,9 +206,13 @@ impl Auditor {
             return Ok(Outcome::Done);
         };
         let stored = self.orders[order].version;
-        let newer = state.version.zip(stored).map(|(new, stored)| new > stored);
         let same = self.orders[order].content == content;
-        if newer == Some(false) || same && newer != Some(true) {
+        let seen = match (state.version, stored) {
+            (Some(new), Some(stored)) => new <= stored,
+            (Some(_), None) => false,
+            (None, _) => same,
+        };
+        if seen {
             return Ok(Outcome::Replayed);
         }
         self.wrote = true;
@@ -372,7 +228,8 @@ impl Auditor {
         let found = &mut self.orders[order];
         found.content = content;
         found.version = state.version.or(found.version);
-        if state.pay != Known::Nothing && found.paid != Paid::Yes {
+        let paid_here = found.facts.keys().any(|fact| fact.starts_with("payment "));
+        if !(paid_here && found.paid == Paid::Yes) {
             found.paid = known(state.pay);
         }
         self.follow(order, state);
@@ -430,7 +287,7 @@ impl Auditor {
         for (&line, found) in &self.orders[order].lines {
             for (&part, found) in found.parts.iter().filter(|(_, found)| found.expired > 0) {
                 let Some(item) = found.item else { return Ok(Outcome::Done) };
-                wants.push(Want { line, part, item, units: found.expired });
+                wants.push(Want { closed: false, line, part, item, units: found.expired });
             }
         }
         let plan = self.plan(&wants, self.orders[order].own, true);
@@ -507,9 +364,8 @@ impl Auditor {
                 lines.map(|(&number, line)| (number, line.counts().open())).collect()
             }
         };
-        for &(line, units) in lines.iter().filter(|(_, units)| *units > 0) {
-            let line = self.orders[order].lines.get(&line).ok_or("unknown_line")?;
-            if units > line.counts().open() {
+        for &(line, units) in &lines {
+            if units > self.orders[order].lines[&line].counts().open() {
                 return Err("invalid");
             }
         }

@@ -2,7 +2,7 @@
 //! text a fact, so that a difference can be read.
 
 use super::Auditor;
-use super::orders::{Counts, NOWHERE, Paid};
+use super::lines::{Counts, NOWHERE, Paid};
 use crate::raw::Raw;
 
 const PAGE: &str = "

@@ -1,6 +1,6 @@
 //! What goes out of the door and comes back; holds moved on purpose.
 
-use super::orders::NOWHERE;
+use super::lines::NOWHERE;
 use super::{Act, Auditor, Key, Outcome, Units, Verdict};
 use crate::model::act::Fate;
 
@@ -147,6 +147,10 @@ impl Auditor {
         found.stands.entry(from).or_default().shipped += units;
         let item = found.item;
         self.wrote = true;
+        let counts = self.orders[order].counts();
+        if counts.cancelled < counts.ordered {
+            self.orders[order].reason = None; // What left was not cancelled.
+        }
         let Some(item) = item.filter(|_| from != NOWHERE) else { return };
         let mut freed: Vec<Key> = Vec::new();
         for (at, held, owed) in elsewhere.into_iter().filter(|(_, held, owed)| held + owed > 0) {
@@ -158,7 +162,7 @@ impl Auditor {
         let key = (item, from);
         let history = self.is_history(key, when);
         if !history {
-            self.make_room(key, units - held_here);
+            self.make_room(key, units - held_here, when);
         }
         self.post(key, [if history { 0 } else { -units }, -held_here, -owed_here, 0], when);
         if history && held_here > 0 {

@@ -108,7 +108,7 @@ async fn short_orders(shop: &Shop) -> Result<Vec<OrderView>, Failure> {
             }
         }
     }
-    short.sort_by(|one, other| one.placed_at.cmp(&other.placed_at));
+    short.sort_by_key(|order| order.placed_at);
     Ok(short)
 }
 

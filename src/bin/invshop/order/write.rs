@@ -152,7 +152,7 @@ pub(super) async fn cancel(shop: &Shop, cancel: Cancel) -> Result<Reply, Failure
     let named: Vec<(i64, Quantity)> =
         cancel.lines.iter().map(|one| (one.line, one.units)).collect();
     if cancel.dry_run {
-        return would_cancel(&read(shop, &reference).await?, &named);
+        return Ok(would_cancel(&read(shop, &reference).await?, &named));
     }
     let command = Command::Cancel(orders::Cancel {
         reference: reference.clone(),
@@ -164,7 +164,7 @@ pub(super) async fn cancel(shop: &Shop, cancel: Cancel) -> Result<Reply, Failure
 }
 
 /// What a cancellation would take: of each line at most what is held or owed.
-fn would_cancel(order: &OrderView, named: &[(i64, Quantity)]) -> Result<Reply, Failure> {
+fn would_cancel(order: &OrderView, named: &[(i64, Quantity)]) -> Reply {
     let mut plan: Vec<Value> = Vec::new();
     let mut words: Vec<String> = Vec::new();
     for line in &order.lines {
@@ -181,12 +181,12 @@ fn would_cancel(order: &OrderView, named: &[(i64, Quantity)]) -> Result<Reply, F
     let line =
         if words.is_empty() { nothing } else { format!("would cancel {}", words.join(", ")) };
     let document = json!({ "dry_run": true, "lines": plan, "order": order });
-    Ok(Reply::one(Text::Both(line, lines(order)), document))
+    Reply::one(Text::Both(line, lines(order)), document)
 }
 
 pub(super) async fn take_back(shop: &Shop, back: Return) -> Result<Reply, Failure> {
     let reference = resolve(shop, &back.order).await?;
-    let return_id = fact_id(shop, back.return_id, &back.key)?;
+    let return_id = fact_id(shop, back.id, &back.key)?;
     let document = json!({ "return_id": return_id.as_str() });
     let disposition = match back.disposition {
         DispositionArgument::Restock => Disposition::Restock,
