@@ -7,6 +7,7 @@
 )]
 
 mod acts;
+mod as_of;
 mod auditor;
 mod batches;
 mod catalogue;

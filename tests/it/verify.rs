@@ -347,7 +347,7 @@ async fn try_damage(shop: &TestShop, table: &[Damage]) {
 }
 
 both!(damage_to_the_journal_is_found_and_named, |shop| try_damage(&shop, JOURNAL).await);
-both!(damage_to_levels_is_found_and_named, |shop| try_damage(&shop, LEVELS).await);
+both!(r13_damage_to_levels_is_found_and_named, |shop| try_damage(&shop, LEVELS).await);
 both!(r19_damage_to_orders_is_found_and_named, |shop| try_damage(&shop, ORDERS).await);
 both!(rows_that_belong_to_nothing_are_found_and_named, |shop| { try_damage(&shop, ROWS).await });
 
