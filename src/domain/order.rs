@@ -391,12 +391,12 @@ impl Order {
     /// Whether its holds may be taken only when no others exist: fulfilment was
     /// accepted for the order, or a unit of the line left.
     pub fn is_line_accepted(&self, line: &Line) -> bool {
-        self.accepted || line.counts().shipped > 0
+        self.accepted || line.parts.iter().any(|part| part.counts().shipped > 0)
     }
 
     /// Whether fulfilment of any of it was accepted: such an order is extended, not expired (R20).
     pub fn is_fulfilment_accepted(&self) -> bool {
-        self.accepted || self.lines.iter().any(|line| line.counts().shipped > 0)
+        self.accepted || self.lines.iter().any(|line| self.is_line_accepted(line))
     }
 
     /// Price of all that was not cancelled, minor units; `None` where a price is unknown.

@@ -1,10 +1,13 @@
 //! Filling open shortfall with stock that came in or came free.
 
-use super::{Decided, Movement, Need, Working};
+use super::{Decided, Movement, Need, ShortWindow, Working};
 use crate::domain::{Deltas, ItemId, Kind, LevelKey, LocationId, OrderId};
 
 /// Lines filled in one go; the rest are the writer's next commands.
 pub const FILL_LINES_MAX: i64 = 500;
+
+/// The widest look at who is owed, in lines.
+const WINDOW_LINES_MAX: i64 = 64_000;
 
 struct Short {
     elsewhere: bool,
@@ -23,7 +26,7 @@ pub fn fill(set: &mut Working, key: LevelKey) -> Decided<()> {
         let shorts = std::iter::once((key.item, key.location, FILL_LINES_MAX)).collect();
         return Err(Need { shorts, ..Need::default() }.into());
     };
-    let mut shorts = shorts(set, key, window.age_max);
+    let mut shorts = shorts(set, key, window);
     shorts.sort_unstable_by_key(|short| (short.elsewhere, short.age));
     let mut lines = 0;
     for short in shorts {
@@ -37,8 +40,16 @@ pub fn fill(set: &mut Working, key: LevelKey) -> Decided<()> {
         hold(set, key, &short, short.units.min(room))?;
         lines += 1;
     }
-    if (lines == FILL_LINES_MAX || window.age_max < i64::MAX) && can_fill(set, key)? {
-        set.fill_later.insert(key);
+    let whole = window.here_age_max.min(window.elsewhere_age_max) == i64::MAX;
+    if (lines == FILL_LINES_MAX || !whole) && can_fill(set, key)? {
+        if lines > 0 {
+            set.fill_later.insert(key);
+        } else if window.lines < WINDOW_LINES_MAX {
+            // Those that were loaded were filled earlier in this batch.
+            let wider = window.lines.saturating_mul(2);
+            let shorts = std::iter::once((key.item, key.location, wider)).collect();
+            return Err(Need { shorts, ..Need::default() }.into());
+        }
     }
     Ok(())
 }
@@ -52,17 +63,22 @@ fn can_fill(set: &Working, key: LevelKey) -> Decided<bool> {
     Ok(room > 0 && (own > 0 || short > 0 && serves))
 }
 
-fn shorts(set: &Working, key: LevelKey, age_max: i64) -> Vec<Short> {
+/// The short lines that may be filled now. What is owed elsewhere waits until
+/// all that is owed here is known to be there.
+fn shorts(set: &Working, key: LevelKey, window: ShortWindow) -> Vec<Short> {
+    let elsewhere_age_max =
+        if window.here_age_max < i64::MAX { i64::MIN } else { window.elsewhere_age_max };
     let serves = set.location(key.location).is_some_and(crate::domain::Location::serves_orders);
     let mut shorts = Vec::new();
-    for slot in set.orders.values().filter(|slot| slot.now.age <= age_max) {
+    for slot in set.orders.values() {
         let order = &slot.now;
         let may_move = serves && order.location.is_none_or(|own| own == key.location);
         for line in &order.lines {
             for part in line.parts.iter().filter(|part| part.item == Some(key.item)) {
                 for allocation in part.allocations.iter().filter(|one| one.shortfall > 0) {
                     let elsewhere = allocation.location != key.location;
-                    if !elsewhere || may_move {
+                    let age_max = if elsewhere { elsewhere_age_max } else { window.here_age_max };
+                    if order.age <= age_max && (!elsewhere || may_move) {
                         shorts.push(Short {
                             elsewhere,
                             age: (order.age, order.id, line.number, part.number),

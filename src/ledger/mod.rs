@@ -22,7 +22,8 @@ pub use fill::{FILL_LINES_MAX, fill, fill_item};
 pub use low::raise_low;
 pub use revert::{RevertRow, revert};
 pub use stop::{Decided, Need, Stop};
-pub use take::take_holds;
+pub use take::{check_owed, take_holds};
 pub use working::{
-    Added, Context, Kept, LevelSlot, Movement, OrderPolicy, OrderSlot, Policy, ShortWindow, Working,
+    Added, Context, Holders, Kept, LevelSlot, Movement, OrderPolicy, OrderSlot, Policy,
+    ShortWindow, Working,
 };

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::{Decided, Movement, Need, Stop, Working};
-use crate::domain::{Deltas, Kind, LevelKey, OrderId, Payment};
+use crate::domain::{Deltas, Kind, LevelKey, OrderId, Payment, Quantity, Refusal};
 
 /// One hold that may be taken, sortable: unpaid before paid, then the youngest
 /// first; holds whose fulfilment was accepted only when no others are left.
@@ -19,7 +19,7 @@ pub fn take_holds(set: &mut Working, key: LevelKey, units: i64) -> Decided<i64> 
         return Ok(0);
     }
     let mut victims = victims(set, key);
-    let found: i64 = victims.iter().map(|(_, held)| held).sum();
+    let found = found(set, key, &victims);
     require_all(set, key, wanted, found)?;
     victims.sort_unstable();
     let mut taken = 0;
@@ -63,10 +63,20 @@ fn victims(set: &Working, key: LevelKey) -> Vec<Victim> {
     victims
 }
 
+/// Units held by the orders that were loaded as the ones to go first. Others may
+/// be in the set too, but between them and those may be some that are not.
+fn found(set: &Working, key: LevelKey, victims: &[Victim]) -> i64 {
+    let first = set.victims.get(&key).map(|holders| &holders.orders);
+    let of_first = |order: &OrderId| first.is_some_and(|first| first.contains(order));
+    let held = victims.iter().filter(|((_, _, Reverse((_, order, ..))), _)| of_first(order));
+    held.map(|(_, held)| held).sum()
+}
+
 /// The right victims are known when all holders were loaded, or those that go
 /// first before others of the batch changed who is paid or accepted.
 fn require_all(set: &Working, key: LevelKey, wanted: i64, found: i64) -> Decided<()> {
-    let (asked, complete) = set.victims.get(&key).copied().unwrap_or((0, false));
+    let (asked, complete) =
+        set.victims.get(&key).map_or((0, false), |holders| (holders.units, holders.complete));
     if !complete && !set.policy.first {
         return Err(Stop::MustBeFirst);
     }
@@ -94,6 +104,17 @@ fn release(
             allocation.shortfall += units;
         }
     }
+    check_owed(set, key, units)?;
     let deltas = Deltas::hold(-units, units);
     set.post(Movement::new(key, Kind::Release, deltas).of(order, line, part))
+}
+
+/// Refuses what would leave more units owed at a level than it can say.
+pub fn check_owed(set: &Working, key: LevelKey, units: i64) -> Decided<()> {
+    let owed = set.level(key)?.totals.shortfall.saturating_add(units);
+    if Quantity::new(owed).is_ok() {
+        return Ok(());
+    }
+    let message = format!("{owed} units would be owed; a level says at most 1000000000");
+    Err(Refusal::invalid("quantity", message).into())
 }

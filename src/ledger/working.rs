@@ -79,10 +79,23 @@ pub struct Kept {
 /// Which of an item's short lines were loaded: the oldest ones, up to an age.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShortWindow {
-    /// How many lines were asked for.
+    /// How many lines of either kind were asked for.
     pub lines: i64,
-    /// Orders older than or as old as this are all there.
-    pub age_max: i64,
+    /// Orders owed at the location that are as old as this or older are all there.
+    pub here_age_max: i64,
+    /// Orders owed elsewhere that are as old as this or older are all there.
+    pub elsewhere_age_max: i64,
+}
+
+/// Which holders of a level were loaded: those whose holds go first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Holders {
+    /// How many units they were asked to hold between them.
+    pub units: i64,
+    /// Whether they are all there are.
+    pub complete: bool,
+    /// The orders.
+    pub orders: BTreeSet<OrderId>,
 }
 
 /// Rows that only a catalogue or admin command adds.
@@ -202,7 +215,7 @@ pub struct Working {
     /// Which short lines were loaded, by (item, location that fills).
     pub shorts: HashMap<(ItemId, LocationId), ShortWindow>,
     /// Levels whose holders were loaded: units asked for, and whether that was all of them.
-    pub victims: HashMap<LevelKey, (i64, bool)>,
+    pub victims: HashMap<LevelKey, Holders>,
     /// Sums of later movements for counts observed in the past: on hand, and promised.
     pub later: HashMap<(LevelKey, i64), (i64, i64)>,
     /// Ids for orders of this batch.

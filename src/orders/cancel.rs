@@ -39,7 +39,12 @@ pub fn cancel(set: &mut Working, request: &Cancel) -> Decided<(OrderId, Ended)> 
     let mut lines = named.unwrap_or_else(|| {
         order.lines.iter().map(|line| (line.number, line.counts().open())).collect()
     });
-    lines.retain(|&(_, units)| units > 0);
+    // A named line that has nothing left is the repeat of a cancellation.
+    let open = |number| {
+        let line = order.lines.iter().find(|line| line.number == number);
+        line.is_some_and(|line| line.counts().open() > 0)
+    };
+    lines.retain(|&(number, units)| units > 0 && open(number));
     if lines.is_empty() {
         return Ok((id, Ended::Replayed));
     }

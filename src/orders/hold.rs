@@ -6,7 +6,7 @@ use crate::domain::{
     AllocationPolicy, Deltas, Demand, DemandLine, FulfilledBy, ItemId, ItemStatus, Kind, LevelKey,
     LocationId, Order, OrderId, Refusal, allocate, allocation,
 };
-use crate::ledger::{Decided, Movement, Working};
+use crate::ledger::{Decided, Movement, Working, check_owed};
 
 /// Units a part of a line is to get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +109,7 @@ pub(super) fn hold(set: &mut Working, id: OrderId, wants: &[Want], plan: &Plan) 
             allocation.held += held;
             allocation.shortfall += shortfall;
         });
+        check_owed(set, key, shortfall)?;
         let deltas = Deltas::hold(held, shortfall);
         set.post(Movement::new(key, Kind::Reserve, deltas).of(id, line, part))?;
     }

@@ -161,7 +161,13 @@ fn came_to(
     named: Option<&LocationCode>,
 ) -> Decided<LocationId> {
     if named.is_some() {
-        return set.own_location(named);
+        let id = set.own_location(named)?;
+        let sells = set.location(id).is_some_and(|location| location.kind.may_sell());
+        if disposition == Disposition::Quarantine && sells {
+            let message = "what is set aside must not come to a place that is sold from";
+            return Err(Refusal::invalid("location", message).into());
+        }
+        return Ok(id);
     }
     if disposition == Disposition::Quarantine {
         let kind = |one: &&crate::domain::Location| one.kind == LocationKind::Quarantine;

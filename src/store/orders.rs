@@ -9,6 +9,7 @@ use crate::domain::{
     Allocation, Decision, ExternalId, Fact, FactId, FactKind, FulfilledBy, ItemId, LevelKey, Line,
     LocationId, Order, OrderId, OrderRef, Part, Payment, Sku,
 };
+use crate::ledger::ShortWindow;
 
 statement!(
     FIND_ORDERS,
@@ -137,35 +138,52 @@ statement!(
      order by age, a.order_id, a.line, a.part limit $3"
 );
 
-/// The orders owed longest that a level may fill, and the age up to which they
-/// are all there.
+/// The orders owed longest that a level may fill: here, and elsewhere where the
+/// level's location serves orders.
 pub(crate) async fn shorts(
     conn: &mut Conn<'_>,
     key: LevelKey,
     lines: i64,
-) -> Result<(Vec<OrderId>, i64), StoreError> {
+    serves: bool,
+) -> Result<(Vec<OrderId>, ShortWindow), StoreError> {
     let mut orders = Vec::new();
-    let mut age_max = i64::MAX;
-    for statement in [&SHORT_AT, &SHORT_ELSEWHERE] {
-        let args = args![key.item.get(), key.location.get(), lines];
-        let rows = conn.all(statement, args).await?;
-        let complete = i64::try_from(rows.len()).is_ok_and(|count| count < lines);
-        for (index, row) in rows.iter().enumerate() {
-            orders.push(OrderId::new(row.int(0)?));
-            if !complete && index + 1 == rows.len() {
-                age_max = age_max.min(row.int(1)?);
-            }
-        }
+    let here_age_max = short_lines(conn, &SHORT_AT, key, lines, &mut orders).await?;
+    let mut elsewhere_age_max = i64::MAX;
+    if serves {
+        elsewhere_age_max = short_lines(conn, &SHORT_ELSEWHERE, key, lines, &mut orders).await?;
     }
     orders.sort_unstable();
     orders.dedup();
-    Ok((orders, age_max))
+    Ok((orders, ShortWindow { lines, here_age_max, elsewhere_age_max }))
+}
+
+/// Adds the orders of the oldest short lines; the age up to which they are all there.
+async fn short_lines(
+    conn: &mut Conn<'_>,
+    statement: &'static Statement,
+    key: LevelKey,
+    lines: i64,
+    orders: &mut Vec<OrderId>,
+) -> Result<i64, StoreError> {
+    let args = args![key.item.get(), key.location.get(), lines];
+    let rows = conn.all(statement, args).await?;
+    for row in &rows {
+        orders.push(OrderId::new(row.int(0)?));
+    }
+    let complete = i64::try_from(rows.len()).is_ok_and(|count| count < lines);
+    match rows.last() {
+        Some(last) if !complete => last.int(1),
+        _ => Ok(i64::MAX),
+    }
 }
 
 statement!(
     HOLDERS,
     "select a.order_id, a.held,
-            case when o.accepted = 1 or l.shipped > 0 then 1 else 0 end as accepted,
+            case when o.accepted = 1 or l.shipped > 0
+                   or exists (select 1 from allocation as s
+                              where s.order_id = a.order_id and s.line = a.line and s.shipped > 0)
+                 then 1 else 0 end as accepted,
             case when o.payment = 'required' then 0 else 1 end as paid,
             (select min(j.seq) from journal as j where j.order_id = a.order_id) as age
      from allocation as a

@@ -63,6 +63,8 @@ impl PostgresDb {
                 // A transaction that waits for nobody must not hold its locks for ever.
                 ("idle_in_transaction_session_timeout", "60000"),
                 ("lock_timeout", "30000"),
+                // A statement after a lock must see what was committed before it.
+                ("default_transaction_isolation", "read committed"),
                 // Plans of the writer's set statements do not depend on their arrays.
                 ("plan_cache_mode", "force_generic_plan"),
             ])

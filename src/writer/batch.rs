@@ -22,6 +22,8 @@ const RECONNECT_MAX: u32 = 4;
 /// How often a unique key that is taken is tried again. Whoever was first has
 /// committed, so the first repetition finds a replay or a refusal.
 const UNIQUE_MAX: u32 = 4;
+/// The same while the outcome of its commit is unknown: ten seconds.
+const UNKNOWN_MAX: u32 = 40;
 /// The pause before the n-th repetition is n times this.
 const PAUSE: Duration = Duration::from_millis(5);
 /// The pause before a lost connection is made again.
@@ -74,7 +76,9 @@ pub(super) async fn run(tools: &Tools, jobs: &mut [Job]) -> Result<Committed, Fa
         };
         if matches!(error, StoreError::Connection(_)) {
             lost += 1;
-            if lost > RECONNECT_MAX {
+            let patience =
+                if jobs.iter().any(|job| job.maybe_done) { UNKNOWN_MAX } else { RECONNECT_MAX };
+            if lost > patience {
                 return Err(error.into());
             }
             tokio::time::sleep(RECONNECT_PAUSE).await;
@@ -86,7 +90,10 @@ pub(super) async fn run(tools: &Tools, jobs: &mut [Job]) -> Result<Committed, Fa
             if round == REDO_MAX || taken > UNIQUE_MAX {
                 return Err(error.into());
             }
-            tokio::time::sleep(PAUSE * round.min(20)).await;
+            // Two nodes that were in each other's way must not step back in step (R10).
+            let mut share = [0; 1];
+            tools.random.fill(&mut share);
+            tokio::time::sleep(PAUSE * round.min(20) * (128 + u32::from(share[0])) / 256).await;
         }
         tools.counters.batch_redos.add(1);
         tracing::debug!(error = %error, round, "a batch is done again");

@@ -453,7 +453,10 @@ pub enum WriteError {
     /// An invariant would have been broken: a bug. Nothing was written.
     #[error("internal error, nothing was written: {0}")]
     Broken(String),
-    /// The writer ended before it answered: repeat with the same key to learn the outcome.
-    #[error("the writer ended before it answered; repeat with the same key to learn the outcome")]
+    /// The writer or the database ended before the outcome was known: repeat with
+    /// the same key to learn it, or look before repeating what had no key.
+    #[error(
+        "the outcome is not known; repeat with the same key to learn it, or look before repeating without one"
+    )]
     Unknown,
 }

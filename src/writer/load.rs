@@ -9,10 +9,11 @@ use std::collections::{BTreeSet, HashMap};
 use super::Job;
 use super::command::Command;
 use crate::domain::{
-    AccountId, BundlePart, Item, ItemId, Key, LevelKey, LocationId, OrderId, OrderRef, Sku,
+    AccountId, BundlePart, Item, ItemId, Key, LevelKey, Location, LocationId, OrderId, OrderRef,
+    Sku,
 };
 use crate::ledger::stock::{Change, StockCommand};
-use crate::ledger::{LevelSlot, Need, OrderSlot, Policy, ShortWindow, Working};
+use crate::ledger::{LevelSlot, Need, OrderSlot, Policy, Working};
 use crate::store::{self, Conn, Moment, StoreError};
 
 /// Orders one sweep expires.
@@ -288,15 +289,18 @@ async fn read_demand(
 ) -> Result<(), StoreError> {
     for &(item, location, lines) in &set.need.shorts {
         let key = LevelKey { item, location };
-        let (ids, age_max) = store::orders::shorts(conn, key, lines).await?;
+        let serves = working.location(location).is_some_and(Location::serves_orders);
+        let (ids, window) = store::orders::shorts(conn, key, lines, serves).await?;
         orders.extend(ids);
-        working.shorts.insert((item, location), ShortWindow { lines, age_max });
+        working.shorts.insert((item, location), window);
     }
     for &(key, units) in &set.need.victims {
         let (ids, complete) = store::orders::holders(conn, key, units).await?;
-        orders.extend(ids);
-        let (asked, all) = working.victims.get(&key).copied().unwrap_or((0, false));
-        working.victims.insert(key, (asked.max(units), all || complete));
+        orders.extend(ids.iter().copied());
+        let holders = working.victims.entry(key).or_default();
+        holders.units = holders.units.max(units);
+        holders.complete |= complete;
+        holders.orders.extend(ids);
     }
     let later = store::journal::moved_since(conn, set.need.later.iter().copied()).await?;
     working.later = later.into_iter().collect();

@@ -309,7 +309,9 @@ impl WriterTask {
         }
         let error = shared(error);
         for job in &mut jobs {
-            job.answer(Err(error.clone()));
+            // A commit of it was sent and may have happened: nobody knows.
+            let unknown = job.maybe_done;
+            job.answer(Err(if unknown { WriteError::Unknown } else { error.clone() }));
         }
     }
 

@@ -14,6 +14,7 @@ mod catalogue;
 mod cli;
 mod concurrency;
 mod dice;
+mod edges;
 mod export;
 mod gate;
 mod harness;

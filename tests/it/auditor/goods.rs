@@ -111,7 +111,8 @@ impl Auditor {
         let mut victims = Vec::new();
         for (age, order) in self.orders.iter().enumerate() {
             for (&line, found) in &order.lines {
-                let accepted = order.accepted || found.counts().shipped > 0;
+                let accepted =
+                    order.accepted || found.parts.values().any(|part| part.counts().shipped > 0);
                 for (&part, found) in &found.parts {
                     if found.item == Some(key.0) && found.at(key.1).held > 0 {
                         victims.push((accepted, order.is_settled(), Reverse((age, line, part))));

@@ -362,7 +362,12 @@ impl Auditor {
             let lines = self.orders[order].lines.iter();
             lines.map(|(&number, line)| (number, line.counts().open())).collect()
         };
-        let lines: Vec<(i64, i64)> = lines.into_iter().filter(|(_, units)| *units > 0).collect();
+        let lines: Vec<(i64, i64)> = lines
+            .into_iter()
+            .filter(|(line, units)| {
+                *units > 0 && self.orders[order].lines[line].counts().open() > 0
+            })
+            .collect();
         if lines.is_empty() {
             return Ok(Outcome::Replayed);
         }
@@ -438,7 +443,13 @@ impl Auditor {
         due.sort_unstable();
         for (_, order) in due {
             let found = &self.orders[order];
-            if found.accepted || found.counts().shipped > 0 {
+            if found.accepted
+                || found
+                    .lines
+                    .values()
+                    .flat_map(|line| line.parts.values())
+                    .any(|part| part.counts().shipped > 0)
+            {
                 self.orders[order].expires_at = Some(self.now + self.hold_ms);
                 continue;
             }

@@ -217,6 +217,7 @@ impl Auditor {
             let left_from = left_from.map(|(&from, _)| from);
             let Some(item) = part.item.filter(|_| !by_channel) else { continue };
             let to = match (at, fate) {
+                (Some(at), Fate::SetAside) if self.spots[at].sells => return Err("invalid"),
                 (Some(at), _) => at,
                 (None, Fate::SetAside) => aside.ok_or("invalid")?,
                 (None, _) => left_from.unwrap_or(owed_at),
