@@ -2,7 +2,7 @@
 
 use super::statement::{Rows, Type, args, statement};
 use super::{Conn, Statement, StoreError};
-use crate::domain::{Line, Order, OrderId};
+use crate::domain::{ItemId, Line, LocationId, Order, OrderId};
 use crate::ledger::OrderSlot;
 
 statement!(
@@ -86,7 +86,7 @@ fn push_order(rows: &mut Rows, order: &Order, now: i64) {
         order.decision.as_str(),
         order.payment.as_str(),
         i64::from(order.accepted),
-        order.location.map(super::super::domain::ids::LocationId::get),
+        order.location.map(LocationId::get),
         order.expires_at,
         order.cancel_reason.clone(),
         order.placed_at,
@@ -242,7 +242,7 @@ impl Tables {
         self.lines.push(args![
             id.get(),
             line.number,
-            line.item.map(super::super::domain::ids::ItemId::get),
+            line.item.map(ItemId::get),
             line.sku.as_str(),
             i64::from(line.bundle),
             line.unit_price,

@@ -7,7 +7,9 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use tokio::time::Instant;
 
-use crate::domain::{AccountId, BatchId, Key, LevelKey, OrderId, OrderRef, Refusal, Seq, Sku};
+use crate::domain::{
+    AccountId, BatchId, Key, LevelKey, LocationCode, OrderId, OrderRef, Reason, Refusal, Seq, Sku,
+};
 use crate::ledger::RevertRow;
 use crate::ledger::catalogue::{ItemRow, NewAccount, NewBatch, NewLocation, RowOutcome, Upsert};
 use crate::ledger::stock::{Change, ImportMode, StockCommand, StockRow};
@@ -290,9 +292,9 @@ fn stock_content(command: &StockCommand) -> Value {
     };
     json!({
         "sku": command.place.sku.as_str(),
-        "location": command.place.location.as_ref().map(super::super::domain::text::LocationCode::as_str),
+        "location": command.place.location.as_ref().map(LocationCode::as_str),
         "change": change,
-        "reason": command.reason.as_ref().map(super::super::domain::text::Reason::as_str),
+        "reason": command.reason.as_ref().map(Reason::as_str),
         "effective_at": command.effective_at,
         "if_version": command.if_version,
     })
@@ -306,7 +308,7 @@ fn place_content(place: &Place) -> Value {
     json!({
         "order": place.reference.to_string(),
         "lines": lines,
-        "location": place.location.as_ref().map(super::super::domain::text::LocationCode::as_str),
+        "location": place.location.as_ref().map(LocationCode::as_str),
         "payment_required": place.payment_required,
         "allow_backorder": place.allow_backorder,
         "hold_ms": place.hold_ms,
@@ -332,7 +334,7 @@ fn import_content(import: &Import) -> Value {
         "lines": import.lines.iter().map(line).collect::<Vec<_>>(),
         "payment": import.payment.as_str(),
         "placed_at": import.placed_at,
-        "location": import.location.as_ref().map(super::super::domain::text::LocationCode::as_str),
+        "location": import.location.as_ref().map(LocationCode::as_str),
         "currency": import.currency,
         "personal": import.personal.as_ref().map(|personal| personal.digest),
     })
@@ -347,7 +349,7 @@ fn ship_content(ship: &Ship) -> Value {
         "order": ship.reference.to_string(),
         "shipment_id": ship.shipment_id.as_str(),
         "lines": lines,
-        "location": ship.location.as_ref().map(super::super::domain::text::LocationCode::as_str),
+        "location": ship.location.as_ref().map(LocationCode::as_str),
         "effective_at": ship.effective_at,
         "tracking": ship.tracking,
     })
@@ -361,7 +363,7 @@ fn return_content(back: &Return) -> Value {
         "order": back.reference.to_string(),
         "return_id": back.return_id.as_str(),
         "lines": back.lines.iter().map(line).collect::<Vec<_>>(),
-        "location": back.location.as_ref().map(super::super::domain::text::LocationCode::as_str),
+        "location": back.location.as_ref().map(LocationCode::as_str),
         "effective_at": back.effective_at,
     })
 }

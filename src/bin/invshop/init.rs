@@ -148,6 +148,8 @@ fn refuse_existing(config: &Config) -> Result<(), Failure> {
 #[derive(Debug, Default)]
 struct Made {
     files: Vec<PathBuf>,
+    /// The database and its key: somebody else's where they turn out to exist.
+    database: Vec<PathBuf>,
     directories: Vec<PathBuf>,
     /// Whether a server holds tables that only a person may drop.
     server: bool,
@@ -171,10 +173,10 @@ impl Made {
         let beside = beside.unwrap_or(Path::new("."));
         tempfile::tempfile_in(beside)
             .map_err(|error| Failure::io(&beside.display().to_string(), &error))?;
-        self.files.push(key_file.to_owned());
+        self.database.push(key_file.to_owned());
         match &config.database.url {
             DatabaseUrl::Sqlite(file) => {
-                self.files.extend(BESIDE_DATABASE.iter().map(|end| {
+                self.database.extend(BESIDE_DATABASE.iter().map(|end| {
                     let mut name = file.clone().into_os_string();
                     name.push(end);
                     PathBuf::from(name)
@@ -187,7 +189,11 @@ impl Made {
 
     /// Takes back what was made; what cannot be removed is named.
     fn remove(&self, mut failure: Failure) -> Failure {
-        let files = self.files.iter().rev().map(|path| (path, fs::remove_file(path)));
+        // Two that create at once: the one that comes second made none of it.
+        let others = failure.code.ends_with("_exists");
+        let database = self.database.iter().rev().filter(|_| !others);
+        let files = database.chain(self.files.iter().rev());
+        let files = files.map(|path| (path, fs::remove_file(path)));
         let directories = self.directories.iter().map(|path| (path, fs::remove_dir(path)));
         for (path, removed) in files.chain(directories) {
             if let Err(error) = removed

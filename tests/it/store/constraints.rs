@@ -34,7 +34,8 @@ async fn refuses(shop: &TestShop, sql: &str) {
 }
 
 // R8: no row of a level can be negative or promise more than is there.
-both!(r8_the_database_refuses_impossible_levels, |shop| {
+// R2: whoever writes, and however: the rule stands in the database.
+both!(r2_r8_the_database_refuses_impossible_levels, |shop| {
     busy(&shop).await;
     for change in [
         "on_hand = -1, reserved = 0",

@@ -4,10 +4,9 @@ use invshop::orders::{Personal, Place};
 use invshop::writer::Command;
 
 use crate::both;
-use crate::harness::{Backend, TestShop, place};
+use crate::harness::{Backend, TestShop, place, reference};
 
 const PLAIN: &str = r#"{"email":"jo.doe@example.org","name":"Jo Doe"}"#;
-const CONTEXT: &str = "personal/cli:1";
 
 /// Everything the database holds, as bytes: the files, or every row as text with
 /// its bytes decoded.
@@ -49,10 +48,8 @@ fn contains(bytes: &[u8], text: &str) -> bool {
 both!(personal_data_is_nowhere_in_plain, |shop| {
     shop.item("MUG", 3).await;
     let key = &shop.shop.key;
-    let personal = Personal {
-        sealed: key.seal(CONTEXT, PLAIN.as_bytes(), shop.shop.random.as_ref()),
-        digest: key.keyed_hash("personal", PLAIN.as_bytes()),
-    };
+    let plain = serde_json::from_str(PLAIN).unwrap();
+    let personal = Personal::seal(key, &reference("1"), &plain, shop.shop.random.as_ref());
     let order = Place { personal: Some(personal.clone()), ..place("1", &[("MUG", 1)]) };
     shop.run(Command::Place(order.clone())).await.unwrap();
     assert!(shop.run(Command::Place(order)).await.unwrap().replayed);
@@ -67,6 +64,7 @@ both!(personal_data_is_nowhere_in_plain, |shop| {
         Backend::Postgres => "select encode(sealed, 'hex') from personal",
     };
     assert_eq!(shop.texts(kept).await, [[hex(&personal.sealed)]]);
-    let opened = shop.shop.key.open(CONTEXT, &personal.sealed).unwrap();
-    assert_eq!(opened, PLAIN.as_bytes());
+    assert_eq!(Personal::open(key, &reference("1"), &personal.sealed).unwrap(), plain);
+    // Bound to its order: another order's row does not open.
+    assert!(Personal::open(key, &reference("2"), &personal.sealed).is_err());
 });
