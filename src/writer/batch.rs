@@ -270,8 +270,9 @@ async fn commit(tools: &Tools, tx: WriteTx, jobs: &mut [Job]) -> Result<(), Fail
             result = Err(StoreError::Connection(sqlx::Error::Io(lost)));
         }
     }
-    // Only here: a job that is marked does not say that it was a replay.
-    if result.is_err() {
+    // Only here, and only where nobody knows: a job that is marked does not say
+    // that it was a replay, and is never told that nothing was written.
+    if matches!(result, Err(StoreError::Connection(_))) {
         for job in jobs {
             job.maybe_done = true;
         }

@@ -70,7 +70,7 @@ both!(r1_two_hundred_orders_for_the_last_unit_sell_it_once, |shop| {
 });
 
 both!(r7_orders_transfers_and_corrections_never_share_a_unit, |shop| {
-    shop.location("attic", LocationKind::Transit).await;
+    shop.location("attic", LocationKind::Store).await;
     shop.item("MUG", 6).await;
     shop.stock("MUG", "attic", Change::Receive(units(1))).await.unwrap();
     shop.run(order("old", &[("MUG", 2)])).await.unwrap();

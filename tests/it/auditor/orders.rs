@@ -352,27 +352,21 @@ impl Auditor {
         if counts.open() == 0 {
             return Ok(Outcome::Replayed);
         }
-        let lines: Vec<(i64, i64)> = if let Some(named) = lines {
-            let mut sums = BTreeMap::new();
-            for &(line, units) in named {
-                *sums.entry(line).or_insert(0) += units;
-            }
-            sums.into_iter().collect()
-        } else {
-            let lines = self.orders[order].lines.iter();
-            lines.map(|(&number, line)| (number, line.counts().open())).collect()
-        };
-        let lines: Vec<(i64, i64)> = lines
-            .into_iter()
-            .filter(|(line, units)| {
-                *units > 0 && self.orders[order].lines[line].counts().open() > 0
-            })
-            .collect();
+        let all = self.orders[order].lines.iter();
+        let open: BTreeMap<i64, i64> =
+            all.map(|(&number, line)| (number, line.counts().open())).collect();
+        let mut sums: BTreeMap<i64, i64> = BTreeMap::new();
+        for &(line, units) in lines.unwrap_or_default() {
+            *sums.entry(line).or_default() += units;
+        }
+        let sums = if lines.is_some() { sums } else { open.clone() };
+        let left = |line: &i64, units: i64| units > 0 && open[line] > 0;
+        let lines: Vec<_> = sums.into_iter().filter(|(line, units)| left(line, *units)).collect();
         if lines.is_empty() {
             return Ok(Outcome::Replayed);
         }
         for &(line, units) in &lines {
-            if units > self.orders[order].lines[&line].counts().open() {
+            if units > open[&line] {
                 return Err("invalid");
             }
         }
