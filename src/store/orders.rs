@@ -73,7 +73,7 @@ pub(crate) async fn items(
     rows.iter().map(|row| row.int(0).map(ItemId::new)).collect()
 }
 
-/// Orders expired in one batch; the sweeper does the rest.
+/// Orders expired in one batch, or by one sweep; the next sweep does the rest.
 pub(crate) const DUE_MAX: i64 = 200;
 
 // From the due orders to their items, not the other way: an item in demand has

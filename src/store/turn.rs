@@ -56,7 +56,9 @@ impl Turn {
         Ok(Self { messages, path })
     }
 
-    /// Waits for the right to write. Whoever is cancelled while waiting gives the turn back.
+    /// Waits for the right to write. It must be waited for to its end, as `Db` does
+    /// in a task of its own: the locks of a wait that is cancelled just as they are
+    /// granted go back only with the next writer of this process.
     pub(crate) async fn take(&self) -> Result<TurnGuard, StoreError> {
         let (reply, taken) = oneshot::channel();
         self.messages.send(Message::Take(reply)).map_err(|_| StoreError::Closed)?;

@@ -16,9 +16,6 @@ use crate::ledger::stock::{Change, StockCommand};
 use crate::ledger::{LevelSlot, Need, OrderSlot, Policy, Working};
 use crate::store::{self, Conn, Moment, StoreError};
 
-/// Orders one sweep expires.
-const SWEEP_MAX: i64 = 200;
-
 /// What a batch is about, before anything is read.
 #[derive(Debug, Default)]
 pub(super) struct LoadSet {
@@ -145,7 +142,7 @@ pub(super) async fn load(
     }
     find_orders(conn, set, &mut working, &mut orders).await?;
     if set.sweep {
-        orders.extend(store::orders::due(conn, clock_now, SWEEP_MAX).await?);
+        orders.extend(store::orders::due(conn, clock_now, store::orders::DUE_MAX).await?);
     }
     let ids = orders.iter().map(|id| id.get()).collect();
     items.extend(store::orders::items(conn, ids).await?);

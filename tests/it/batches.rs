@@ -44,7 +44,7 @@ both!(a_batch_that_paid_an_order_takes_the_holds_of_the_unpaid_one, |shop| {
     assert_eq!(raw.texts(STANDS).await, ["older held=1 short=3", "younger held=3 short=1"]);
 });
 
-both!(r5_a_clashing_key_leaves_the_command_before_it_alone, |shop| {
+both!(a_clashing_key_leaves_the_command_before_it_alone, |shop| {
     let (gated, gate) = gated(&shop).await;
     shop.item("MUG", 8).await;
     let key = Key::new("once").unwrap();
@@ -84,7 +84,7 @@ both!(r20_an_unpaid_order_that_has_left_runs_out_no_more, |shop| {
     assert_eq!(raw.number("select max(seq) from journal").await, before);
 });
 
-both!(r18_an_order_is_refused_where_nothing_is_sold, |shop| {
+both!(an_order_is_refused_where_nothing_is_sold, |shop| {
     shop.location("pen", invshop::domain::LocationKind::Quarantine).await;
     shop.item("MUG", 2).await;
     shop.stock("MUG", "pen", Change::Receive(units(5))).await.unwrap();

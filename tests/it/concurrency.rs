@@ -111,7 +111,7 @@ both!(r7_orders_transfers_and_corrections_never_share_a_unit, |shop| {
     close(other).await;
 });
 
-both!(r9_one_order_id_from_two_writers_is_one_order, |shop| {
+both!(one_order_id_from_two_writers_is_one_order, |shop| {
     shop.item("MUG", 100).await;
     let other = shop.another().await;
     let here = (0..20).map(|_| shop.run(order("1", &[("MUG", 2)])));
@@ -129,7 +129,7 @@ both!(r9_one_order_id_from_two_writers_is_one_order, |shop| {
     close(other).await;
 });
 
-both!(r10_one_key_on_two_items_does_one_of_them, |shop| {
+both!(one_key_on_two_items_does_one_of_them, |shop| {
     shop.item("MUG", 0).await;
     shop.item("LID", 0).await;
     let other = shop.another().await;
@@ -153,7 +153,7 @@ both!(r10_one_key_on_two_items_does_one_of_them, |shop| {
 
 /// Orders of several lines in any order of items, from two writers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn r11_two_writers_on_postgres_never_deadlock() {
+async fn r9_r11_two_writers_on_postgres_never_deadlock() {
     if !has_postgres() {
         return;
     }
