@@ -97,14 +97,17 @@ impl Shop {
         let now = opening.clock.now().as_millis();
         let key_id = key.id().to_string();
         let cli = NewAccount { name: AccountName::new(CLI_ACCOUNT)?, role: "admin", key: None };
-        let account = AccountId::new(1);
-        db.write(move |mut conn| {
-            Box::pin(async move {
-                store::shop::insert(&mut conn, &key_id, now).await?;
-                store::accounts::insert(&mut conn, account, &cli, now).await
+        let account = db
+            .write(move |mut conn| {
+                Box::pin(async move {
+                    store::shop::insert(&mut conn, &key_id, now).await?;
+                    let mut ids = store::next_account_ids(&mut conn, 1).await?;
+                    let account = ids.pop_front().ok_or(StoreError::Closed)?;
+                    store::accounts::insert(&mut conn, account, &cli, now).await?;
+                    Ok(account)
+                })
             })
-        })
-        .await?;
+            .await?;
         let shop = Self::start(opening, db, key, account);
         let main = NewLocation {
             code: LocationCode::new(FIRST_LOCATION)?,

@@ -230,6 +230,14 @@ create table personal (
   sealed bytea not null
 );
 
+-- Levels whose shortfall one transaction could not fill whole: the next
+-- transactions go on, and whoever comes after a crash.
+create table fill_rest (
+  item_id bigint not null references item (id),
+  location_id bigint not null references location (id),
+  primary key (item_id, location_id)
+);
+
 -- All facts in commit order: ledger, outbox, change feed and audit log at once.
 -- Append-only: the triggers below refuse everything else.
 create table journal (

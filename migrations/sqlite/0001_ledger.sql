@@ -227,6 +227,14 @@ create table personal (
   sealed blob not null
 ) strict;
 
+-- Levels whose shortfall one transaction could not fill whole: the next
+-- transactions go on, and whoever comes after a crash.
+create table fill_rest (
+  item_id integer not null references item (id),
+  location_id integer not null references location (id),
+  primary key (item_id, location_id)
+) strict, without rowid;
+
 -- All facts in commit order: ledger, outbox, change feed and audit log at once.
 -- Append-only: the triggers below refuse everything else.
 create table journal (

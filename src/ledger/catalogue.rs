@@ -1,9 +1,11 @@
 //! Items, locations and key holders: what is created and renamed.
 
+use std::collections::VecDeque;
+
 use super::{Added, Decided, Working, stock};
 use crate::domain::{
-    AccountName, Barcode, BundlePart, Item, ItemId, ItemStatus, Kind, LevelKey, Location,
-    LocationCode, LocationId, LocationKind, Quantity, Refusal, Sku, Title,
+    AccountId, AccountName, Barcode, BatchId, BundlePart, Item, ItemId, ItemStatus, Kind, LevelKey,
+    Location, LocationCode, LocationId, LocationKind, Quantity, Refusal, Sku, Title,
 };
 
 /// What the catalogue says of an item.
@@ -79,11 +81,22 @@ pub struct NewBatch {
     pub rows_total: i64,
 }
 
+/// Ids for what few batches add, each kind counted by itself.
+#[derive(Debug, Default)]
+pub struct RareIds {
+    /// For locations.
+    pub locations: VecDeque<LocationId>,
+    /// For key holders.
+    pub accounts: VecDeque<AccountId>,
+    /// For imports.
+    pub batches: VecDeque<BatchId>,
+}
+
 /// An import as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchRecord {
     /// Its id.
-    pub id: crate::domain::BatchId,
+    pub id: BatchId,
     /// `items`, `stock` or `orders`.
     pub kind: String,
     /// `open` (begun or interrupted), `applied`, `reverting` or `reverted`.
@@ -407,7 +420,7 @@ pub fn create_location(set: &mut Working, new: &NewLocation) -> Decided<Location
         let message = format!("a {} location cannot be sold from", new.kind);
         return Err(Refusal::invalid("sellable", message).into());
     }
-    let Some(id) = set.other_ids.pop_front().map(LocationId::new) else {
+    let Some(id) = set.rare_ids.locations.pop_front() else {
         return Err(Refusal::invalid("location", "no id was set aside for it").into());
     };
     let last = set.locations.iter().map(|location| location.priority).max().unwrap_or(0);

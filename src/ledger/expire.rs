@@ -1,11 +1,11 @@
 //! Holds that ran out. An order expires when its `expire` movements commit, and
 //! at no other moment: readers use stored totals.
 
-use super::{Decided, Movement, Working, fill};
+use super::{Decided, Movement, Working, each, fill};
 use crate::domain::{Deltas, Kind, LevelKey, LocationId, OrderId};
 
-/// Expires the loaded orders whose time has come, oldest first.
-pub fn expire_due(set: &mut Working) -> Decided<()> {
+/// The loaded orders whose time has come, oldest first.
+pub fn due(set: &Working) -> Vec<OrderId> {
     let mut due: Vec<(i64, OrderId)> = set
         .orders
         .values()
@@ -13,15 +13,12 @@ pub fn expire_due(set: &mut Working) -> Decided<()> {
         .filter(|&(expires_at, _)| expires_at <= set.now)
         .collect();
     due.sort_unstable();
-    for (_, order) in due {
-        expire(set, order)?;
-    }
-    Ok(())
+    due.into_iter().map(|(_, order)| order).collect()
 }
 
 /// An order expires whole, its shortfall too; one whose fulfilment was accepted
 /// is extended and raised instead (R20).
-fn expire(set: &mut Working, id: OrderId) -> Decided<()> {
+pub fn expire(set: &mut Working, id: OrderId) -> Decided<()> {
     if set.order(id)?.is_fulfilment_accepted() {
         return extend(set, id);
     }
@@ -79,8 +76,5 @@ pub fn fill_freed(set: &mut Working, mut freed: Vec<LevelKey>) -> Decided<()> {
     };
     freed.sort_unstable_by_key(|key| (key.item, rank(key.location)));
     freed.dedup();
-    for key in freed {
-        fill(set, key)?;
-    }
-    Ok(())
+    each(set, freed, fill)
 }

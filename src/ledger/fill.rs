@@ -1,9 +1,10 @@
 //! Filling open shortfall with stock that came in or came free.
 
-use super::{Decided, Movement, Need, ShortWindow, Working};
+use super::{Added, Decided, Movement, Need, ShortWindow, Working, each};
 use crate::domain::{Deltas, ItemId, Kind, LevelKey, LocationId, OrderId};
 
-/// Lines filled in one go; the rest are the writer's next commands.
+/// Lines filled in one go; the rest are the writer's next commands, and are
+/// written down with what was filled: whoever comes after a crash goes on.
 pub const FILL_LINES_MAX: i64 = 500;
 
 /// The widest look at who is owed, in lines.
@@ -43,7 +44,7 @@ pub fn fill(set: &mut Working, key: LevelKey) -> Decided<()> {
     let whole = window.here_age_max.min(window.elsewhere_age_max) == i64::MAX;
     if (lines == FILL_LINES_MAX || !whole) && can_fill(set, key)? {
         if lines > 0 {
-            set.fill_later.insert(key);
+            set.added.push(Added::FillRest(key, true));
         } else if window.lines < WINDOW_LINES_MAX {
             // Those that were loaded were filled earlier in this batch.
             let wider = window.lines.saturating_mul(2);
@@ -52,6 +53,13 @@ pub fn fill(set: &mut Working, key: LevelKey) -> Decided<()> {
         }
     }
     Ok(())
+}
+
+/// Goes on where an earlier transaction left something over, and remembers no
+/// more of it than is left over again.
+pub fn fill_rest(set: &mut Working, key: LevelKey) -> Decided<()> {
+    set.added.push(Added::FillRest(key, false));
+    fill(set, key)
 }
 
 /// Whether there is anything to fill, and anything to fill it with.
@@ -120,11 +128,7 @@ fn hold(set: &mut Working, key: LevelKey, short: &Short, units: i64) -> Decided<
 /// Fills an item wherever it has room, in the order of the locations.
 pub fn fill_item(set: &mut Working, item: ItemId) -> Decided<()> {
     let locations: Vec<LocationId> = set.locations.iter().map(|location| location.id).collect();
-    for location in locations {
-        let key = LevelKey { item, location };
-        if set.levels.contains_key(&key) {
-            fill(set, key)?;
-        }
-    }
-    Ok(())
+    let keys = locations.into_iter().map(|location| LevelKey { item, location });
+    let keys: Vec<LevelKey> = keys.filter(|key| set.levels.contains_key(key)).collect();
+    each(set, keys, fill)
 }

@@ -2,10 +2,10 @@
 //!
 //! What is unknown is a refusal; what was not loaded is a need.
 
-use super::{Decided, Need, Working};
+use super::{Broken, Decided, Need, Stop, Working};
 use crate::domain::{
-    Item, ItemId, Level, LevelKey, Location, LocationCode, LocationId, Order, OrderId, OrderRef,
-    Refusal, Sku,
+    Item, ItemId, Level, LevelBroken, LevelKey, Location, LocationCode, LocationId, Order, OrderId,
+    OrderRef, Refusal, Sku,
 };
 
 impl Working {
@@ -108,5 +108,19 @@ impl Working {
             .range(from..)
             .take_while(move |(key, _)| key.item == item)
             .map(|(key, slot)| (*key, slot.now))
+    }
+
+    /// The names of a level that a movement would break, and of its order.
+    pub(super) fn broken(&self, key: LevelKey, order: Option<OrderId>, level: LevelBroken) -> Stop {
+        let sku = self.items.get(&key.item).map(|item| item.sku.to_string());
+        let location = self.location(key.location).map(|location| location.code.to_string());
+        let order = order.and_then(|id| self.orders.get(&id));
+        Stop::Broken(Box::new(Broken {
+            key,
+            sku: sku.unwrap_or_default(),
+            location: location.unwrap_or_default(),
+            order: order.map(|slot| slot.now.reference.clone()),
+            level,
+        }))
     }
 }

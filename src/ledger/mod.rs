@@ -17,11 +17,11 @@ mod stop;
 mod take;
 mod working;
 
-pub use expire::{expire_due, fill_freed};
-pub use fill::{FILL_LINES_MAX, fill, fill_item};
+pub use expire::{due, expire, fill_freed};
+pub use fill::{FILL_LINES_MAX, fill, fill_item, fill_rest};
 pub use low::raise_low;
 pub use revert::{RevertRow, revert};
-pub use stop::{Decided, Need, Stop};
+pub use stop::{Broken, Decided, Need, Stop, each};
 pub use take::{check_owed, take_holds};
 pub use working::{
     Added, Context, Holders, Kept, LevelSlot, Movement, OrderPolicy, OrderSlot, Policy,

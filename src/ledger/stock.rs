@@ -24,7 +24,8 @@ pub struct StockCommand {
     pub change: Change,
     /// Why, in somebody's words.
     pub reason: Option<Reason>,
-    /// When it took effect, UTC milliseconds; now when left out.
+    /// When it took effect, UTC milliseconds; now when left out. Only a fact has
+    /// a time of its own: a request is done when it is decided.
     pub effective_at: Option<i64>,
     /// The level's version the caller read; another one refuses the request (R23).
     pub if_version: Option<i64>,
@@ -68,8 +69,26 @@ pub enum Basis {
     Available,
 }
 
+impl Change {
+    /// What it is called where it is a request, which cannot have happened before.
+    const fn request(&self) -> Option<&'static str> {
+        match self {
+            Self::Adjust(_) => Some("an adjustment"),
+            Self::Transfer { .. } => Some("a transfer"),
+            Self::Safety(_) => Some("a change of safety"),
+            Self::Receive(_) | Self::Count { .. } | Self::WriteOff(_) => None,
+        }
+    }
+}
+
 /// Decides one movement.
 pub fn decide(set: &mut Working, command: &StockCommand) -> Decided<()> {
+    if let (Some(request), Some(_)) = (command.change.request(), command.effective_at) {
+        // Dated before a count it would move what that count has already seen.
+        let message =
+            format!("{request} is done now; only receipts, counts and write-offs have a time");
+        return Err(Refusal::invalid("effective_at", message).into());
+    }
     let item = set.stocked_item(&command.place.sku)?;
     let location = place(set, command)?;
     let key = LevelKey { item, location };

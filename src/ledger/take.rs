@@ -64,12 +64,22 @@ fn victims(set: &Working, key: LevelKey) -> Vec<Victim> {
 }
 
 /// Units held by the orders that were loaded as the ones to go first. Others may
-/// be in the set too, but between them and those may be some that are not.
+/// be in the set too, but between them and those may be some that are not. One
+/// whose turn has changed since it was read says nothing of those either.
 fn found(set: &Working, key: LevelKey, victims: &[Victim]) -> i64 {
     let first = set.victims.get(&key).map(|holders| &holders.orders);
     let of_first = |order: &OrderId| first.is_some_and(|first| first.contains(order));
-    let held = victims.iter().filter(|((_, _, Reverse((_, order, ..))), _)| of_first(order));
+    let held = victims.iter().filter(|((accepted, paid, Reverse((_, order, line, _))), _)| {
+        of_first(order) && turn_as_read(set, *order, *line) == Some((*accepted, *paid))
+    });
     held.map(|(_, held)| held).sum()
+}
+
+/// Whether fulfilment of a line was accepted and its order paid when it was read.
+fn turn_as_read(set: &Working, order: OrderId, line: i64) -> Option<(bool, bool)> {
+    let read = set.orders.get(&order)?.read.as_ref()?;
+    let line = read.lines.iter().find(|one| one.number == line)?;
+    Some((read.is_line_accepted(line), read.payment != Payment::Required))
 }
 
 /// The right victims are known when all holders were loaded, or those that go

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
-use super::catalogue::{ItemFields, NewAccount, NewBatch, NewItem, NewLocation};
+use super::catalogue::{ItemFields, NewAccount, NewBatch, NewItem, NewLocation, RareIds};
 use super::{Decided, Need, Stop};
 use crate::domain::{
     AccountId, BatchId, BundlePart, Deltas, Entry, Item, ItemId, ItemStatus, Key, Kind, Level,
@@ -125,6 +125,9 @@ pub enum Added {
     BatchProgress(BatchId, i64, i64),
     /// A new state of an import: (batch, from, to).
     BatchStatus(BatchId, &'static str, &'static str),
+    /// Whether a level has room and shortfall left over, which the writer's next
+    /// commands fill. The last word on a level counts.
+    FillRest(LevelKey, bool),
     /// Taking an import back has begun, whether or not it was written whole.
     BatchReverting(BatchId),
 }
@@ -222,16 +225,14 @@ pub struct Working {
     pub order_ids: VecDeque<OrderId>,
     /// Ids for items of this batch.
     pub item_ids: VecDeque<ItemId>,
-    /// Ids for locations, accounts and imports of this batch.
-    pub other_ids: VecDeque<i64>,
+    /// Ids for what few batches add.
+    pub rare_ids: RareIds,
     /// What to append to the journal.
     pub entries: Vec<Entry>,
     /// Other rows to add.
     pub added: Vec<Added>,
     /// Items whose ATP may have changed.
     pub touched: HashSet<ItemId>,
-    /// Levels with room and shortfall left over: the writer's next commands fill them.
-    pub fill_later: BTreeSet<LevelKey>,
     /// Names of key holders that exist, of those that are to be created.
     pub accounts: HashSet<String>,
     /// Items that are components of a bundle, where a recipe may change.
@@ -265,11 +266,10 @@ impl Working {
             later: HashMap::new(),
             order_ids: VecDeque::new(),
             item_ids: VecDeque::new(),
-            other_ids: VecDeque::new(),
+            rare_ids: RareIds::default(),
             entries: Vec::new(),
             added: Vec::new(),
             touched: HashSet::new(),
-            fill_later: BTreeSet::new(),
             accounts: HashSet::new(),
             used_in_bundles: HashSet::new(),
             records: HashMap::new(),
@@ -355,7 +355,10 @@ impl Working {
             movement;
         let slot = self.level_slot(key)?;
         let before = slot.now;
-        let totals = before.totals.plus(deltas)?;
+        let totals = before
+            .totals
+            .plus(deltas)
+            .map_err(|level| self.broken(key, order.map(|(id, ..)| id), level))?;
         let after = Level { totals, version: before.version + 1, ..before };
         self.set_level(key, after);
         let mut entry = self.entry(kind);

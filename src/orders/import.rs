@@ -15,7 +15,7 @@ use crate::domain::{
     Counts, Decision, FactKind, FulfilledBy, Kind, LocationCode, Order, OrderId, OrderRef, Payment,
     Quantity, Refusal,
 };
-use crate::ledger::{Decided, Working};
+use crate::ledger::{Decided, Working, each};
 
 /// The state of an order at its source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,13 +178,14 @@ fn update(set: &mut Working, id: OrderId, state: &Import, content: &[u8; 32]) ->
 /// cancelled, what is more is held or owed. `ordered` never shrinks.
 fn apply(set: &mut Working, id: OrderId, state: &Import) -> Decided<()> {
     let own = set.order(id)?.location;
-    for line in &state.lines {
+    each(set, &state.lines, |set, line| {
         let left = line.shipped.get() - counts_of(set, id, line.number)?.shipped;
-        if let Ok(quantity) = Quantity::positive(left) {
-            let ship = ShipLine { line: line.number, part: None, quantity };
-            ship_line(set, id, ship, own, state.effective_at)?;
-        }
-    }
+        let Ok(quantity) = Quantity::positive(left) else {
+            return Ok(());
+        };
+        let ship = ShipLine { line: line.number, part: None, quantity };
+        ship_line(set, id, ship, own, state.effective_at)
+    })?;
     let mut less = Vec::new();
     let mut more = BTreeMap::new();
     for line in &state.lines {

@@ -8,7 +8,7 @@ use crate::domain::{
     Deltas, Fact, FactId, FactKind, FulfilledBy, Kind, LevelKey, LocationCode, LocationId,
     LocationKind, OrderId, OrderRef, Part, Quantity, Refusal,
 };
-use crate::ledger::{Decided, Movement, Working, fill_freed};
+use crate::ledger::{Decided, Movement, Working, each, fill_freed};
 
 /// What becomes of goods that come back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,9 +109,10 @@ pub fn take_back(
     set.append(entry);
     let fact = Fact { content_hash: *content, data: data.to_string() };
     record_fact(set, id, FactKind::Return, return_id, fact)?;
-    for line in &request.lines {
-        return_line(set, id, *line, request.location.as_ref(), request.effective_at)?;
-    }
+    let location = request.location.as_ref();
+    each(set, &request.lines, |set, line| {
+        return_line(set, id, *line, location, request.effective_at)
+    })?;
     Ok((id, Ended::Done))
 }
 
@@ -240,9 +241,8 @@ pub fn refund(
     set.append(entry);
     let fact = Fact { content_hash: *content, data: data.to_string() };
     record_fact(set, id, FactKind::Refund, refund_id, fact)?;
-    for line in request.lines.iter().filter(|line| line.restock) {
-        restock_refund(set, id, *line)?;
-    }
+    let restocked = request.lines.iter().filter(|line| line.restock);
+    each(set, restocked, |set, line| restock_refund(set, id, *line))?;
     Ok((id, Ended::Done))
 }
 

@@ -1,5 +1,7 @@
 //! Shipments: goods that left, whatever the books say.
 
+use std::collections::BTreeMap;
+
 use super::hold::{add_units, owed_at};
 use super::{Ended, fact_is_replay, record_fact};
 use crate::domain::{
@@ -7,7 +9,7 @@ use crate::domain::{
     OrderId, OrderRef, Part, Quantity, Refusal,
 };
 use crate::ledger::stock::{discrepancy, make_room};
-use crate::ledger::{Decided, Movement, Working, fill_freed};
+use crate::ledger::{Decided, Movement, Working, each, fill_freed};
 
 /// Goods of an order that left.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,10 +89,8 @@ pub fn ship(set: &mut Working, shipment: &Ship, content: &[u8; 32]) -> Decided<(
     set.append(entry);
     let fact = Fact { content_hash: *content, data: data.to_string() };
     record_fact(set, id, FactKind::Shipment, shipment_id, fact)?;
-    for one in leaving {
-        let terms = Terms { effective_at: shipment.effective_at, review: true };
-        ship_part(set, id, one, terms)?;
-    }
+    let terms = Terms { effective_at: shipment.effective_at, review: true };
+    each(set, leaving, |set, one| ship_part(set, id, one, terms))?;
     let order = set.order_mut(id)?;
     if order.counts().open() == 0 {
         // Nothing is left that could run out; the sweeper would extend it for ever.
@@ -99,40 +99,48 @@ pub fn ship(set: &mut Working, shipment: &Ship, content: &[u8; 32]) -> Decided<(
     Ok((id, Ended::Done))
 }
 
+/// Everything that is held, from where it is held or all of it from one place.
 fn all_held(set: &Working, id: OrderId, from: Option<LocationId>) -> Decided<Vec<Leaving>> {
     let mut leaving = Vec::new();
     for line in &set.order(id)?.lines {
         for part in &line.parts {
-            for held in part.allocations.iter().filter(|one| one.held > 0) {
-                let from = from.unwrap_or(held.location);
-                let (line, part) = (line.number, part.number);
-                leaving.push(Leaving { line, part, from, units: held.held });
+            let mut units: BTreeMap<LocationId, i64> = BTreeMap::new();
+            for held in &part.allocations {
+                *units.entry(from.unwrap_or(held.location)).or_default() += held.held;
             }
-            if part.loose.held > 0 {
-                let (line, part_number) = (line.number, part.number);
-                let (from, units) = (Part::NOWHERE, part.loose.held);
-                leaving.push(Leaving { line, part: part_number, from, units });
-            }
+            *units.entry(Part::NOWHERE).or_default() += part.loose.held;
+            let (line, part) = (line.number, part.number);
+            let units = units.into_iter().filter(|(_, units)| *units > 0);
+            leaving.extend(units.map(|(from, units)| Leaving { line, part, from, units }));
         }
     }
     Ok(leaving)
 }
 
+/// What lines say that left. A part named more than once is summed first: the
+/// second naming would find the holds that the first one takes.
 fn named(
     set: &Working,
     id: OrderId,
     lines: &[ShipLine],
     from: Option<LocationId>,
 ) -> Decided<Vec<Leaving>> {
-    let mut leaving = Vec::new();
+    let mut sums: BTreeMap<(i64, i64), i64> = BTreeMap::new();
     for one in lines.iter().filter(|one| one.quantity > Quantity::ZERO) {
-        let (line, parts) = line_parts(set, id, one.line, one.part)?;
+        let (_, parts) = line_parts(set, id, one.line, one.part)?;
         for part in parts {
             let per_unit = if one.part.is_some() { 1 } else { part.per_unit };
-            let units = one.quantity.get().checked_mul(per_unit);
-            let units = units
-                .filter(|&units| Quantity::new(units).is_ok())
-                .ok_or_else(|| Refusal::invalid("quantity", "more units than a line can hold"))?;
+            let sum = sums.entry((one.line, part.number)).or_default();
+            *sum = sum.saturating_add(one.quantity.get().saturating_mul(per_unit));
+        }
+    }
+    let mut leaving = Vec::new();
+    for ((line, part), units) in sums {
+        if Quantity::new(units).is_err() {
+            return Err(Refusal::invalid("quantity", "more units than a line can hold").into());
+        }
+        let (line, parts) = line_parts(set, id, line, Some(part))?;
+        for part in parts {
             leaving.extend(sources(set, id, line, part, (units, from))?);
         }
     }
@@ -324,8 +332,7 @@ pub(super) fn ship_line(
     from: Option<LocationId>,
     effective_at: Option<i64>,
 ) -> Decided<()> {
-    for leaving in named(set, id, &[line], from)? {
-        ship_part(set, id, leaving, Terms { effective_at, review: false })?;
-    }
-    Ok(())
+    let terms = Terms { effective_at, review: false };
+    let leaving = named(set, id, &[line], from)?;
+    each(set, leaving, |set, one| ship_part(set, id, one, terms))
 }

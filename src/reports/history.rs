@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::ReportError;
-use super::items::{find, location};
+use super::items::{LevelView, find, location};
 use super::orders::{number, shown_id};
 use super::view::{Page, TotalsView, bad, json, limit_of, probe, time};
 use crate::clock::Timestamp;
@@ -193,18 +193,6 @@ async fn locations_of(conn: &mut Conn<'_>, item: ItemId) -> Result<Vec<LocationI
     Ok(levels.into_iter().map(|level| level.key.location).collect())
 }
 
-/// What an item's level was at a moment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct AsOfLevel {
-    /// The location's code.
-    pub location: String,
-    /// The totals then.
-    #[serde(flatten)]
-    pub totals: TotalsView,
-    /// The level's version then.
-    pub version: i64,
-}
-
 /// What was true of an item at a moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AsOf {
@@ -221,7 +209,7 @@ pub struct AsOf {
     #[serde(flatten)]
     pub totals: TotalsView,
     /// The levels that had moved by then, by the locations' priority.
-    pub levels: Vec<AsOfLevel>,
+    pub levels: Vec<LevelView>,
 }
 
 /// What was true of an item at a moment: the totals at the greatest seq recorded
@@ -251,7 +239,7 @@ pub async fn as_of(db: &Db, sku: &Sku, at: Timestamp, now: Timestamp) -> Result<
         if location.serves_orders() {
             totals.available_to_promise += then.available_to_promise;
         }
-        levels.push(AsOfLevel { location: location.code.to_string(), totals: then, version });
+        levels.push(LevelView { location: location.code.to_string(), totals: then, version });
     }
     let record = item_reads::records(&mut conn, vec![item.get()]).await?.pop();
     let record = record.ok_or_else(|| bad("an item", "its row is missing"))?;

@@ -22,9 +22,7 @@ pub use explain::{
     Claim, Entries, Explained, ExplainedLocation, ExplainedPart, HoldPolicy, Term, TermName,
     explain,
 };
-pub use history::{
-    AsOf, AsOfLevel, Change, EntryView, HistoryFilter, Order, as_of, history, order_history,
-};
+pub use history::{AsOf, Change, EntryView, HistoryFilter, Order, as_of, history, order_history};
 pub use items::{Component, ItemDetail, ItemFilter, ItemView, LevelView, item, item_detail, items};
 pub use locations::locations;
 pub use low::{LowStockRow, low_stock};

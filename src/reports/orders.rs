@@ -94,6 +94,9 @@ pub struct LineView {
     pub unit_price: Option<AmountView>,
     /// Whether an item is known by the SKU; a line without one waits to be mapped.
     pub mapped: bool,
+    /// The item's SKU of today, where the one ordered was renamed or mapped;
+    /// `null` while no item is known.
+    pub item: Option<String>,
     /// `ledger` or `channel`: who ships it.
     pub fulfilled_by: String,
     /// The components of a bundle.
@@ -296,9 +299,10 @@ struct Names {
 impl Names {
     async fn load(conn: &mut Conn<'_>, orders: &[Order]) -> Result<Self, StoreError> {
         let locations = store::locations::all(conn).await?;
-        let lines = orders.iter().flat_map(|order| &order.lines).filter(|line| line.bundle);
-        let parts = lines.flat_map(|line| &line.parts).filter_map(|part| part.item);
-        let mut ids: Vec<i64> = parts.map(ItemId::get).collect();
+        let lines = || orders.iter().flat_map(|order| &order.lines);
+        let parts = lines().flat_map(|line| &line.parts).filter_map(|part| part.item);
+        let items = lines().filter_map(|line| line.item).chain(parts);
+        let mut ids: Vec<i64> = items.map(ItemId::get).collect();
         ids.sort_unstable();
         ids.dedup();
         let items =
@@ -344,6 +348,10 @@ impl Names {
         self.locations.get(&id).cloned().unwrap_or_else(|| id.to_string())
     }
 
+    fn sku(&self, id: ItemId) -> String {
+        self.skus.get(&id).cloned().unwrap_or_default()
+    }
+
     fn line(&self, line: &Line, currency: Option<&str>) -> LineView {
         let counts = line.counts();
         let own = line.parts.first().filter(|_| !line.bundle);
@@ -360,6 +368,7 @@ impl Names {
             allocations: own.map(|part| self.allocations(part)).unwrap_or_default(),
             unit_price: AmountView::of(line.unit_price, currency),
             mapped: line.item.is_some(),
+            item: line.item.map(|item| self.sku(item)),
             fulfilled_by: line.fulfilled_by.to_string(),
             parts: parts.map(|part| self.part(part)).collect(),
         }
@@ -367,7 +376,7 @@ impl Names {
 
     fn part(&self, part: &Part) -> PartView {
         let counts = part.counts();
-        let sku = part.item.and_then(|item| self.skus.get(&item).cloned());
+        let sku = part.item.map(|item| self.sku(item));
         PartView {
             part: part.number,
             sku: sku.unwrap_or_default(),

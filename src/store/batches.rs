@@ -195,50 +195,50 @@ pub(crate) async fn revert_rows(
         .collect()
 }
 
+/// The levels an import changed, as `t`: the units to be taken away, and whether
+/// the level was counted since. A tail reads from it.
+macro_rules! of_revert_levels {
+    ($tail:literal) => {
+        concat!(
+            "with t as (
+               select j.item_id, j.location_id, cast(sum(j.d_on_hand) as bigint) as units,
+                      cast(max(case when exists (
+                        select 1 from journal as c
+                        where c.item_id = j.item_id and c.location_id = j.location_id
+                          and c.level_version > j.level_version and c.kind = 'count'
+                          and c.effective_at = l.counted_at
+                      ) then 1 else 0 end) as bigint) as counted
+               from journal as j
+               join level as l on l.item_id = j.item_id and l.location_id = j.location_id
+               where j.batch_id = $1 and j.level_version is not null and j.d_on_hand <> 0
+                 and not exists (select 1 from journal as r where r.reverses = j.seq)
+               group by j.item_id, j.location_id
+             ) ",
+            $tail
+        )
+    };
+}
+
 statement!(
     REVERT_TOTALS,
-    "with t as (
-       select j.item_id, j.location_id, cast(sum(j.d_on_hand) as bigint) as units,
-              cast(max(case when exists (
-                select 1 from journal as c
-                where c.item_id = j.item_id and c.location_id = j.location_id
-                  and c.level_version > j.level_version and c.kind = 'count'
-                  and c.effective_at = l.counted_at
-              ) then 1 else 0 end) as bigint) as counted
-       from journal as j
-       join level as l on l.item_id = j.item_id and l.location_id = j.location_id
-       where j.batch_id = $1 and j.level_version is not null and j.d_on_hand <> 0
-         and not exists (select 1 from journal as r where r.reverses = j.seq)
-       group by j.item_id, j.location_id
-     )
-     select count(*), cast(coalesce(sum(t.units), 0) as bigint),
-            cast(coalesce(sum(case when t.counted = 1 or l.on_hand - t.units < l.reserved
-                              then 1 else 0 end), 0) as bigint)
-     from t join level as l on l.item_id = t.item_id and l.location_id = t.location_id"
+    of_revert_levels!(
+        "select count(*), cast(coalesce(sum(t.units), 0) as bigint),
+                cast(coalesce(sum(case when t.counted = 1 or l.on_hand - t.units < l.reserved
+                                  then 1 else 0 end), 0) as bigint)
+         from t join level as l on l.item_id = t.item_id and l.location_id = t.location_id"
+    )
 );
 statement!(
     REVERT_BLOCKED,
-    "with t as (
-       select j.item_id, j.location_id, cast(sum(j.d_on_hand) as bigint) as units,
-              cast(max(case when exists (
-                select 1 from journal as c
-                where c.item_id = j.item_id and c.location_id = j.location_id
-                  and c.level_version > j.level_version and c.kind = 'count'
-                  and c.effective_at = l.counted_at
-              ) then 1 else 0 end) as bigint) as counted
-       from journal as j
-       join level as l on l.item_id = j.item_id and l.location_id = j.location_id
-       where j.batch_id = $1 and j.level_version is not null and j.d_on_hand <> 0
-         and not exists (select 1 from journal as r where r.reverses = j.seq)
-       group by j.item_id, j.location_id
-     )
-     select i.sku, p.code, t.units, l.on_hand, l.reserved, t.counted
-     from t
-     join level as l on l.item_id = t.item_id and l.location_id = t.location_id
-     join item as i on i.id = t.item_id
-     join location as p on p.id = t.location_id
-     where t.counted = 1 or l.on_hand - t.units < l.reserved
-     order by i.sku, p.code limit $2"
+    of_revert_levels!(
+        "select i.sku, p.code, t.units, l.on_hand, l.reserved, t.counted
+         from t
+         join level as l on l.item_id = t.item_id and l.location_id = t.location_id
+         join item as i on i.id = t.item_id
+         join location as p on p.id = t.location_id
+         where t.counted = 1 or l.on_hand - t.units < l.reserved
+         order by i.sku, p.code limit $2"
+    )
 );
 
 /// A level that blocks taking an import back.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use super::bulk::{Bulk, bulk};
 use super::statement::{Row, Rows, Type, args, statement};
 use super::{Conn, Statement, StoreError};
 use crate::domain::{Barcode, BundlePart, Item, ItemId, ItemStatus, Quantity, Sku, Title};
@@ -136,13 +137,19 @@ pub(crate) async fn next_item_ids(conn: &mut Conn<'_>, count: i64) -> Result<Vec
     super::next_ids(conn, &NEXT_ITEM_IDS, count).await
 }
 
+// `or fail` as in the journal: there is no statement journal, so every error
+// must roll the whole transaction back.
+bulk!(
+    NEW_ITEMS,
+    11,
+    "insert or fail into item (id, sku, title, status, bundle, barcode, price, cost, currency,
+                       reorder_point, attributes, version, created_at, updated_at)
+     select column1, column2, column3, 'active', column4, column5, column6, column7, column8,
+            column9, column10, 1, column11, column11
+     from ({rows}) where column1 is not null"
+);
 statement!(
     INSERT_ITEMS,
-    sqlite "insert into item (id, sku, title, status, bundle, barcode, price, cost, currency,
-                              reorder_point, attributes, version, created_at, updated_at)
-            select value->>0, value->>1, value->>2, 'active', value->>3, value->>4, value->>5,
-                   value->>6, value->>7, value->>8, value->>9, 1, value->>10, value->>10
-            from (select value from jsonb_each($1) limit -1) where true",
     postgres "insert into item (id, sku, title, status, bundle, barcode, price, cost, currency,
                                 reorder_point, attributes, version, created_at, updated_at)
               select id, sku, title, 'active', bundle, barcode, price, cost, currency,
@@ -155,9 +162,13 @@ statement!(
                 unnest($11::bigint[]) as at) as d"
 );
 
+bulk!(
+    NEW_SKUS,
+    2,
+    "insert into item_sku (sku, item_id) select * from ({rows}) where column1 is not null"
+);
 statement!(
     INSERT_SKUS,
-    sqlite "insert into item_sku (sku, item_id) select value->>0, value->>1 from (select value from jsonb_each($1) limit -1) where true",
     postgres "insert into item_sku (sku, item_id)
               select unnest($1::text[]), unnest($2::bigint[])"
 );
@@ -198,9 +209,62 @@ pub(crate) async fn insert_items(
         skus.push(args![new.sku.as_str(), id.get()]);
         push_parts(&mut parts, *id, &new.recipe);
     }
-    conn.write(&INSERT_ITEMS, rows).await?;
-    conn.write(&INSERT_SKUS, skus).await?;
+    conn.write_rows(&INSERT_ITEMS, &NEW_ITEMS, rows).await?;
+    conn.write_rows(&INSERT_SKUS, &NEW_SKUS, skus).await?;
+    lock_recipe(conn, None, items.iter().flat_map(|(_, new)| &new.recipe)).await?;
     conn.write(&INSERT_PARTS, parts).await
+}
+
+// Nothing else locks an item without levels. In the order of their ids, because
+// recipes of two nodes may name the same items. `for update` also keeps others
+// from adding a level to an item that becomes a bundle.
+statement!(
+    LOCK_ITEMS,
+    postgres "select id, bundle from item where id = any($1::bigint[]) order by id for update"
+);
+
+// Asked after the lock, so that what was committed meanwhile is seen. A level that
+// came since the batch locked the others is not waited for: its owner may be about
+// to wait for the item.
+statement!(
+    HINDRANCES,
+    postgres "with own as materialized (
+                select version from level where item_id = $1 for update nowait)
+              select (select count(*) from own where version > 0)
+                   + (select count(*) from bundle_part where part_id = $1)"
+);
+
+/// Locks the components of recipes, and the item that becomes a bundle, until the
+/// transaction ends. One of them that became what it must not be since it was read,
+/// on another node, fails the whole: the batch is redone. On SQLite nobody else
+/// writes meanwhile.
+async fn lock_recipe(
+    conn: &mut Conn<'_>,
+    bundle: Option<ItemId>,
+    parts: impl Iterator<Item = &BundlePart>,
+) -> Result<(), StoreError> {
+    let mut ids: Vec<i64> = parts.map(|part| part.item.get()).collect();
+    if matches!(conn, Conn::Sqlite(_)) || ids.is_empty() {
+        return Ok(());
+    }
+    ids.extend(bundle.map(ItemId::get));
+    for row in conn.all(&LOCK_ITEMS, args![ids]).await? {
+        if row.flag(1)? && bundle != Some(ItemId::new(row.int(0)?)) {
+            return Err(overtaken(&LOCK_ITEMS, 1));
+        }
+    }
+    let Some(bundle) = bundle else {
+        return Ok(());
+    };
+    match conn.one(&HINDRANCES, args![bundle.get()]).await?.int(0)? {
+        0 => Ok(()),
+        found => Err(overtaken(&HINDRANCES, found)),
+    }
+}
+
+fn overtaken(statement: &Statement, found: i64) -> StoreError {
+    let changed = u64::try_from(found).unwrap_or(u64::MAX);
+    StoreError::RowsAffected { statement: statement.name, changed, expected: 0 }
 }
 
 fn push_parts(rows: &mut Rows, bundle: ItemId, recipe: &[BundlePart]) {
@@ -219,6 +283,7 @@ pub(crate) async fn replace_recipe(
     bundle: ItemId,
     recipe: &[BundlePart],
 ) -> Result<(), StoreError> {
+    lock_recipe(conn, Some(bundle), recipe.iter()).await?;
     conn.execute(&DELETE_RECIPE, args![bundle.get()]).await?;
     conn.execute(&MARK_BUNDLE, args![bundle.get()]).await?;
     let mut rows = Rows::new(&[Type::Int, Type::Int, Type::Int]);
@@ -330,6 +395,8 @@ pub(super) const STATEMENTS: &[&Statement] = &[
     &INSERT_ITEMS,
     &INSERT_SKUS,
     &INSERT_PARTS,
+    &LOCK_ITEMS,
+    &HINDRANCES,
     &DELETE_RECIPE,
     &MARK_BUNDLE,
     &UPDATE_FIELDS,
@@ -338,3 +405,4 @@ pub(super) const STATEMENTS: &[&Statement] = &[
     &UPDATE_LOW,
     &INSERT_ALIAS,
 ];
+pub(super) static BULKS: &[&Bulk] = &[&NEW_ITEMS, &NEW_SKUS];

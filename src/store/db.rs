@@ -48,11 +48,12 @@ impl Db {
         Ok(db)
     }
 
-    /// Creates the schema in a new SQLite file or an empty PostgreSQL database.
+    /// Creates the schema in a new SQLite file or an empty PostgreSQL database, or
+    /// goes on where somebody else died before the first table.
     pub async fn create(place: &Place) -> Result<Self, StoreError> {
         let db = Self::connect(place, true).await?;
         match db.schema_state().await? {
-            SchemaState::Empty => {}
+            SchemaState::Empty | SchemaState::Unfinished => {}
             SchemaState::Foreign => return Err(StoreError::Foreign(db.place())),
             SchemaState::Version(_) => return Err(StoreError::Exists(db.place())),
         }
@@ -67,7 +68,7 @@ impl Db {
         let state = db.schema_state().await?;
         let before = match state {
             SchemaState::Version(version) => version,
-            SchemaState::Empty | SchemaState::Foreign => 0,
+            SchemaState::Empty | SchemaState::Unfinished | SchemaState::Foreign => 0,
         };
         match migrate::check(state, &db.place()) {
             Ok(()) | Err(StoreError::Older { .. }) => {}
@@ -78,15 +79,22 @@ impl Db {
     }
 
     async fn connect(place: &Place, create: bool) -> Result<Self, StoreError> {
-        let db = match place {
-            Place::Sqlite(path) => Self::Sqlite(SqliteDb::open(path, create).await?),
-            Place::Postgres(url) => Self::Postgres(PostgresDb::open(url).await?),
-        };
-        match &db {
-            Self::Sqlite(sqlite) => sqlite.assert_durable().await?,
-            Self::Postgres(postgres) => postgres.assert_durable().await?,
+        match place {
+            Place::Sqlite(path) => Self::connect_sqlite(path, create)
+                .await
+                .map_err(|error| error.in_file(|| path.display().to_string())),
+            Place::Postgres(url) => {
+                let postgres = PostgresDb::open(url).await?;
+                postgres.assert_durable().await?;
+                Ok(Self::Postgres(postgres))
+            }
         }
-        Ok(db)
+    }
+
+    async fn connect_sqlite(path: &Path, create: bool) -> Result<Self, StoreError> {
+        let sqlite = SqliteDb::open(path, create).await?;
+        sqlite.assert_durable().await?;
+        Ok(Self::Sqlite(sqlite))
     }
 
     /// What the schema of the database is.
@@ -141,7 +149,8 @@ impl Db {
     /// Begins a transaction that writes. On SQLite it waits for its turn first.
     pub async fn begin(&self) -> Result<WriteTx, StoreError> {
         let db = self.clone();
-        in_own_task(async move { db.begin_write().await }).await
+        let begun = in_own_task(async move { db.begin_write().await }).await;
+        begun.map_err(|error| error.in_file(|| self.place()))
     }
 
     #[expect(clippy::disallowed_methods, reason = "runs in a task of its own, see the module")]
@@ -165,7 +174,7 @@ impl Db {
         F: for<'t> FnOnce(Conn<'t>) -> Work<'t, T> + Send + 'static,
     {
         let db = self.clone();
-        in_own_task(async move {
+        let written = in_own_task(async move {
             let mut tx = db.begin_write().await?;
             match work(tx.conn()?).await {
                 Ok(value) => tx.commit().await.map(|()| value),
@@ -175,7 +184,8 @@ impl Db {
                 }
             }
         })
-        .await
+        .await;
+        written.map_err(|error| error.in_file(|| self.place()))
     }
 
     /// Closes all connections.

@@ -1,9 +1,9 @@
 //! The table `journal`: all facts in commit order.
 
+use super::bulk::{Bulk, bulk};
 use super::statement::{Rows, Type, args, statement};
-use super::{Conn, Statement, StoreError, lock_journal};
-use crate::domain::{AccountId, BatchId, Entry, ItemId, Key, LevelKey, LocationId, OrderId, Seq};
-use crate::ledger::Kept;
+use super::{Conn, Statement, StoreError};
+use crate::domain::{AccountId, BatchId, Entry, ItemId, LevelKey, LocationId, OrderId, Seq};
 
 statement!(NEWEST, "select seq, at from journal order by seq desc limit 1");
 
@@ -13,47 +13,6 @@ pub(crate) async fn newest(conn: &mut Conn<'_>) -> Result<(i64, i64), StoreError
         Some(row) => Ok((row.int(0)?, row.int(1)?)),
         None => Ok((0, 0)),
     }
-}
-
-statement!(
-    KEYS,
-    sqlite "select j.account_id, j.idem_key, j.seq, j.content_hash, j.order_id, j.batch_id
-            from jsonb_each($1) as wanted
-            cross join journal as j
-              on j.account_id = wanted.value->>0 and j.idem_key = wanted.value->>1",
-    postgres "select j.account_id, j.idem_key, j.seq, j.content_hash, j.order_id, j.batch_id
-              from unnest($1::bigint[], $2::text[]) as wanted (account_id, idem_key)
-              join journal as j
-                on j.account_id = wanted.account_id and j.idem_key = wanted.idem_key"
-);
-
-/// What is known of keys that were used before.
-pub(crate) async fn keys<'k>(
-    conn: &mut Conn<'_>,
-    wanted: impl Iterator<Item = (AccountId, &'k Key)>,
-) -> Result<Vec<((AccountId, Key), Kept)>, StoreError> {
-    let mut rows = Rows::new(&[Type::Int, Type::Text]);
-    for (account, key) in wanted {
-        rows.push(args![account.get(), key.as_str()]);
-    }
-    if rows.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rows = conn.all(&KEYS, args![rows]).await?;
-    rows.iter()
-        .map(|row| {
-            let key = row.parsed(1, Key::new)?;
-            let hash = row.hash_opt(3)?;
-            let kept = Kept {
-                seq: Some(Seq::new(row.int(2)?)),
-                index: None,
-                content_hash: hash.ok_or_else(|| row.decode_error("a key without its hash"))?,
-                order: row.int_opt(4)?.map(OrderId::new),
-                batch: row.int_opt(5)?.map(BatchId::new),
-            };
-            Ok(((AccountId::new(row.int(0)?), key), kept))
-        })
-        .collect()
 }
 
 statement!(
@@ -104,74 +63,127 @@ pub(crate) async fn moved_since(
         .collect()
 }
 
-// Bytes stand as hexadecimal text in the JSON document of SQLite.
-statement!(
-    APPEND,
-    sqlite "insert into journal
-              (seq, at, kind, item_id, location_id, level_version, d_on_hand, d_reserved,
-               d_shortfall, d_safety, on_hand, reserved, shortfall, safety, effective_at,
-               quantity, order_id, line, part, batch_id, account_id, idem_key, content_hash,
-               reverses, data)
-            select value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6,
-                   value->>7, value->>8, value->>9, value->>10, value->>11, value->>12, value->>13,
-                   value->>14, value->>15, value->>16, value->>17, value->>18, value->>19,
-                   value->>20, value->>21, unhex(value->>22), value->>23, value->>24
-            from (select value from jsonb_each($1) limit -1) where true",
-    postgres "insert into journal
-                (seq, at, kind, item_id, location_id, level_version, d_on_hand, d_reserved,
-                 d_shortfall, d_safety, on_hand, reserved, shortfall, safety, effective_at,
-                 quantity, order_id, line, part, batch_id, account_id, idem_key, content_hash,
-                 reverses, data)
-              select unnest($1::bigint[]), unnest($2::bigint[]), unnest($3::text[]),
-                unnest($4::bigint[]), unnest($5::bigint[]), unnest($6::bigint[]),
-                unnest($7::bigint[]), unnest($8::bigint[]), unnest($9::bigint[]),
-                unnest($10::bigint[]), unnest($11::bigint[]), unnest($12::bigint[]),
-                unnest($13::bigint[]), unnest($14::bigint[]), unnest($15::bigint[]),
-                unnest($16::bigint[]), unnest($17::bigint[]), unnest($18::bigint[]),
-                unnest($19::bigint[]), unnest($20::bigint[]), unnest($21::bigint[]),
-                unnest($22::text[]), unnest($23::bytea[]), unnest($24::bigint[]),
-                unnest($25::text[])"
+// `or fail` spares SQLite the statement journal, with which it would take back
+// the rows before the one that breaks a constraint. They stay in the transaction
+// instead: every error of this statement must roll back the whole of it.
+bulk!(
+    APPEND_ROWS,
+    25,
+    "insert or fail into journal
+       (seq, at, effective_at, kind, account_id, order_id, line, part, item_id, location_id,
+        level_version, d_on_hand, d_reserved, d_shortfall, d_safety, on_hand, reserved,
+        shortfall, safety, quantity, idem_key, content_hash, batch_id, reverses, data)
+     select * from ({rows}) where column1 is not null"
 );
 
-/// Appends entries with the numbers after the newest one. This takes the journal
-/// lock: it is the last thing a transaction does before its commit. `read` is
-/// the newest seq and its time as this transaction read them; only under
-/// SQLite's write lock are they so still. The seq of the first entry.
-pub(crate) async fn append(
-    conn: &mut Conn<'_>,
-    entries: &[Entry],
-    read: (i64, i64),
-    now: i64,
-) -> Result<i64, StoreError> {
-    let (last, last_at) = match conn {
-        Conn::Sqlite(_) => read,
-        Conn::Postgres(_) => {
-            lock_journal(conn).await?;
-            // In the statement after the lock: its snapshot sees all who committed before.
-            newest(conn).await?
-        }
-    };
-    let at = now.max(last_at);
-    conn.write(&APPEND, rows(entries, last, at)).await?;
-    Ok(last + 1)
+statement!(
+    APPEND,
+    postgres "with newest as materialized (
+                select coalesce((select seq from journal order by seq desc limit 1), 0) as seq,
+                  (select at from journal order by seq desc limit 1) as at),
+              added as (
+                insert into journal
+                  (seq, at, effective_at, kind, account_id, order_id, line, part, item_id,
+                   location_id, level_version, d_on_hand, d_reserved, d_shortfall, d_safety,
+                   on_hand, reserved, shortfall, safety, quantity, idem_key, content_hash,
+                   batch_id, reverses, data)
+                select n.seq + d.position, greatest(d.at, n.at),
+                  least(d.effective_at, greatest(d.at, n.at)), d.kind, d.account_id, d.order_id,
+                  d.line, d.part, d.item_id, d.location_id, d.level_version, d.d_on_hand,
+                  d.d_reserved, d.d_shortfall, d.d_safety, d.on_hand, d.reserved, d.shortfall,
+                  d.safety, d.quantity, d.idem_key, d.content_hash, d.batch_id, d.reverses, d.data
+                from newest as n cross join
+                  (select unnest($1::bigint[]) as position, unnest($2::bigint[]) as at,
+                     unnest($3::bigint[]) as effective_at, unnest($4::text[]) as kind,
+                     unnest($5::bigint[]) as account_id, unnest($6::bigint[]) as order_id,
+                     unnest($7::bigint[]) as line, unnest($8::bigint[]) as part,
+                     unnest($9::bigint[]) as item_id, unnest($10::bigint[]) as location_id,
+                     unnest($11::bigint[]) as level_version, unnest($12::bigint[]) as d_on_hand,
+                     unnest($13::bigint[]) as d_reserved, unnest($14::bigint[]) as d_shortfall,
+                     unnest($15::bigint[]) as d_safety, unnest($16::bigint[]) as on_hand,
+                     unnest($17::bigint[]) as reserved, unnest($18::bigint[]) as shortfall,
+                     unnest($19::bigint[]) as safety, unnest($20::bigint[]) as quantity,
+                     unnest($21::text[]) as idem_key, unnest($22::bytea[]) as content_hash,
+                     unnest($23::bigint[]) as batch_id, unnest($24::bigint[]) as reverses,
+                     unnest($25::text[]) as data) as d
+                returning 1)
+              select (select count(*) from added), (select seq from newest)"
+);
+
+/// Where the numbers of entries begin.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Numbering {
+    newest: i64,
+    at: i64,
 }
 
-fn rows(entries: &[Entry], last: i64, at: i64) -> Rows {
+impl Numbering {
+    /// For entries decided at `now`. `newest` is the newest entry's seq and time as
+    /// this transaction read them. Only under SQLite's write lock are they so
+    /// still: on PostgreSQL rows are numbered from 1, and appending them looks again.
+    pub(crate) fn of(conn: &Conn<'_>, newest: (i64, i64), now: i64) -> Self {
+        match conn {
+            Conn::Sqlite(_) => Self { newest: newest.0, at: now.max(newest.1) },
+            Conn::Postgres(_) => Self { newest: 0, at: now },
+        }
+    }
+
+    /// Entries as rows to append.
+    pub(crate) fn rows(self, entries: &[Entry]) -> Numbered {
+        Numbered { rows: rows(entries, self.newest, self.at), newest: self.newest }
+    }
+}
+
+/// Entries as rows to append.
+#[derive(Debug)]
+pub(crate) struct Numbered {
+    rows: Rows,
+    newest: i64,
+}
+
+/// Appends entries: the last thing a transaction does before its commit. On
+/// PostgreSQL the journal lock must have been taken by a statement before this
+/// one, whose snapshot then sees all who committed before. The seq of the first entry.
+pub(crate) async fn append(
+    conn: &mut Conn<'_>,
+    Numbered { rows, newest }: Numbered,
+) -> Result<i64, StoreError> {
+    let expected = rows.len() as u64;
+    let (changed, newest) = match conn {
+        Conn::Sqlite(conn) => (super::bulk::write(conn, &APPEND_ROWS, rows).await?, newest),
+        Conn::Postgres(_) => {
+            let row = conn.one(&APPEND, args![rows]).await?;
+            (u64::try_from(row.int(0)?).unwrap_or(0), row.int(1)?)
+        }
+    };
+    if changed == expected {
+        Ok(newest + 1)
+    } else {
+        Err(StoreError::RowsAffected { statement: APPEND.name, changed, expected })
+    }
+}
+
+fn rows(entries: &[Entry], newest: i64, at: i64) -> Rows {
     use Type::{Bytes, Int, Text};
     let mut types = [Int; 25];
-    types[2] = Text;
-    types[21] = Text;
-    types[22] = Bytes;
+    types[3] = Text;
+    types[20] = Text;
+    types[21] = Bytes;
     types[24] = Text;
     let mut rows = Rows::new(&types);
-    for (seq, entry) in (last + 1..).zip(entries) {
+    for (seq, entry) in (newest + 1..).zip(entries) {
         let mark = entry.level;
         let item = mark.map(|mark| mark.key.item).or(entry.item);
         let location = mark.map(|mark| mark.key.location).or(entry.location);
         rows.push(args![
             seq,
             at,
+            entry.effective_at.min(at),
             entry.kind.as_str(),
+            entry.account.map(AccountId::get),
+            entry.order.map(OrderId::get),
+            entry.line,
+            entry.part,
             item.map(ItemId::get),
             location.map(LocationId::get),
             mark.map(|mark| mark.version),
@@ -183,15 +195,10 @@ fn rows(entries: &[Entry], last: i64, at: i64) -> Rows {
             mark.map(|mark| mark.totals.reserved),
             mark.map(|mark| mark.totals.shortfall),
             mark.map(|mark| mark.totals.safety),
-            entry.effective_at.min(at),
             entry.quantity,
-            entry.order.map(OrderId::get),
-            entry.line,
-            entry.part,
-            entry.batch.map(BatchId::get),
-            entry.account.map(AccountId::get),
             entry.key.as_ref().map(ToString::to_string),
             entry.content_hash,
+            entry.batch.map(BatchId::get),
             entry.reverses.map(Seq::get),
             entry.data.clone(),
         ]);
@@ -199,4 +206,5 @@ fn rows(entries: &[Entry], last: i64, at: i64) -> Rows {
     rows
 }
 
-pub(super) const STATEMENTS: &[&Statement] = &[&NEWEST, &KEYS, &MOVED_SINCE, &APPEND];
+pub(super) const STATEMENTS: &[&Statement] = &[&NEWEST, &MOVED_SINCE, &APPEND];
+pub(super) static BULKS: &[&Bulk] = &[&APPEND_ROWS];

@@ -71,8 +71,7 @@ pub(crate) async fn before(
     seq: i64,
     limit: i64,
 ) -> Result<Vec<EntryRecord>, StoreError> {
-    let args = args![key.item.get(), key.location.get(), seq, limit];
-    conn.all(&LEVEL_BACKWARDS, args).await?.iter().map(entry).collect()
+    of_level(conn, &LEVEL_BACKWARDS, key, (seq, limit)).await
 }
 
 /// Movements of a level after a seq, oldest first.
@@ -82,8 +81,17 @@ pub(crate) async fn after(
     seq: i64,
     limit: i64,
 ) -> Result<Vec<EntryRecord>, StoreError> {
+    of_level(conn, &LEVEL_FORWARDS, key, (seq, limit)).await
+}
+
+async fn of_level(
+    conn: &mut Conn<'_>,
+    statement: &'static Statement,
+    key: LevelKey,
+    (seq, limit): (i64, i64),
+) -> Result<Vec<EntryRecord>, StoreError> {
     let args = args![key.item.get(), key.location.get(), seq, limit];
-    conn.all(&LEVEL_FORWARDS, args).await?.iter().map(entry).collect()
+    conn.all(statement, args).await?.iter().map(entry).collect()
 }
 
 /// Entries of an order after a seq, oldest first.

@@ -29,8 +29,12 @@ pub const SCHEMA_VERSION: i64 = TWINS[TWINS.len() - 1].version;
 /// What is in a database, before anything is done to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SchemaState {
-    /// No tables at all.
+    /// No tables at all, on PostgreSQL.
     Empty,
+    /// Only the table of migrations, with none in it, or a SQLite file without
+    /// tables: whoever created the database died before the first one. No other
+    /// program's data is there.
+    Unfinished,
     /// Tables, but not ours.
     Foreign,
     /// Our schema at a version.
@@ -50,15 +54,34 @@ statement!(
                 and table_name in ('_sqlx_migrations', 'journal', 'shop')"
 );
 
-// Prepared only where the table exists, so it is not in the list of statements.
+// Run only where the table exists.
 statement!(APPLIED_VERSION, "select coalesce(max(version), 0) from _sqlx_migrations where success");
+statement!(COUNT_APPLIED, "select count(*) from _sqlx_migrations");
+statement!(
+    FIND_MIGRATIONS,
+    sqlite "select count(*) from sqlite_master where type = 'table' and name = '_sqlx_migrations'",
+    postgres "select count(*) from information_schema.tables
+              where table_schema = current_schema() and table_name = '_sqlx_migrations'"
+);
 
-pub(super) const STATEMENTS: &[&Statement] = &[&COUNT_TABLES, &FIND_OURS, &APPLIED_VERSION];
+pub(super) const STATEMENTS: &[&Statement] =
+    &[&COUNT_TABLES, &FIND_OURS, &APPLIED_VERSION, &COUNT_APPLIED, &FIND_MIGRATIONS];
 
 /// Looks without touching.
 pub(crate) async fn state(conn: &mut Conn<'_>) -> Result<SchemaState, StoreError> {
-    if conn.one(&COUNT_TABLES, args![]).await?.int(0)? == 0 {
-        return Ok(SchemaState::Empty);
+    let tables = conn.one(&COUNT_TABLES, args![]).await?.int(0)?;
+    if tables == 0 {
+        return Ok(match conn {
+            // A file is not there before somebody creates a database in it.
+            Conn::Sqlite(_) => SchemaState::Unfinished,
+            Conn::Postgres(_) => SchemaState::Empty,
+        });
+    }
+    if tables == 1
+        && conn.one(&FIND_MIGRATIONS, args![]).await?.int(0)? == 1
+        && conn.one(&COUNT_APPLIED, args![]).await?.int(0)? == 0
+    {
+        return Ok(SchemaState::Unfinished);
     }
     if conn.one(&FIND_OURS, args![]).await?.int(0)? < 3 {
         return Ok(SchemaState::Foreign);
@@ -71,6 +94,7 @@ pub(crate) async fn state(conn: &mut Conn<'_>) -> Result<SchemaState, StoreError
 pub(crate) fn check(state: SchemaState, place: &str) -> Result<(), StoreError> {
     match state {
         SchemaState::Empty => Err(StoreError::Missing(place.to_owned())),
+        SchemaState::Unfinished => Err(StoreError::Unfinished(place.to_owned())),
         SchemaState::Foreign => Err(StoreError::Foreign(place.to_owned())),
         SchemaState::Version(found) if found > SCHEMA_VERSION => {
             Err(StoreError::Newer { found, known: SCHEMA_VERSION })

@@ -6,30 +6,6 @@ use crate::domain::{ItemId, Line, LocationId, Order, OrderId};
 use crate::ledger::OrderSlot;
 
 statement!(
-    INSERT_ORDERS,
-    sqlite "insert into orders
-              (id, source, external_id, decision, payment, accepted, location_id, expires_at,
-               cancel_reason, placed_at, updated_at, currency, total, content_hash,
-               source_version, version, ordered, held, shipped, shortfall, cancelled, returned)
-            select value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6,
-                   value->>7, value->>8, value->>9, value->>10, value->>11, value->>12,
-                   unhex(value->>13), value->>14, value->>15, value->>16, value->>17, value->>18,
-                   value->>19, value->>20, value->>21
-            from (select value from jsonb_each($1) limit -1) where true",
-    postgres "insert into orders
-                (id, source, external_id, decision, payment, accepted, location_id, expires_at,
-                 cancel_reason, placed_at, updated_at, currency, total, content_hash,
-                 source_version, version, ordered, held, shipped, shortfall, cancelled, returned)
-              select unnest($1::bigint[]), unnest($2::text[]), unnest($3::text[]),
-                unnest($4::text[]), unnest($5::text[]), unnest($6::bigint[]),
-                unnest($7::bigint[]), unnest($8::bigint[]), unnest($9::text[]),
-                unnest($10::bigint[]), unnest($11::bigint[]), unnest($12::text[]),
-                unnest($13::bigint[]), unnest($14::bytea[]), unnest($15::bigint[]),
-                unnest($16::bigint[]), unnest($17::bigint[]), unnest($18::bigint[]),
-                unnest($19::bigint[]), unnest($20::bigint[]), unnest($21::bigint[]),
-                unnest($22::bigint[])"
-);
-statement!(
     UPDATE_ORDERS,
     sqlite "with given as materialized (select value from jsonb_each($1))
             update orders set
@@ -133,6 +109,23 @@ statement!(
                 expired = excluded.expired"
 );
 statement!(
+    UPSERT_ALLOCATIONS,
+    sqlite "insert into allocation
+              (order_id, line, part, location_id, item_id, held, shipped, shortfall)
+            select value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6,
+                   value->>7
+            from (select value from jsonb_each($1) limit -1) where true
+            on conflict (order_id, line, part, location_id) do update set
+              held = excluded.held, shipped = excluded.shipped, shortfall = excluded.shortfall",
+    postgres "insert into allocation
+                (order_id, line, part, location_id, item_id, held, shipped, shortfall)
+              select unnest($1::bigint[]), unnest($2::bigint[]), unnest($3::bigint[]),
+                unnest($4::bigint[]), unnest($5::bigint[]), unnest($6::bigint[]),
+                unnest($7::bigint[]), unnest($8::bigint[])
+              on conflict (order_id, line, part, location_id) do update set
+                held = excluded.held, shipped = excluded.shipped, shortfall = excluded.shortfall"
+);
+statement!(
     UPSERT_PARTS,
     sqlite "insert into order_part
               (order_id, line, part, item_id, per_unit, ordered, held, shipped, shortfall,
@@ -157,23 +150,6 @@ statement!(
                 returned = excluded.returned, expired = excluded.expired"
 );
 statement!(
-    UPSERT_ALLOCATIONS,
-    sqlite "insert into allocation
-              (order_id, line, part, location_id, item_id, held, shipped, shortfall)
-            select value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6,
-                   value->>7
-            from (select value from jsonb_each($1) limit -1) where true
-            on conflict (order_id, line, part, location_id) do update set
-              held = excluded.held, shipped = excluded.shipped, shortfall = excluded.shortfall",
-    postgres "insert into allocation
-                (order_id, line, part, location_id, item_id, held, shipped, shortfall)
-              select unnest($1::bigint[]), unnest($2::bigint[]), unnest($3::bigint[]),
-                unnest($4::bigint[]), unnest($5::bigint[]), unnest($6::bigint[]),
-                unnest($7::bigint[]), unnest($8::bigint[])
-              on conflict (order_id, line, part, location_id) do update set
-                held = excluded.held, shipped = excluded.shipped, shortfall = excluded.shortfall"
-);
-statement!(
     INSERT_FACTS,
     sqlite "insert into order_fact (order_id, kind, fact_id, content_hash, data, recorded_at)
             select value->>0, value->>1, value->>2, unhex(value->>3), value->>4, value->>5
@@ -188,16 +164,60 @@ statement!(
      on conflict (order_id) do update set sealed = excluded.sealed"
 );
 
-struct Tables {
-    new: Rows,
+/// Rows of orders to write, by table.
+#[derive(Debug)]
+pub(super) struct Tables {
+    /// Orders that are new.
+    pub(super) new: Rows,
+    /// Their lines.
+    pub(super) lines: Rows,
+    /// Where the units of their lines stand.
+    pub(super) allocations: Rows,
+    /// What is written after them.
+    pub(super) rest: Rest,
+}
+
+/// Rows of orders that were there before, and what few orders have.
+#[derive(Debug)]
+pub(super) struct Rest {
     changed: Rows,
     lines: Rows,
-    parts: Rows,
     allocations: Rows,
+    parts: Rows,
     facts: Rows,
 }
 
+impl Rest {
+    /// Whether there is nothing to write.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.changed.is_empty()
+            && self.lines.is_empty()
+            && self.allocations.is_empty()
+            && self.parts.is_empty()
+            && self.facts.is_empty()
+    }
+
+    /// Writes it. An order whose version is no longer the one read fails the
+    /// whole: the batch is redone.
+    pub(super) async fn write(self, conn: &mut Conn<'_>) -> Result<(), StoreError> {
+        conn.write(&UPDATE_ORDERS, self.changed).await?;
+        conn.write(&UPSERT_LINES, self.lines).await?;
+        conn.write(&UPSERT_ALLOCATIONS, self.allocations).await?;
+        conn.write(&UPSERT_PARTS, self.parts).await?;
+        conn.write(&INSERT_FACTS, self.facts).await
+    }
+}
+
 impl Tables {
+    /// What is new of orders, and what changed of others.
+    pub(super) fn of<'s>(slots: impl Iterator<Item = &'s OrderSlot>, now: i64) -> Self {
+        let mut tables = Self::new();
+        for slot in slots {
+            tables.push(slot, now);
+        }
+        tables
+    }
+
     fn new() -> Self {
         use Type::{Bytes, Int, Text};
         let mut line = [Int; 14];
@@ -205,25 +225,30 @@ impl Tables {
         line[6] = Text;
         Self {
             new: order_rows(),
-            changed: order_rows(),
             lines: Rows::new(&line),
-            parts: Rows::new(&[Int; 12]),
             allocations: Rows::new(&[Int; 8]),
-            facts: Rows::new(&[Int, Text, Text, Bytes, Text, Int]),
+            rest: Rest {
+                changed: order_rows(),
+                lines: Rows::new(&line),
+                allocations: Rows::new(&[Int; 8]),
+                parts: Rows::new(&[Int; 12]),
+                facts: Rows::new(&[Int, Text, Text, Bytes, Text, Int]),
+            },
         }
     }
 
     fn push(&mut self, slot: &OrderSlot, now: i64) {
         let order = &slot.now;
         let before = slot.read.as_ref();
-        push_order(if before.is_some() { &mut self.changed } else { &mut self.new }, order, now);
+        let orders = if before.is_some() { &mut self.rest.changed } else { &mut self.new };
+        push_order(orders, order, now);
         for (index, line) in order.lines.iter().enumerate() {
             let was = before.and_then(|before| {
                 let same = |known: &&Line| known.number == line.number;
                 before.lines.get(index).filter(same).or_else(|| before.lines.iter().find(same))
             });
             if was != Some(line) {
-                self.push_line(order.id, line, was);
+                self.push_line(order.id, line, was, before.is_none());
             }
         }
         for ((kind, id), fact) in &order.facts {
@@ -231,15 +256,16 @@ impl Tables {
             if !known {
                 let (hash, data) = (fact.content_hash, fact.data.as_str());
                 let id = id.as_str();
-                self.facts.push(args![order.id.get(), kind.as_str(), id, hash, data, now]);
+                self.rest.facts.push(args![order.id.get(), kind.as_str(), id, hash, data, now]);
             }
         }
     }
 
-    fn push_line(&mut self, id: OrderId, line: &Line, was: Option<&Line>) {
+    fn push_line(&mut self, id: OrderId, line: &Line, was: Option<&Line>, new: bool) {
         let counts = line.counts();
         let expired = if line.bundle { 0 } else { line.parts.first().map_or(0, |p| p.expired) };
-        self.lines.push(args![
+        let lines = if new { &mut self.lines } else { &mut self.rest.lines };
+        lines.push(args![
             id.get(),
             line.number,
             line.item.map(ItemId::get),
@@ -260,7 +286,7 @@ impl Tables {
             let known = was.and_then(|was| was.parts.get(index));
             if line.bundle && known != Some(part) {
                 let counts = part.counts();
-                self.parts.push(args![
+                self.rest.parts.push(args![
                     id.get(),
                     line.number,
                     part.number,
@@ -275,9 +301,11 @@ impl Tables {
                     part.expired,
                 ]);
             }
+            let rest = &mut self.rest.allocations;
+            let allocations = if new { &mut self.allocations } else { rest };
             for one in &part.allocations {
                 if known.and_then(|known| known.at(one.location)) != Some(one) {
-                    self.allocations.push(args![
+                    allocations.push(args![
                         id.get(),
                         line.number,
                         part.number,
@@ -293,25 +321,6 @@ impl Tables {
     }
 }
 
-/// Writes new orders and what changed of others. An order whose version is no
-/// longer the one read fails the whole: the batch is redone.
-pub(crate) async fn write(
-    conn: &mut Conn<'_>,
-    slots: impl Iterator<Item = &OrderSlot>,
-    now: i64,
-) -> Result<(), StoreError> {
-    let mut tables = Tables::new();
-    for slot in slots {
-        tables.push(slot, now);
-    }
-    conn.write(&INSERT_ORDERS, tables.new).await?;
-    conn.write(&UPDATE_ORDERS, tables.changed).await?;
-    conn.write(&UPSERT_LINES, tables.lines).await?;
-    conn.write(&UPSERT_PARTS, tables.parts).await?;
-    conn.write(&UPSERT_ALLOCATIONS, tables.allocations).await?;
-    conn.write(&INSERT_FACTS, tables.facts).await
-}
-
 /// Keeps personal data of an order, sealed.
 pub(crate) async fn insert_personal(
     conn: &mut Conn<'_>,
@@ -321,12 +330,5 @@ pub(crate) async fn insert_personal(
     conn.execute_one(&INSERT_PERSONAL, args![id.get(), sealed.to_vec()]).await
 }
 
-pub(super) const STATEMENTS: &[&Statement] = &[
-    &INSERT_ORDERS,
-    &UPDATE_ORDERS,
-    &UPSERT_LINES,
-    &UPSERT_PARTS,
-    &UPSERT_ALLOCATIONS,
-    &INSERT_FACTS,
-    &INSERT_PERSONAL,
-];
+pub(super) const STATEMENTS: &[&Statement] =
+    &[&UPDATE_ORDERS, &UPSERT_PARTS, &INSERT_FACTS, &INSERT_PERSONAL];

@@ -221,26 +221,7 @@ pub(crate) async fn holders(
 }
 
 statement!(
-    NEXT_ORDER_IDS,
-    sqlite "select coalesce(max(id), 0) + 1 from orders where $1 > 0",
-    postgres "select nextval('orders_id_seq') from generate_series(1, $1::bigint)"
-);
-
-/// Ids for new orders: from `first` on, where it is known under the write lock.
-pub(crate) async fn next_ids(
-    conn: &mut Conn<'_>,
-    first: Option<i64>,
-    count: i64,
-) -> Result<Vec<i64>, StoreError> {
-    match first {
-        Some(first) => Ok((first..first + count).collect()),
-        None => super::next_ids(conn, &NEXT_ORDER_IDS, count).await,
-    }
-}
-
-statement!(
     LOCK_ORDERS,
-    sqlite "select 1 from json_each($1)",
     postgres "select 1::bigint from orders where id = any($1::bigint[]) order by id for update"
 );
 statement!(
@@ -455,7 +436,6 @@ pub(super) const STATEMENTS: &[&Statement] = &[
     &SHORT_AT,
     &SHORT_ELSEWHERE,
     &HOLDERS,
-    &NEXT_ORDER_IDS,
     &LOCK_ORDERS,
     &ORDERS,
     &LINES,

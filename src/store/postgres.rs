@@ -37,10 +37,9 @@ statement!(
 );
 
 // Handing out journal numbers is the last lock of a transaction. The number
-// is arbitrary and only has to be ours: it is 'invshop' in ASCII.
+// is arbitrary and only has to be ours, here and in `together.rs`: it is 'invshop' in ASCII.
 statement!(
     LOCK_JOURNAL,
-    sqlite "select 1",
     postgres "select pg_advisory_xact_lock(29675938226959216)"
 );
 

@@ -1,5 +1,6 @@
 //! All statements of the program, so that each can be prepared on both databases.
 
+use super::bulk::Bulk;
 use super::{Db, Statement, StoreError};
 
 const ALL: &[&[&Statement]] = &[
@@ -9,6 +10,7 @@ const ALL: &[&[&Statement]] = &[
     super::batches::STATEMENTS,
     super::catalogue::STATEMENTS,
     super::exports::STATEMENTS,
+    super::fills::STATEMENTS,
     super::ids::STATEMENTS,
     super::import_reads::STATEMENTS,
     super::item_reads::STATEMENTS,
@@ -16,6 +18,7 @@ const ALL: &[&[&Statement]] = &[
     super::journal_reads::STATEMENTS,
     super::levels::STATEMENTS,
     super::locations::STATEMENTS,
+    super::look::STATEMENTS,
     super::migrate::STATEMENTS,
     super::order_reads::STATEMENTS,
     super::order_rows::STATEMENTS,
@@ -24,7 +27,12 @@ const ALL: &[&[&Statement]] = &[
     super::report_reads::STATEMENTS,
     super::shop::STATEMENTS,
     super::sqlite::STATEMENTS,
+    super::together::STATEMENTS,
 ];
+
+/// Those that only SQLite runs, with the rows in their text.
+static BULKS: &[&[&Bulk]] =
+    &[super::catalogue::BULKS, super::journal::BULKS, super::levels::BULKS, super::together::BULKS];
 
 /// Prepares every statement of the program and says how many there are. What
 /// the compiler would check if SQL were Rust, this checks at test time.
@@ -33,6 +41,10 @@ pub async fn prepare_all(db: &Db) -> Result<usize, StoreError> {
     let mut count = 0;
     for statement in ALL.iter().copied().flatten() {
         reader.conn().prepare(statement).await?;
+        count += 1;
+    }
+    for bulk in BULKS.iter().copied().flatten() {
+        bulk.prepare(&mut reader.conn()).await?;
         count += 1;
     }
     Ok(count)

@@ -60,10 +60,12 @@ struct Writer {
 /// The right to write, with the connection to do it on.
 #[derive(Debug)]
 pub(crate) struct WriterGuard {
-    // Declared first so that it is dropped first: the connection is free
-    // before the turn goes to the next process.
-    writer: OwnedMutexGuard<Writer>,
+    // Declared first so that it is dropped first; the transaction is over by then.
+    // Were the connection free before, another task of this process could take the
+    // lock files while they are still locked (one open file is one holder), and
+    // lose them to this guard under its transaction.
     _turn: TurnGuard,
+    writer: OwnedMutexGuard<Writer>,
 }
 
 impl SqliteDb {
@@ -81,10 +83,11 @@ impl SqliteDb {
         let guard = turn.take().await?;
         let mut connection = options.connect().await?;
         if !create {
-            // A file of another program is left as it is, its journal mode too.
+            // A file of another program is left as it is, its journal mode too; and
+            // so is an empty one.
             let state = migrate::state(&mut Conn::Sqlite(&mut connection)).await?;
-            if state == SchemaState::Foreign {
-                return Err(StoreError::Foreign(path.display().to_string()));
+            if matches!(state, SchemaState::Foreign | SchemaState::Unfinished) {
+                migrate::check(state, &path.display().to_string())?;
             }
         }
         Conn::Sqlite(&mut connection).execute(&SET_JOURNAL_MODE, args![]).await?;
@@ -116,7 +119,7 @@ impl SqliteDb {
         if writer.connection.is_none() {
             writer.connection = Some(writer.options.connect().await?);
         }
-        Ok(WriterGuard { writer, _turn: turn })
+        Ok(WriterGuard { _turn: turn, writer })
     }
 
     /// An acknowledged order must survive a crash: WAL, `synchronous=FULL`, and
@@ -178,7 +181,7 @@ impl WriterGuard {
         if result.is_err() {
             self.rollback().await;
         }
-        result.map(drop)
+        result.map(drop).map_err(StoreError::of_commit)
     }
 
     /// Rolls back; a connection that cannot is given up and opened again by the next writer.

@@ -10,6 +10,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{Arguments as _, Postgres, Row as _, Sqlite};
 
 use super::StoreError;
+use super::bulk::Bulk;
 
 /// One statement with its text for each database.
 #[derive(Clone, Copy, Debug)]
@@ -22,11 +23,19 @@ pub struct Statement {
     pub postgres: &'static str,
 }
 
-/// Defines a statement: one text for both databases, or one for each.
+/// Defines a statement: one text for both databases, one for each, or one for
+/// PostgreSQL alone, where SQLite has another way and never runs it.
 macro_rules! statement {
     ($name:ident, $both:expr) => {
         const $name: $crate::store::Statement =
             $crate::store::Statement { name: stringify!($name), sqlite: $both, postgres: $both };
+    };
+    ($name:ident, postgres $postgres:expr) => {
+        $crate::store::statement::statement!(
+            $name,
+            sqlite "select 1 where 0",
+            postgres $postgres
+        );
     };
     ($name:ident, sqlite $sqlite:expr, postgres $postgres:expr) => {
         const $name: $crate::store::Statement = $crate::store::Statement {
@@ -37,6 +46,9 @@ macro_rules! statement {
     };
 }
 pub(crate) use statement;
+
+pub(crate) use super::rows::{Rows, Type};
+use super::rows::{push_int, push_text};
 
 /// One argument of a statement.
 #[derive(Clone, Debug)]
@@ -84,135 +96,6 @@ macro_rules! args {
     ($($value:expr),* $(,)?) => { vec![$($crate::store::statement::Arg::from($value)),*] };
 }
 pub(crate) use args;
-
-/// One column of [`Rows`].
-#[derive(Clone, Debug)]
-enum Column {
-    Int(Vec<Option<i64>>),
-    Text(Vec<Option<String>>),
-    Bytes(Vec<Option<Vec<u8>>>),
-}
-
-/// The type of a column of [`Rows`].
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Type {
-    /// Whole numbers.
-    Int,
-    /// Texts.
-    Text,
-    /// Bytes; in the JSON document of SQLite they stand as hexadecimal text.
-    Bytes,
-}
-
-/// Many rows written by one statement.
-#[derive(Clone, Debug)]
-pub(crate) struct Rows {
-    columns: Vec<Column>,
-    count: usize,
-}
-
-impl Rows {
-    /// No rows yet, of the given column types.
-    pub(crate) fn new(types: &[Type]) -> Self {
-        let column = |kind: &Type| match kind {
-            Type::Int => Column::Int(Vec::new()),
-            Type::Text => Column::Text(Vec::new()),
-            Type::Bytes => Column::Bytes(Vec::new()),
-        };
-        Self { columns: types.iter().map(column).collect(), count: 0 }
-    }
-
-    /// Appends one row; its cells have the types of the columns, in order.
-    pub(crate) fn push(&mut self, cells: Vec<Arg>) {
-        debug_assert_eq!(cells.len(), self.columns.len(), "a row has a cell for each column");
-        for (column, cell) in self.columns.iter_mut().zip(cells) {
-            match (column, cell) {
-                (Column::Int(values), Arg::Int(value)) => values.push(value),
-                (Column::Text(values), Arg::Text(value)) => values.push(value),
-                (Column::Bytes(values), Arg::Bytes(value)) => values.push(value),
-                (column, cell) => unreachable!("a cell {cell:?} in a column {column:?}"),
-            }
-        }
-        self.count += 1;
-    }
-
-    /// How many rows there are.
-    pub(crate) const fn len(&self) -> usize {
-        self.count
-    }
-
-    /// Whether there are none.
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    /// The rows as a JSON array of arrays.
-    fn to_json(&self) -> String {
-        let mut json = String::with_capacity(self.count * self.columns.len() * 6 + 2);
-        json.push('[');
-        for row in 0..self.count {
-            json.push_str(if row == 0 { "[" } else { ",[" });
-            for (index, column) in self.columns.iter().enumerate() {
-                if index > 0 {
-                    json.push(',');
-                }
-                push_cell(&mut json, column, row);
-            }
-            json.push(']');
-        }
-        json.push(']');
-        json
-    }
-}
-
-fn push_cell(json: &mut String, column: &Column, row: usize) {
-    match column {
-        Column::Int(values) => match values[row] {
-            Some(value) => push_int(json, value),
-            None => json.push_str("null"),
-        },
-        Column::Text(values) => match &values[row] {
-            Some(text) => push_text(json, text),
-            None => json.push_str("null"),
-        },
-        Column::Bytes(values) => match &values[row] {
-            Some(bytes) => push_hex(json, bytes),
-            None => json.push_str("null"),
-        },
-    }
-}
-
-fn push_int(json: &mut String, value: i64) {
-    use std::fmt::Write as _;
-    // Writing to a String cannot fail.
-    let _infallible: std::fmt::Result = write!(json, "{value}");
-}
-
-fn push_text(json: &mut String, text: &str) {
-    json.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => json.push_str("\\\""),
-            '\\' => json.push_str("\\\\"),
-            control if control < ' ' => {
-                use std::fmt::Write as _;
-                let _infallible: std::fmt::Result = write!(json, "\\u{:04x}", u32::from(control));
-            }
-            other => json.push(other),
-        }
-    }
-    json.push('"');
-}
-
-fn push_hex(json: &mut String, bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    json.push('"');
-    for byte in bytes {
-        json.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        json.push(char::from(DIGITS[usize::from(byte & 15)]));
-    }
-    json.push('"');
-}
 
 /// A row of either database, read by column number.
 #[derive(Debug)]
@@ -380,6 +263,25 @@ impl Conn<'_> {
         }
     }
 
+    /// The same where SQLite has a text of its own for rows.
+    pub(crate) async fn write_rows(
+        &mut self,
+        statement: &'static Statement,
+        bulk: &'static Bulk,
+        rows: Rows,
+    ) -> Result<(), StoreError> {
+        let Self::Sqlite(conn) = self else {
+            return self.write(statement, rows).await;
+        };
+        let expected = rows.len() as u64;
+        let changed = super::bulk::write(conn, bulk, rows).await?;
+        if changed == expected {
+            Ok(())
+        } else {
+            Err(StoreError::RowsAffected { statement: bulk.name, changed, expected })
+        }
+    }
+
     /// Prepares a statement without running it.
     pub(crate) async fn prepare(
         &mut self,
@@ -399,11 +301,11 @@ impl Conn<'_> {
     }
 }
 
-fn encode_error(error: sqlx::error::BoxDynError) -> StoreError {
+pub(super) fn encode_error(error: sqlx::error::BoxDynError) -> StoreError {
     StoreError::Statement(sqlx::Error::Encode(error))
 }
 
-fn sqlite_arguments(args: Vec<Arg>) -> Result<SqliteArguments, StoreError> {
+pub(super) fn sqlite_arguments(args: Vec<Arg>) -> Result<SqliteArguments, StoreError> {
     let mut arguments = SqliteArguments::default();
     for arg in args {
         match arg {
@@ -434,7 +336,7 @@ fn json_list<T>(values: Vec<T>, push: fn(&mut String, T)) -> String {
     json
 }
 
-fn postgres_arguments(args: Vec<Arg>) -> Result<PgArguments, StoreError> {
+pub(super) fn postgres_arguments(args: Vec<Arg>) -> Result<PgArguments, StoreError> {
     let mut arguments = PgArguments::default();
     for arg in args {
         match arg {
@@ -443,37 +345,9 @@ fn postgres_arguments(args: Vec<Arg>) -> Result<PgArguments, StoreError> {
             Arg::Bytes(value) => arguments.add(value),
             Arg::Ints(values) => arguments.add(values),
             Arg::Texts(values) => arguments.add(values),
-            Arg::Rows(rows) => add_columns(&mut arguments, rows.columns),
+            Arg::Rows(rows) => rows.add_columns(&mut arguments),
         }
         .map_err(encode_error)?;
     }
     Ok(arguments)
-}
-
-fn add_columns(
-    arguments: &mut PgArguments,
-    columns: Vec<Column>,
-) -> Result<(), sqlx::error::BoxDynError> {
-    for column in columns {
-        match column {
-            Column::Int(values) => arguments.add(values)?,
-            Column::Text(values) => arguments.add(values)?,
-            Column::Bytes(values) => arguments.add(values)?,
-        }
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rows_become_json_that_reads_back() {
-        let mut rows = Rows::new(&[Type::Int, Type::Text, Type::Bytes]);
-        rows.push(args![-5_i64, "a\"b\\c\u{1}é", vec![0_u8, 255]]);
-        rows.push(args![None::<i64>, None::<String>, Arg::Bytes(None)]);
-        let json: serde_json::Value = serde_json::from_str(&rows.to_json()).unwrap();
-        assert_eq!(json, serde_json::json!([[-5, "a\"b\\c\u{1}é", "00ff"], [null, null, null]]));
-    }
 }

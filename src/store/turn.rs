@@ -5,82 +5,112 @@
 //! then `FILE.write`, then lets `FILE.turn` go, before `begin immediate`: one
 //! waiter stands at the door while the others queue behind the turn.
 //!
-//! File locks block, so they live on one thread of their own. Shutdown does not
+//! Where somebody else has a lock, one thread waits for it. Shutdown does not
 //! join it: it may stand at another process' lock for as long as that takes.
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use tokio::sync::oneshot;
 
 use super::StoreError;
 
-enum Message {
-    Take(oneshot::Sender<std::io::Result<()>>),
-    Leave,
-}
+/// Who waits for the locks.
+type Waiting = oneshot::Sender<std::io::Result<()>>;
 
 /// The two lock files beside a database file, and the thread that waits for them.
 #[derive(Debug)]
 pub(crate) struct Turn {
-    messages: mpsc::Sender<Message>,
+    waiting: mpsc::Sender<Waiting>,
+    files: Arc<Files>,
     path: PathBuf,
+}
+
+#[derive(Debug)]
+struct Files {
+    turn: File,
+    write: File,
 }
 
 /// The right to write, held until it is dropped.
 #[derive(Debug)]
 pub(crate) struct TurnGuard {
-    messages: mpsc::Sender<Message>,
+    files: Arc<Files>,
 }
 
 impl Drop for TurnGuard {
     fn drop(&mut self) {
-        // A closed channel means that the thread has ended, and its locks with it.
-        let _closed = self.messages.send(Message::Leave);
+        if let Err(error) = self.files.write.unlock() {
+            tracing::error!(error = %error, "a lock file cannot be unlocked");
+        }
+    }
+}
+
+impl Files {
+    /// Both locks where nobody has them or waits for them: without waiting.
+    fn try_take(&self) -> bool {
+        if self.turn.try_lock().is_err() {
+            return false;
+        }
+        // A turn that was taken in vain is the thread's to wait with.
+        self.write.try_lock().is_ok() && self.turn.unlock().is_ok()
+    }
+
+    /// Both locks, as soon as others let them go; after an error, neither.
+    ///
+    /// After a vain `try_take` this file has the turn already (and the other lock,
+    /// where only the unlocking failed). What locking it once more does is
+    /// unspecified in general; on Linux it is `flock`, which grants it at once.
+    fn wait(&self) -> std::io::Result<()> {
+        self.turn.lock()?;
+        let taken = self.write.lock();
+        let passed_on = self.turn.unlock();
+        if taken.is_ok() && passed_on.is_err() {
+            self.write.unlock()?;
+        }
+        taken.and(passed_on)
     }
 }
 
 impl Turn {
     /// Opens (and where needed creates) the lock files `FILE.turn` and `FILE.write`.
     pub(crate) fn open(database: &Path) -> Result<Self, StoreError> {
-        let turn = lock_file(database, "turn")?;
-        let write = lock_file(database, "write")?;
-        let (messages, inbox) = mpsc::channel();
+        let (turn, write) = (lock_file(database, "turn")?, lock_file(database, "write")?);
+        let files = Arc::new(Files { turn, write });
+        let (waiting, inbox) = mpsc::channel();
         let path = beside(database, "write");
         let failed = path.clone();
+        let own = Arc::clone(&files);
         std::thread::Builder::new()
             .name("invshop-turn".to_owned())
-            .spawn(move || wait_for_locks(&inbox, &turn, &write))
+            .spawn(move || wait_for_locks(&inbox, &own))
             .map_err(|source| StoreError::LockFile { path: failed, source })?;
-        Ok(Self { messages, path })
+        Ok(Self { waiting, files, path })
     }
 
     /// Waits for the right to write. It must be waited for to its end, as `Db` does
     /// in a task of its own: the locks of a wait that is cancelled just as they are
     /// granted go back only with the next writer of this process.
     pub(crate) async fn take(&self) -> Result<TurnGuard, StoreError> {
-        let (reply, taken) = oneshot::channel();
-        self.messages.send(Message::Take(reply)).map_err(|_| StoreError::Closed)?;
-        match taken.await {
-            Ok(Ok(())) => Ok(TurnGuard { messages: self.messages.clone() }),
-            Ok(Err(source)) => Err(StoreError::LockFile { path: self.path.clone(), source }),
-            Err(_) => Err(StoreError::Closed),
+        if !self.files.try_take() {
+            let (reply, taken) = oneshot::channel();
+            self.waiting.send(reply).map_err(|_| StoreError::Closed)?;
+            taken
+                .await
+                .map_err(|_| StoreError::Closed)?
+                .map_err(|source| StoreError::LockFile { path: self.path.clone(), source })?;
         }
+        Ok(TurnGuard { files: Arc::clone(&self.files) })
     }
 }
 
-fn wait_for_locks(inbox: &mpsc::Receiver<Message>, turn: &File, write: &File) {
-    while let Ok(message) = inbox.recv() {
-        let result = match message {
-            Message::Take(reply) => {
-                let taken = turn.lock().and_then(|()| write.lock()).and_then(|()| turn.unlock());
-                // Nobody waits any more: the next Take must not find the lock held.
-                if reply.send(taken).is_err() { write.unlock() } else { Ok(()) }
-            }
-            Message::Leave => write.unlock(),
-        };
-        if let Err(error) = result {
+fn wait_for_locks(inbox: &mpsc::Receiver<Waiting>, files: &Files) {
+    while let Ok(reply) = inbox.recv() {
+        // Nobody waits any more: the next to come must not find the lock held.
+        if reply.send(files.wait()).is_err()
+            && let Err(error) = files.write.unlock()
+        {
             tracing::error!(error = %error, "a lock file cannot be unlocked");
             return;
         }

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::command::{Answer, WriteError};
 use super::decide::{Decision, Verdict, decide_all, seq_of};
-use super::load::{LoadSet, load, missing_levels};
+use super::load::{LoadSet, Loaded, load, missing_levels};
 use super::{Injected, Job, Step, Tools};
 use crate::domain::{ItemId, LevelKey};
 use crate::ledger::catalogue::{ItemFields, NewItem};
@@ -14,16 +16,24 @@ use crate::ledger::{Added, Need, Policy, Working};
 use crate::orders::Ended;
 use crate::store::{self, Conn, StoreError, WriteTx};
 
-/// How often a batch is done again for rows it turned out to need or for
-/// transactions in its way, before it is given up.
+/// How often a batch is done again for transactions in its way.
 const REDO_MAX: u32 = 64;
-/// How often a lost connection is made again for one batch.
-const RECONNECT_MAX: u32 = 4;
+/// How often a batch is done again for rows it turned out to need. Each time asks
+/// for some that were not asked for before, and for all that can be known.
+const NEED_MAX: u32 = 1024;
 /// How often a unique key that is taken is tried again. Whoever was first has
 /// committed, so the first repetition finds a replay or a refusal.
 const UNIQUE_MAX: u32 = 4;
-/// The same while the outcome of its commit is unknown: ten seconds.
-const UNKNOWN_MAX: u32 = 40;
+/// How long a lost connection is made again for one batch; the pool itself waits
+/// some seconds for a server that is not there.
+const LOST_MAX: Duration = Duration::from_secs(5);
+/// The same while the outcome of its commit is unknown.
+const UNKNOWN_MAX: Duration = Duration::from_secs(30);
+/// Orders that a log line names at most.
+const ORDERS_NAMED_MAX: usize = 32;
+/// How long others may be in the way of one batch: each wait for a lock may take
+/// the whole timeout of the database, and everybody else waits behind it.
+const IN_THE_WAY_MAX: Duration = Duration::from_secs(30);
 /// The pause before the n-th repetition is n times this.
 const PAUSE: Duration = Duration::from_millis(5);
 /// The pause before a lost connection is made again.
@@ -34,6 +44,8 @@ const RECONNECT_PAUSE: Duration = Duration::from_millis(250);
 pub(super) enum Failed {
     /// The database failed; nothing was written.
     Store(StoreError),
+    /// The deadline of a command passed while others were in the way; nothing was written.
+    Late,
     /// A test made the writer die here.
     Crashed,
 }
@@ -58,48 +70,91 @@ pub(super) struct Committed {
 
 /// Runs a batch until it is committed or has to be given up. Fewer answers than
 /// jobs mean that the rest must be decided in a batch of their own.
-pub(super) async fn run(tools: &Tools, jobs: &mut [Job]) -> Result<Committed, Failed> {
-    let mut set = LoadSet::of(jobs);
-    let mut lost = 0;
-    let mut taken = 0;
-    for round in 1..=REDO_MAX {
+///
+/// `patience` is what is left for everything that was drained together.
+pub(super) async fn run(
+    tools: &Tools,
+    jobs: &mut [Job],
+    patience: &mut Patience,
+) -> Result<Committed, Failed> {
+    let mut set = LoadSet::of(jobs, tools.clock.now().as_millis());
+    let (mut in_the_way, mut needs) = (0, 0);
+    (patience.lost, patience.taken) = (None, 0);
+    while in_the_way < REDO_MAX && needs < NEED_MAX {
         let error = match attempt(tools, jobs, &set).await {
             Ok(Tried::Committed(committed)) => return Ok(committed),
-            Ok(Tried::Again(need)) => {
-                tools.counters.batch_redos.add(1);
-                make_levels(tools, &need).await?;
-                set.need.merge(*need);
-                continue;
-            }
-            Err(Failed::Store(error)) if error.is_transient() => error,
+            Ok(Tried::Again(need)) => match make_levels(tools, &need).await {
+                Ok(()) => {
+                    tools.counters.batch_redos.add(1);
+                    needs += 1;
+                    // Asked for and still missing: somebody else was faster.
+                    in_the_way += u32::from(!set.need.merge(*need));
+                    continue;
+                }
+                Err(error) => error,
+            },
+            Err(Failed::Store(error)) => error,
             Err(failed) => return Err(failed),
         };
-        if matches!(error, StoreError::Connection(_)) {
-            lost += 1;
-            let patience =
-                if jobs.iter().any(|job| job.maybe_done) { UNKNOWN_MAX } else { RECONNECT_MAX };
-            if lost > patience {
-                return Err(error.into());
+        if !error.is_transient() {
+            return Err(error.into());
+        }
+        // A lost connection is bounded by time: it says nothing of the batch.
+        in_the_way += u32::from(!error.is_lost());
+        tools.counters.batch_redos.add(1);
+        tracing::debug!(error = %error, in_the_way, "a batch is done again");
+        patience.wait(tools, jobs, error, in_the_way).await?;
+        if super::late(jobs) {
+            return Err(Failed::Late);
+        }
+    }
+    Err(StoreError::Unsettled(jobs.len()).into())
+}
+
+/// How much longer batches are tried.
+pub(super) struct Patience {
+    begun: Instant,
+    lost: Option<Instant>,
+    taken: u32,
+}
+
+impl Patience {
+    pub(super) fn new() -> Self {
+        Self { begun: Instant::now(), lost: None, taken: 0 }
+    }
+
+    /// Pauses before the batch is done again, or gives it up with its error.
+    async fn wait(
+        &mut self,
+        tools: &Tools,
+        jobs: &[Job],
+        error: StoreError,
+        round: u32,
+    ) -> Result<(), StoreError> {
+        if error.is_lost() {
+            let unknown = jobs.iter().any(|job| job.maybe_done);
+            let lost = *self.lost.get_or_insert_with(Instant::now);
+            if lost.elapsed() > if unknown { UNKNOWN_MAX } else { LOST_MAX } {
+                return Err(error);
             }
             tokio::time::sleep(RECONNECT_PAUSE).await;
-        } else {
-            if matches!(error, StoreError::Conflict(_)) {
-                tools.counters.deadlock_retries.add(1);
-            }
-            taken += u32::from(matches!(error, StoreError::Unique(_)));
-            if round == REDO_MAX || taken > UNIQUE_MAX {
-                return Err(error.into());
-            }
-            // Two nodes that were in each other's way must not step back in step (R10).
-            let mut share = [0; 1];
-            tools.random.fill(&mut share);
-            tokio::time::sleep(PAUSE * round.min(20) * (128 + u32::from(share[0])) / 256).await;
+            return Ok(());
         }
-        tools.counters.batch_redos.add(1);
-        tracing::debug!(error = %error, round, "a batch is done again");
+        self.lost = None;
+        if matches!(error, StoreError::Conflict(_)) {
+            tools.counters.deadlock_retries.add(1);
+        }
+        self.taken += u32::from(matches!(error, StoreError::Unique(_)));
+        let over = self.begun.elapsed() > IN_THE_WAY_MAX;
+        if over || round == REDO_MAX || self.taken > UNIQUE_MAX {
+            return Err(error);
+        }
+        // Two nodes that were in each other's way must not step back in step (R10).
+        let mut share = [0; 1];
+        tools.random.fill(&mut share);
+        tokio::time::sleep(PAUSE * round.min(20) * (128 + u32::from(share[0])) / 256).await;
+        Ok(())
     }
-    let message = format!("a batch of {} commands did not settle", jobs.len());
-    Err(StoreError::Decode { statement: "batch", message }.into())
 }
 
 /// Makes levels that have no row, in a transaction of their own: rows that
@@ -132,7 +187,10 @@ async fn attempt(tools: &Tools, jobs: &mut [Job], set: &LoadSet) -> Result<Tried
         Ok(Written::Rows(working, verdicts, first)) => {
             let committed = answers(tools, jobs, &working, verdicts, first);
             let decided = committed.answers.len().min(jobs.len());
-            commit(tools, tx, &mut jobs[..decided]).await?;
+            // While the disk is waited for, what the batch was decided over is freed.
+            let (result, ()) =
+                tokio::join!(commit(tools, tx, &mut jobs[..decided]), async move { drop(working) });
+            result?;
             Ok(Tried::Committed(committed))
         }
         Err(Failed::Crashed) => Err(Failed::Crashed), // Dropping the transaction rolls back.
@@ -159,14 +217,23 @@ async fn attempt_in(
     tools.step(Step::Begun)?;
     let policy = Policy { orders: tools.orders, first: true };
     let now = tools.clock.now().as_millis();
-    let mut working = Box::new(load(&mut conn, set, now, policy).await?);
+    let mut working = match load(&mut conn, set, now, policy).await? {
+        Loaded::Set(working) => working,
+        Loaded::Again(need) => return Ok(Written::Again(need)),
+    };
     tools.step(Step::Loaded)?;
     let missing = missing_levels(&working, jobs);
     if !missing.levels.is_empty() {
         return Ok(Written::Again(Box::new(missing)));
     }
     let verdicts = match decide_all(&mut working, jobs) {
-        Decision::Verdicts(verdicts) => verdicts,
+        Decision::Verdicts(verdicts, broken) => {
+            for what in broken {
+                tools.counters.invariant_violations.add(1);
+                tracing::error!(orders = orders_of(&working), what, "broken invariant");
+            }
+            verdicts
+        }
         Decision::Need(need) => return Ok(Written::Again(need)),
     };
     if working.entries.is_empty() && working.added.is_empty() {
@@ -182,24 +249,32 @@ async fn write(tools: &Tools, conn: &mut Conn<'_>, working: &Working) -> Result<
     write_added(conn, working, now).await?;
     tools.step(Step::CatalogueWritten)?;
     let moved = working.levels.iter().filter(|(_, slot)| slot.now != slot.read || !slot.stored);
-    store::levels::write(conn, moved.map(|(key, slot)| (*key, *slot))).await?;
-    tools.step(Step::LevelsWritten)?;
+    let moved = moved.map(|(key, slot)| (*key, *slot));
     let mut changed: Vec<_> =
         working.orders.values().filter(|slot| slot.read.as_ref() != Some(&slot.now)).collect();
     // Unique keys are inserted in one order everywhere, or two nodes could wait for each other.
     changed.sort_unstable_by(|one, two| one.now.reference.cmp(&two.now.reference));
-    store::order_rows::write(conn, changed.into_iter(), now).await?;
+    let last = !working.added.iter().any(|added| matches!(added, Added::Personal(..)));
+    // While the database writes the rows, the journal's are made.
+    let numbering = store::journal::Numbering::of(conn, working.newest, now);
+    let (locked, entries) =
+        tokio::join!(store::together::write(conn, moved, changed.into_iter(), now, last), async {
+            numbering.rows(&working.entries)
+        });
+    let locked = locked?;
     for added in &working.added {
         if let Added::Personal(id, sealed) = added {
             store::order_rows::insert_personal(conn, *id, sealed).await?;
         }
     }
-    tools.step(Step::OrdersWritten)?;
-    let first = if working.entries.is_empty() {
-        0
-    } else {
-        store::journal::append(conn, &working.entries, working.newest, now).await?
-    };
+    tools.step(Step::RowsWritten)?;
+    if working.entries.is_empty() {
+        return Ok(0);
+    }
+    if !locked {
+        store::lock_journal(conn).await?;
+    }
+    let first = store::journal::append(conn, entries).await?;
     tools.step(Step::JournalWritten)?;
     Ok(first)
 }
@@ -248,6 +323,7 @@ async fn write_added(conn: &mut Conn<'_>, working: &Working, now: i64) -> Result
                 store::batches::set_status(conn, *id, from, to, now).await?;
             }
             Added::BatchReverting(id) => store::batches::begin_revert(conn, *id).await?,
+            Added::FillRest(key, rest) => store::fills::set_rest(conn, *key, *rest).await?,
         }
     }
     store::catalogue::update_fields(conn, &entries, now).await
@@ -272,7 +348,7 @@ async fn commit(tools: &Tools, tx: WriteTx, jobs: &mut [Job]) -> Result<(), Fail
     }
     // Only here, and only where nobody knows: a job that is marked does not say
     // that it was a replay, and is never told that nothing was written.
-    if matches!(result, Err(StoreError::Connection(_))) {
+    if result.as_ref().is_err_and(StoreError::is_lost) {
         for job in jobs {
             job.maybe_done = true;
         }
@@ -307,12 +383,35 @@ fn answers(
         Verdict::Refused(refusal) => Err(WriteError::Refused(refusal)),
         Verdict::Broken(what) => {
             tools.counters.invariant_violations.add(1);
-            tracing::error!(command = job.command.name(), what, "broken invariant");
+            let (subject, orders) = (job.command.subject(), orders_of(working));
+            tracing::error!(
+                command = job.command.name(),
+                subject,
+                orders,
+                what,
+                "broken invariant"
+            );
             Err(WriteError::Broken(what))
         }
     });
     let answers = answers.collect();
-    Committed { answers, fill_later: working.fill_later.iter().copied().collect() }
+    let mut rests = BTreeMap::new();
+    for added in &working.added {
+        if let Added::FillRest(key, rest) = added {
+            rests.insert(*key, *rest);
+        }
+    }
+    let fill_later = rests.into_iter().filter(|(_, rest)| *rest).map(|(key, _)| key).collect();
+    Committed { answers, fill_later }
+}
+
+/// The orders a batch has read, by name and as many as a log line holds.
+fn orders_of(working: &Working) -> String {
+    let mut orders: Vec<_> = working.orders.values().map(|slot| &slot.now.reference).collect();
+    orders.sort_unstable();
+    let named: Vec<String> =
+        orders.iter().take(ORDERS_NAMED_MAX).map(ToString::to_string).collect();
+    named.join(" ")
 }
 
 /// The error every command of a failed batch gets.

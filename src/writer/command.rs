@@ -19,7 +19,7 @@ use crate::orders::{
 use crate::store::StoreError;
 
 /// The most rows of an import in one transaction.
-pub const CHUNK_ROWS_MAX: usize = 500;
+pub const CHUNK_ROWS_MAX: usize = 1000;
 
 /// One command: a request that may be refused, or a fact that is recorded.
 #[derive(Clone, Debug)]
@@ -211,7 +211,11 @@ impl Command {
             Self::CreateLocation(new) => json!([new.code.as_str(), new.kind.as_str()]),
             Self::CreateAccount(new) => json!([new.name.as_str(), new.role]),
             Self::Place(place) => place_content(place),
-            Self::Import(import) => import_content(import),
+            Self::Import(import) => json!({
+                "state": import_content(import),
+                "source_version": import.source_version,
+                "effective_at": import.effective_at,
+            }),
             Self::Cancel(cancel) => json!({
                 "order": cancel.reference.to_string(),
                 "lines": cancel.lines.as_ref().map(|lines| {
@@ -318,6 +322,12 @@ fn place_content(place: &Place) -> Value {
     })
 }
 
+/// The hash of what a source says of an order, whenever it says it: the same
+/// state under a newer version changes nothing but the version.
+pub(super) fn state_hash(import: &Import) -> [u8; 32] {
+    Sha256::digest(import_content(import).to_string().as_bytes()).into()
+}
+
 fn import_content(import: &Import) -> Value {
     let line = |line: &crate::orders::ImportLine| {
         json!([
@@ -388,7 +398,8 @@ pub struct Request {
     /// The caller's idempotency key. Without one the command gets its own when
     /// it is queued, so that an unknown outcome can be resolved.
     pub key: Option<Key>,
-    /// When the caller gives up: a command still in the queue then is not begun.
+    /// When the caller gives up: a command that waits in the queue or for others'
+    /// transactions then is not done.
     pub deadline: Option<Instant>,
 }
 
@@ -446,8 +457,8 @@ pub enum WriteError {
     /// The queue is full; nothing was begun. Try again in a moment.
     #[error("too many commands are waiting; try again in a moment")]
     Busy,
-    /// The caller's deadline passed before it was begun; nothing was written.
-    #[error("the deadline passed before the command was begun")]
+    /// The caller's deadline passed before it could be done; nothing was written.
+    #[error("the deadline passed before the command could be done; nothing was written")]
     Expired,
     /// The database failed; nothing of it was written.
     #[error("{0}")]
@@ -455,10 +466,9 @@ pub enum WriteError {
     /// An invariant would have been broken: a bug. Nothing was written.
     #[error("internal error, nothing was written: {0}")]
     Broken(String),
-    /// The writer or the database ended before the outcome was known: repeat with
-    /// the same key to learn it, or look before repeating what had no key.
-    #[error(
-        "the outcome is not known; repeat with the same key to learn it, or look before repeating without one"
-    )]
-    Unknown,
+    /// The writer or the database ended before the outcome was known. The same
+    /// command under this key, which is the caller's or was made for it, is done
+    /// now or tells what became of it.
+    #[error("the outcome of the command under the key '{0}' is not known")]
+    Unknown(Key),
 }

@@ -1,10 +1,10 @@
 //! One command after the other, in arrival order, over the working set.
 
 use super::Job;
-use super::command::{Chunk, Command, Detail};
-use crate::domain::{AccountId, BatchId, Kind, Refusal, Seq};
+use super::command::{Chunk, Command, Detail, state_hash};
+use crate::domain::{BatchId, Kind, Refusal, Seq};
 use crate::ledger::catalogue::{self, NewAccount, NewBatch};
-use crate::ledger::{self, Added, Context, Decided, Kept, Stop, Working, stock};
+use crate::ledger::{self, Added, Context, Decided, Kept, Need, Stop, Working, each, stock};
 use crate::orders::{self, Ended};
 
 /// What was decided of a command, before it is committed.
@@ -23,22 +23,21 @@ pub(super) enum Verdict {
 /// How deciding a batch ended.
 #[derive(Debug)]
 pub(super) enum Decision {
-    /// So many verdicts; commands after them must wait for the next batch.
-    Verdicts(Vec<Verdict>),
+    /// So many verdicts; commands after them must wait for the next batch. And
+    /// what could not be done beside them, because it would have broken an invariant.
+    Verdicts(Vec<Verdict>, Vec<String>),
     /// More rows are needed: do it again.
-    Need(Box<ledger::Need>),
+    Need(Box<Need>),
 }
 
-/// Decides a batch. Due holds on its levels expire first, low stock is raised last.
+/// Decides a batch. Due holds on its levels expire first, low stock is raised
+/// last. What commands miss is gathered over all of them: a batch is done again
+/// a few times, not once for each of them.
 pub(super) fn decide_all(set: &mut Working, jobs: &[Job]) -> Decision {
-    set.begin(Context::default());
-    if let Err(stop) = ledger::expire_due(set) {
-        match stop {
-            Stop::Need(need) => return Decision::Need(need),
-            // Expiring is never refused; a broken level is left as it is and told.
-            other => tracing::error!(error = %other, "a due order could not be expired"),
-        }
-        set.undo();
+    let mut need = Need::default();
+    let mut broken = Vec::new();
+    for order in ledger::due(set) {
+        beside(set, (&mut need, &mut broken), |set| ledger::expire(set, order));
     }
     let mut verdicts = Vec::with_capacity(jobs.len());
     set.policy.first = true;
@@ -48,25 +47,49 @@ pub(super) fn decide_all(set: &mut Working, jobs: &[Job]) -> Decision {
                 set.policy.first &= !matches!(verdict, Verdict::Done(..));
                 verdicts.push(verdict);
             }
-            Err(Stop::Refused(refusal)) => {
+            Err(stop) => {
                 set.undo();
-                verdicts.push(Verdict::Refused(refusal));
-            }
-            Err(Stop::Need(need)) => return Decision::Need(need),
-            Err(Stop::MustBeFirst) => {
-                set.undo();
-                break;
-            }
-            Err(Stop::Broken(broken)) => {
-                set.undo();
-                verdicts.push(Verdict::Broken(format!("{}: {broken}", job.command.name())));
+                match stop {
+                    Stop::Refused(refusal) => verdicts.push(Verdict::Refused(refusal)),
+                    Stop::Need(more) => {
+                        need.merge(*more);
+                    }
+                    Stop::MustBeFirst => break,
+                    Stop::Broken(broken) => {
+                        let what = format!("{}: {broken}", job.command.name());
+                        verdicts.push(Verdict::Broken(what));
+                    }
+                }
             }
         }
     }
+    if need.is_empty() {
+        beside(set, (&mut need, &mut broken), ledger::raise_low);
+    }
+    if need.is_empty() {
+        Decision::Verdicts(verdicts, broken)
+    } else {
+        Decision::Need(Box::new(need))
+    }
+}
+
+/// Does what no command asked for. It is never refused; where it would break an
+/// invariant it is left undone and told, and everything else goes on.
+fn beside(
+    set: &mut Working,
+    (need, broken): (&mut Need, &mut Vec<String>),
+    step: impl FnOnce(&mut Working) -> Decided<()>,
+) {
     set.begin(Context::default());
-    match ledger::raise_low(set) {
-        Err(Stop::Need(need)) => Decision::Need(need),
-        _ => Decision::Verdicts(verdicts),
+    let Err(stop) = step(set) else {
+        return;
+    };
+    set.undo();
+    match stop {
+        Stop::Need(more) => {
+            need.merge(*more);
+        }
+        other => broken.push(other.to_string()),
     }
 }
 
@@ -115,7 +138,7 @@ fn dispatch(set: &mut Working, job: &Job) -> Decided<(Detail, Ended)> {
         }
         Command::CreateAccount(new) => create_account(set, new),
         Command::Place(place) => orders::place(set, place, content).map(order),
-        Command::Import(import) => orders::import(set, import, content).map(order),
+        Command::Import(import) => orders::import(set, import, &state_hash(import)).map(order),
         Command::Cancel(cancel) => orders::cancel(set, cancel).map(order),
         Command::Pay(payment) => orders::pay(set, payment, content)
             .map(|(id, ended, outcome)| (Detail::Payment(id, outcome), ended)),
@@ -130,7 +153,7 @@ fn dispatch(set: &mut Working, job: &Job) -> Decided<(Detail, Ended)> {
             let item = set.stocked_item(sku)?;
             ledger::fill_item(set, item).map(done)
         }
-        Command::Fill(key) => ledger::fill(set, *key).map(done),
+        Command::Fill(key) => ledger::fill_rest(set, *key).map(done),
         Command::ExpireDue => Ok((Detail::None, Ended::Done)),
         _ => dispatch_batch(set, &job.command),
     }
@@ -143,14 +166,13 @@ fn dispatch_batch(set: &mut Working, command: &Command) -> Decided<(Detail, Ende
         Command::BatchOpen(new) => open_batch(set, new),
         Command::ItemRows { chunk, rows } => item_rows(set, *chunk, rows),
         Command::StockRows { chunk, rows, mode, observed_at } => {
-            each(rows, |row| stock::decide_row(set, row, *mode, *observed_at))?;
+            each(set, rows, |set, row| stock::decide_row(set, row, *mode, *observed_at))?;
             advance(set, *chunk);
             Ok(done(()))
         }
         Command::OrderRows { chunk, orders } => {
-            each(orders, |order| {
-                let hash = Command::Import(order.clone()).content_hash();
-                orders::import(set, order, &hash).map(drop)
+            each(set, orders, |set, order| {
+                orders::import(set, order, &state_hash(order)).map(drop)
             })?;
             advance(set, *chunk);
             Ok(done(()))
@@ -183,29 +205,13 @@ fn item_rows(
     rows: &[(crate::domain::Sku, catalogue::ItemRow)],
 ) -> Decided<(Detail, Ended)> {
     let mut outcomes = Vec::with_capacity(rows.len());
-    each(rows, |(sku, row)| {
+    each(set, rows, |set, (sku, row)| {
         let outcome = catalogue::decide_item(set, sku, row, catalogue::Upsert::Either)?;
         outcomes.push(outcome);
         Ok(())
     })?;
     advance(set, chunk);
     Ok((Detail::Rows(outcomes), Ended::Done))
-}
-
-/// Decides the rows of a chunk. What they need is gathered over all of them and
-/// asked for at once: one redo a chunk, where one a row would never settle.
-fn each<R>(rows: &[R], mut decide: impl FnMut(&R) -> Decided<()>) -> Decided<()> {
-    let mut need = ledger::Need::default();
-    for row in rows {
-        match decide(row) {
-            Err(Stop::Need(more)) => need.merge(*more),
-            // What follows a need is decided over a half-done set: it only looks
-            // for further needs, and what it ends in does not count.
-            Err(stop) if need == ledger::Need::default() => return Err(stop),
-            Ok(()) | Err(_) => {}
-        }
-    }
-    if need == ledger::Need::default() { Ok(()) } else { Err(need.into()) }
 }
 
 fn advance(set: &mut Working, chunk: Chunk) {
@@ -220,17 +226,17 @@ fn advance(set: &mut Working, chunk: Chunk) {
 }
 
 fn open_batch(set: &mut Working, new: &NewBatch) -> Decided<(Detail, Ended)> {
-    let Some(id) = set.other_ids.pop_front() else {
+    let Some(id) = set.rare_ids.batches.pop_front() else {
         return Err(Refusal::invalid("batch", "no id was set aside for it").into());
     };
     let Some(account) = set.account() else {
         return Err(Refusal::invalid("batch", "an import needs a key holder").into());
     };
-    set.added.push(Added::Batch(new.clone(), BatchId::new(id), account));
+    set.added.push(Added::Batch(new.clone(), id, account));
     let mut entry = set.entry(Kind::BatchOpened);
-    entry.batch = Some(BatchId::new(id));
+    entry.batch = Some(id);
     set.append(entry);
-    Ok((Detail::Id(id), Ended::Done))
+    Ok((Detail::Id(id.get()), Ended::Done))
 }
 
 fn move_batch(
@@ -254,15 +260,15 @@ fn create_account(set: &mut Working, new: &NewAccount) -> Decided<(Detail, Ended
     if !set.accounts.insert(name.clone()) {
         return Err(Refusal::AlreadyExists { what: "account", name }.into());
     }
-    let Some(id) = set.other_ids.pop_front() else {
+    let Some(id) = set.rare_ids.accounts.pop_front() else {
         return Err(Refusal::invalid("account", "no id was set aside for it").into());
     };
-    set.added.push(Added::Key(new.clone(), AccountId::new(id)));
+    set.added.push(Added::Key(new.clone(), id));
     let mut entry = set.entry(Kind::KeyCreated);
     let data = serde_json::json!({ "account": new.name.as_str(), "role": new.role });
     entry.data = Some(data.to_string());
     set.append(entry);
-    Ok((Detail::Id(id), Ended::Done))
+    Ok((Detail::Id(id.get()), Ended::Done))
 }
 
 /// The seq an entry of the batch got.

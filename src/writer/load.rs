@@ -1,20 +1,22 @@
 //! What a batch must see, and reading it under lock.
 //!
-//! The set is planned by reads without lock, then read again under lock in the
-//! one order every transaction keeps: levels by (item, location), orders by
-//! id. What a decision finds missing redoes the batch with a larger set.
+//! Rows are locked in the one order every transaction keeps: levels by (item,
+//! location), orders by id. One look then reads all that commands name. What a
+//! decision finds missing redoes the batch with a larger set.
 
 use std::collections::{BTreeSet, HashMap};
 
 use super::Job;
 use super::command::Command;
 use crate::domain::{
-    AccountId, BundlePart, Item, ItemId, Key, LevelKey, Location, LocationId, OrderId, OrderRef,
-    Sku,
+    AccountId, BundlePart, ItemId, Key, LevelKey, LocationId, Order, OrderId, OrderRef, Sku,
 };
+use crate::ledger::catalogue::RareIds;
 use crate::ledger::stock::{Change, StockCommand};
-use crate::ledger::{LevelSlot, Need, OrderSlot, Policy, Working};
-use crate::store::{self, Conn, Moment, StoreError};
+use crate::ledger::{Holders, LevelSlot, Need, OrderSlot, Policy, ShortWindow, Working};
+use crate::store::levels::LockedLevels;
+use crate::store::look::{Seen, Wanted};
+use crate::store::{self, Conn, StoreError};
 
 /// What a batch is about, before anything is read.
 #[derive(Debug, Default)]
@@ -22,22 +24,27 @@ pub(super) struct LoadSet {
     skus: BTreeSet<Sku>,
     /// Names of orders that commands are about.
     refs: BTreeSet<OrderRef>,
-    /// Names of orders that are hardly there yet.
+    /// Names of orders that are hardly there yet: found, they are replays.
     new_refs: BTreeSet<OrderRef>,
     keys: Vec<(AccountId, Key)>,
     pub(super) need: Need,
     new_orders: i64,
     new_items: i64,
-    new_others: i64,
+    new_locations: i64,
+    new_accounts: i64,
+    new_batches: i64,
     accounts: Vec<String>,
     records: bool,
     sweep: bool,
+    /// Orders are due whose hold ends by this time: fixed for all rounds of the
+    /// batch, or each would find another one.
+    due_at: i64,
 }
 
 impl LoadSet {
     /// Plans for commands.
-    pub(super) fn of(jobs: &[Job]) -> Self {
-        let mut set = Self::default();
+    pub(super) fn of(jobs: &[Job], now: i64) -> Self {
+        let mut set = Self { due_at: now, ..Self::default() };
         for job in jobs {
             set.keys.push((job.account, job.key.clone()));
             set.plan(&job.command);
@@ -58,9 +65,10 @@ impl LoadSet {
             }
             Command::CreateAccount(new) => {
                 self.accounts.push(new.name.to_string());
-                self.new_others += 1;
+                self.new_accounts += 1;
             }
-            Command::CreateLocation(_) | Command::BatchOpen(_) => self.new_others += 1,
+            Command::CreateLocation(_) => self.new_locations += 1,
+            Command::BatchOpen(_) => self.new_batches += 1,
             Command::Place(place) => {
                 self.new_refs.insert(place.reference.clone());
                 self.new_orders += 1;
@@ -120,157 +128,203 @@ impl LoadSet {
     }
 }
 
+/// A working set, or what must be read with it in another round.
+pub(super) enum Loaded {
+    Set(Box<Working>),
+    Again(Box<Need>),
+}
+
 /// Reads the set under lock. The result decides; nothing else may be read for it.
+///
+/// On PostgreSQL the look comes after the locks: whatever was committed while
+/// this transaction waited for them is seen, so that a replay is one.
 pub(super) async fn load(
     conn: &mut Conn<'_>,
     set: &LoadSet,
     clock_now: i64,
     policy: Policy,
-) -> Result<Working, StoreError> {
-    let moment = store::moment(conn, clock_now).await?;
-    let locations = store::locations::all(conn).await?;
-    let mut working = Working::new(clock_now, policy, locations);
+) -> Result<Loaded, StoreError> {
+    let mut locked = Locked::default();
+    let mut items = plan(conn, set, &mut locked).await?;
+    let name = |sku: &Sku| sku.as_str().to_owned();
+    let raw = items.iter().map(|item| item.get()).collect();
+    let levels = store::levels::lock(conn, set.skus.iter().map(name).collect(), raw).await?;
+    read_demand(conn, set, &mut locked).await?;
+    let ids: Vec<OrderId> = locked.orders.iter().copied().collect();
+    let orders = store::orders::lock(conn, &ids).await?;
+    let unknown = |reference: &&OrderRef| !locked.refs.contains_key(*reference);
+    let unresolved = |sku: &&Sku| !levels.skus.contains_key(*sku);
+    let skus = set.skus.iter().filter(unresolved).map(name).collect();
+    items.extend(levels.skus.values());
+    let wanted = Wanted {
+        due_at: set.due_at,
+        skus,
+        items: items.iter().map(|item| item.get()).collect(),
+        orders: set.refs.iter().chain(&set.new_refs).filter(unknown).collect(),
+        keys: &set.keys,
+        new_orders: set.new_orders,
+        locked: levels.levels.iter().map(|(key, _)| *key).collect(),
+    };
+    let mut seen = store::look::look(conn, &wanted).await?;
+    if !seen.unlocked.is_empty() {
+        return Ok(Loaded::Again(Box::new(unlocked(&seen))));
+    }
+    let (due, newest) = (seen.due, seen.newest);
+    let recipes = std::mem::take(&mut seen.recipes);
+    let mut working = working(seen, (levels, orders, locked), policy, clock_now);
+    read_late(conn, &mut working).await?;
+    read_components(conn, &mut working, recipes).await?;
+    if due && let Some(need) = due_orders(conn, set, &working).await? {
+        return Ok(Loaded::Again(Box::new(need)));
+    }
+    read_records(conn, set, &mut working).await?;
+    set_ids_aside(conn, set, &mut working).await?;
+    working.newest = newest;
+    working.now = working.now.max(newest.1);
+    Ok(Loaded::Set(Box::new(working)))
+}
+
+/// What is known before the look.
+#[derive(Debug, Default)]
+struct Locked {
+    orders: BTreeSet<OrderId>,
+    refs: HashMap<OrderRef, OrderId>,
+    shorts: HashMap<(ItemId, LocationId), ShortWindow>,
+    victims: HashMap<LevelKey, Holders>,
+    later: HashMap<(LevelKey, i64), (i64, i64)>,
+}
+
+/// Finds the orders that commands are about; the items they are about, which are
+/// locked before them.
+async fn plan(
+    conn: &mut Conn<'_>,
+    set: &LoadSet,
+    locked: &mut Locked,
+) -> Result<BTreeSet<ItemId>, StoreError> {
     let mut items = set.need.items.clone();
-    let mut orders = set.need.orders.clone();
-    let skus: Vec<String> = set.skus.iter().map(|sku| sku.as_str().to_owned()).collect();
-    if !skus.is_empty() {
-        for (sku, item) in store::catalogue::resolve(conn, skus).await? {
-            items.insert(item.id);
-            working.skus.insert(sku, item.id);
-            working.items.insert(item.id, item);
-        }
+    locked.orders.clone_from(&set.need.orders);
+    for (reference, id) in store::orders::find(conn, set.refs.iter()).await? {
+        locked.orders.insert(id);
+        locked.refs.insert(reference, id);
     }
-    find_orders(conn, set, &mut working, &mut orders).await?;
     if set.sweep {
-        orders.extend(store::orders::due(conn, clock_now, store::orders::DUE_MAX).await?);
+        let due = store::orders::due(conn, set.due_at, store::orders::DUE_MAX).await?;
+        locked.orders.extend(due);
     }
-    let ids = orders.iter().map(|id| id.get()).collect();
+    let ids = locked.orders.iter().map(|id| id.get()).collect();
     items.extend(store::orders::items(conn, ids).await?);
-    working.parts = with_recipes(conn, &working.items, &mut items).await?;
-    if moment.due {
-        let raw: Vec<i64> = items.iter().map(|item| item.get()).collect();
-        let due = store::orders::due_on(conn, clock_now, raw).await?;
-        let ids = due.iter().map(|id| id.get()).collect();
-        items.extend(store::orders::items(conn, ids).await?);
-        orders.extend(due);
-    }
-    read_locked(conn, set, moment, (&items, orders), &mut working).await?;
-    Ok(working)
+    Ok(items)
 }
 
-/// The orders to lock. On PostgreSQL new names are looked for after the locks
-/// only: what is found of them then is a replay, which changes nothing.
-async fn find_orders(
-    conn: &mut Conn<'_>,
-    set: &LoadSet,
-    working: &mut Working,
-    orders: &mut BTreeSet<OrderId>,
-) -> Result<(), StoreError> {
-    let new = matches!(conn, Conn::Sqlite(_)).then_some(&set.new_refs);
-    let wanted = set.refs.iter().chain(new.into_iter().flatten());
-    for (reference, id) in store::orders::find(conn, wanted).await? {
-        orders.insert(id);
-        working.refs.insert(reference, id);
+fn working(
+    seen: Seen,
+    (levels, orders, locked): (LockedLevels, Vec<Order>, Locked),
+    policy: Policy,
+    clock_now: i64,
+) -> Working {
+    let mut working = Working::new(clock_now, policy, seen.locations);
+    for (key, level) in levels.levels.into_iter().chain(seen.levels) {
+        working.levels.insert(key, LevelSlot { read: level, now: level, stored: true });
     }
-    Ok(())
-}
-
-/// Adds the components of bundles to the items; the recipes. Items `known` not
-/// to be bundles have none.
-async fn with_recipes(
-    conn: &mut Conn<'_>,
-    known: &HashMap<ItemId, Item>,
-    items: &mut BTreeSet<ItemId>,
-) -> Result<HashMap<ItemId, Vec<BundlePart>>, StoreError> {
-    let mut parts: HashMap<ItemId, Vec<BundlePart>> = HashMap::new();
-    let may_be = |id: &&ItemId| known.get(*id).is_none_or(|item| item.bundle);
-    let raw: Vec<i64> = items.iter().filter(may_be).map(|item| item.get()).collect();
-    if raw.is_empty() {
-        return Ok(parts);
-    }
-    for (bundle, part) in store::catalogue::recipes(conn, raw).await? {
-        items.insert(part.item);
-        parts.entry(bundle).or_default().push(part);
-    }
-    Ok(parts)
-}
-
-async fn read_locked(
-    conn: &mut Conn<'_>,
-    set: &LoadSet,
-    moment: Moment,
-    (items, mut orders): (&BTreeSet<ItemId>, BTreeSet<OrderId>),
-    working: &mut Working,
-) -> Result<(), StoreError> {
-    let ids: Vec<ItemId> = items.iter().copied().collect();
-    if !ids.is_empty() {
-        for (key, level) in store::levels::lock(conn, &ids).await? {
-            working.levels.insert(key, LevelSlot { read: level, now: level, stored: true });
-        }
-    }
-    read_demand(conn, set, working, &mut orders).await?;
-    let ids: Vec<OrderId> = orders.into_iter().collect();
-    for order in store::orders::lock(conn, &ids).await? {
+    for order in orders {
         let slot = OrderSlot { read: Some(order.clone()), now: order };
         working.orders.insert(slot.now.id, slot);
     }
-    let keys = set.keys.iter().map(|(account, key)| (*account, key));
-    working.keys = store::journal::keys(conn, keys).await?.into_iter().collect();
-    working.newest = (moment.seq, moment.at);
-    if matches!(conn, Conn::Postgres(_)) {
-        read_again(conn, set, working).await?;
+    for (name, item) in seen.items {
+        if let Some(name) = name {
+            working.skus.insert(name, item.id);
+        }
+        working.items.insert(item.id, item);
     }
-    working.now = working.now.max(working.newest.1);
-    read_items(conn, set, items, working).await?;
-    set_ids_aside(conn, set, moment.next_order, working).await
+    working.skus.extend(levels.skus);
+    working.refs = locked.refs;
+    working.refs.extend(seen.orders);
+    working.shorts = locked.shorts;
+    working.victims = locked.victims;
+    working.later = locked.later;
+    working.keys = seen.keys.into_iter().collect();
+    working.order_ids = seen.order_ids.into();
+    working
 }
 
-/// What may have changed while this transaction waited for its locks, in
-/// statements after them: names, so that a replay committed meanwhile is seen,
-/// the newest entry, and items.
-async fn read_again(
-    conn: &mut Conn<'_>,
-    set: &LoadSet,
-    working: &mut Working,
-) -> Result<(), StoreError> {
-    let wanted = set.refs.iter().chain(&set.new_refs);
-    let mut late = Vec::new();
-    for (reference, id) in store::orders::find(conn, wanted).await? {
-        if !working.orders.contains_key(&id) {
-            late.push(id);
-        }
-        working.refs.insert(reference, id);
+/// Orders that turned up in the look only. They are not locked: a replay only
+/// compares, and a change is guarded by the version.
+async fn read_late(conn: &mut Conn<'_>, working: &mut Working) -> Result<(), StoreError> {
+    let late = working.refs.values().filter(|id| !working.orders.contains_key(*id));
+    let late: Vec<OrderId> = late.copied().collect();
+    if late.is_empty() {
+        return Ok(());
     }
-    if !late.is_empty() {
-        // Not locked: a replay only compares, and a change is guarded by the version.
-        for order in store::orders::load(conn, &late).await? {
-            let slot = OrderSlot { read: Some(order.clone()), now: order };
-            working.orders.insert(slot.now.id, slot);
-        }
+    for order in store::orders::load(conn, &late).await? {
+        let slot = OrderSlot { read: Some(order.clone()), now: order };
+        working.orders.insert(slot.now.id, slot);
     }
-    working.newest = store::journal::newest(conn).await?;
-    working.items.clear();
     Ok(())
 }
 
-async fn read_items(
+/// Recipes of the bundles, and their components. On PostgreSQL the look brought the
+/// recipes, and the components' levels are locked already.
+async fn read_components(
     conn: &mut Conn<'_>,
-    set: &LoadSet,
-    items: &BTreeSet<ItemId>,
     working: &mut Working,
+    mut recipes: Vec<(ItemId, BundlePart)>,
 ) -> Result<(), StoreError> {
-    if items.is_empty() {
-        return Ok(());
-    }
-    let unread = |id: &&ItemId| !working.items.contains_key(*id);
-    let raw: Vec<i64> = items.iter().filter(unread).map(|item| item.get()).collect();
-    if !raw.is_empty() {
-        for item in store::catalogue::items(conn, raw).await? {
-            working.items.insert(item.id, item);
+    if matches!(conn, Conn::Sqlite(_)) {
+        let bundles = working.items.values().filter(|item| item.bundle);
+        let bundles: Vec<i64> = bundles.map(|item| item.id.get()).collect();
+        if !bundles.is_empty() {
+            recipes = store::catalogue::recipes(conn, bundles).await?;
         }
     }
-    if set.records {
-        let raw: Vec<i64> = items.iter().map(|item| item.get()).collect();
+    let mut components = BTreeSet::new();
+    for (bundle, part) in recipes {
+        if !working.items.contains_key(&part.item) {
+            components.insert(part.item.get());
+        }
+        working.parts.entry(bundle).or_default().push(part);
+    }
+    if components.is_empty() {
+        return Ok(());
+    }
+    let components: Vec<i64> = components.into_iter().collect();
+    for item in store::catalogue::items(conn, components.clone()).await? {
+        working.items.insert(item.id, item);
+    }
+    if matches!(conn, Conn::Sqlite(_)) {
+        for (key, level) in store::levels::load(conn, components).await? {
+            working.levels.insert(key, LevelSlot { read: level, now: level, stored: true });
+        }
+    }
+    Ok(())
+}
+
+/// Items that got their name, a level or a component while this transaction waited
+/// for its locks: a level of theirs is not locked.
+fn unlocked(seen: &Seen) -> Need {
+    Need { items: seen.unlocked.iter().copied().collect(), ..Need::default() }
+}
+
+/// Due orders with units on the items: they are locked in another round, because
+/// they may hold other items too.
+async fn due_orders(
+    conn: &mut Conn<'_>,
+    set: &LoadSet,
+    working: &Working,
+) -> Result<Option<Need>, StoreError> {
+    let items = working.items.keys().map(|item| item.get()).collect();
+    let mut orders: BTreeSet<OrderId> =
+        store::orders::due_on(conn, set.due_at, items).await?.into_iter().collect();
+    orders.retain(|id| !set.need.orders.contains(id) && !working.orders.contains_key(id));
+    Ok((!orders.is_empty()).then(|| Need { orders, ..Need::default() }))
+}
+
+async fn read_records(
+    conn: &mut Conn<'_>,
+    set: &LoadSet,
+    working: &mut Working,
+) -> Result<(), StoreError> {
+    if set.records && !working.items.is_empty() {
+        let raw: Vec<i64> = working.items.keys().map(|item| item.get()).collect();
         working.used_in_bundles = store::catalogue::used_in_bundles(conn, raw.clone()).await?;
         working.records = store::catalogue::records(conn, raw).await?.into_iter().collect();
     }
@@ -281,33 +335,34 @@ async fn read_items(
 async fn read_demand(
     conn: &mut Conn<'_>,
     set: &LoadSet,
-    working: &mut Working,
-    orders: &mut BTreeSet<OrderId>,
+    locked: &mut Locked,
 ) -> Result<(), StoreError> {
+    let locations =
+        if set.need.shorts.is_empty() { Vec::new() } else { store::locations::all(conn).await? };
     for &(item, location, lines) in &set.need.shorts {
         let key = LevelKey { item, location };
-        let serves = working.location(location).is_some_and(Location::serves_orders);
+        let serves = locations.iter().any(|one| one.id == location && one.serves_orders());
         let (ids, window) = store::orders::shorts(conn, key, lines, serves).await?;
-        orders.extend(ids);
-        working.shorts.insert((item, location), window);
+        locked.orders.extend(ids);
+        locked.shorts.insert((item, location), window);
     }
     for &(key, units) in &set.need.victims {
         let (ids, complete) = store::orders::holders(conn, key, units).await?;
-        orders.extend(ids.iter().copied());
-        let holders = working.victims.entry(key).or_default();
+        locked.orders.extend(ids.iter().copied());
+        let holders = locked.victims.entry(key).or_default();
         holders.units = holders.units.max(units);
         holders.complete |= complete;
         holders.orders.extend(ids);
     }
     let later = store::journal::moved_since(conn, set.need.later.iter().copied()).await?;
-    working.later = later.into_iter().collect();
+    locked.later = later.into_iter().collect();
     Ok(())
 }
 
+/// Ids for what few batches make.
 async fn set_ids_aside(
     conn: &mut Conn<'_>,
     set: &LoadSet,
-    next_order: Option<i64>,
     working: &mut Working,
 ) -> Result<(), StoreError> {
     for name in &set.accounts {
@@ -315,11 +370,13 @@ async fn set_ids_aside(
             working.accounts.insert(name.clone());
         }
     }
-    let orders = store::orders::next_ids(conn, next_order, set.new_orders).await?;
-    working.order_ids = orders.into_iter().map(OrderId::new).collect();
     let items = store::catalogue::next_item_ids(conn, set.new_items).await?;
     working.item_ids = items.into_iter().map(ItemId::new).collect();
-    working.other_ids = store::next_other_ids(conn, set.new_others).await?.into();
+    working.rare_ids = RareIds {
+        locations: store::next_location_ids(conn, set.new_locations).await?,
+        accounts: store::next_account_ids(conn, set.new_accounts).await?,
+        batches: store::next_batch_ids(conn, set.new_batches).await?,
+    };
     Ok(())
 }
 

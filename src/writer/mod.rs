@@ -10,6 +10,7 @@ mod batch;
 mod command;
 mod decide;
 mod load;
+mod subject;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -22,13 +23,13 @@ use tokio::time::Instant;
 pub use command::{Answer, CHUNK_ROWS_MAX, Chunk, Command, Detail, Request, WriteError};
 
 use crate::clock::Clock;
-use crate::domain::{AccountId, Key};
+use crate::domain::{AccountId, Key, LevelKey};
 use crate::ledger::OrderPolicy;
 use crate::secret::Random;
-use crate::store::{Db, StoreError};
+use crate::store::{self, Db, StoreError};
 use crate::telemetry::Counters;
 
-use batch::{Failed, shared};
+use batch::{Failed, Patience, shared};
 
 /// Commands of one batch at most: a larger one was no faster where it was measured.
 pub const BATCH_MAX: usize = 256;
@@ -48,10 +49,8 @@ pub enum Step {
     Loaded,
     /// Items, accounts and imports are written.
     CatalogueWritten,
-    /// Levels are written.
-    LevelsWritten,
-    /// Orders are written.
-    OrdersWritten,
+    /// Levels and orders are written.
+    RowsWritten,
     /// The journal is written.
     JournalWritten,
     /// The commit is about to be sent.
@@ -62,12 +61,11 @@ pub enum Step {
 
 impl Step {
     /// Every step, in order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 7] = [
         Self::Begun,
         Self::Loaded,
         Self::CatalogueWritten,
-        Self::LevelsWritten,
-        Self::OrdersWritten,
+        Self::RowsWritten,
         Self::JournalWritten,
         Self::Committing,
         Self::Committed,
@@ -81,6 +79,8 @@ pub enum Injected {
     Nothing,
     /// The writer dies: what is not committed is lost, nobody is answered.
     Crash,
+    /// Another transaction is in the way: what is not committed is lost.
+    Conflict,
     /// The commit succeeds, but its reply does not arrive. Only at [`Step::Committing`].
     LoseReply,
 }
@@ -115,6 +115,10 @@ impl Tools {
     fn step(&self, step: Step) -> Result<Injected, Failed> {
         match self.faults.as_ref().map_or(Injected::Nothing, |faults| faults(step)) {
             Injected::Crash => Err(Failed::Crashed),
+            Injected::Conflict => {
+                let error = sqlx::Error::Protocol("another transaction is in the way".to_owned());
+                Err(Failed::Store(StoreError::Conflict(error)))
+            }
             other => Ok(other),
         }
     }
@@ -159,7 +163,15 @@ pub fn start(tools: Tools) -> (Writer, JoinHandle<()>) {
     let (commands, queue) = mpsc::channel(QUEUE_MAX);
     let (bulk, bulk_queue) = mpsc::channel(BULK_QUEUE_MAX);
     let writer = Writer { commands, bulk, random: Arc::clone(&tools.random) };
-    let task = WriterTask { tools, queue, bulk_queue, carried: VecDeque::new(), batches: 0 };
+    let task = WriterTask {
+        tools,
+        queue,
+        bulk_queue,
+        carried: VecDeque::new(),
+        batches: 0,
+        filled: false,
+        looked: false,
+    };
     (writer, tokio::spawn(task.run()))
 }
 
@@ -169,15 +181,16 @@ impl Writer {
     pub async fn submit(&self, request: Request) -> Result<Answer, WriteError> {
         let (reply, answer) = oneshot::channel();
         let job = self.job(request, reply)?;
+        let key = job.key.clone();
         if job.command.is_bulk() {
-            self.bulk.send(job).await.map_err(|_| WriteError::Unknown)?;
+            self.bulk.send(job).await.map_err(|error| WriteError::Unknown(error.0.key))?;
         } else {
             self.commands.try_send(job).map_err(|error| match error {
                 mpsc::error::TrySendError::Full(_) => WriteError::Busy,
-                mpsc::error::TrySendError::Closed(_) => WriteError::Unknown,
+                mpsc::error::TrySendError::Closed(job) => WriteError::Unknown(job.key),
             })?;
         }
-        answer.await.unwrap_or(Err(WriteError::Unknown))
+        answer.await.unwrap_or(Err(WriteError::Unknown(key)))
     }
 
     fn job(
@@ -218,6 +231,10 @@ struct WriterTask {
     /// What comes before the queue: cut off batches, and what was left to fill.
     carried: VecDeque<Job>,
     batches: u32,
+    /// Whether the last batch was of those carried over.
+    filled: bool,
+    /// Whether it has looked for what a writer before it left to fill.
+    looked: bool,
 }
 
 impl WriterTask {
@@ -227,30 +244,39 @@ impl WriterTask {
             if jobs.is_empty() {
                 return;
             }
-            let now = Instant::now();
-            jobs.retain_mut(|job| {
-                let expired = job.deadline.is_some_and(|deadline| deadline <= now);
-                if expired {
-                    job.answer(Err(WriteError::Expired));
-                }
-                !expired
-            });
+            expire(&mut jobs);
+            self.find_rests(&jobs).await;
             if let Err(Crashed) = self.commit(jobs).await {
                 return;
             }
-            // Whoever was just answered may have more to ask: without this every
-            // other batch was the one command of the first caller to wake.
+            self.let_callers_ask().await;
+        }
+    }
+
+    /// Whoever was just answered may have more to ask: without this every other
+    /// batch was the one command of the first caller to wake. It waits for no
+    /// time, only until the callers that are awake have had their turn.
+    async fn let_callers_ask(&self) {
+        let mut waiting = self.queue.len();
+        loop {
             tokio::task::yield_now().await;
+            let now = self.queue.len();
+            if now == waiting || now >= BATCH_MAX {
+                return;
+            }
+            waiting = now;
         }
     }
 
     /// The next batch: what was carried over, then what is queued; a chunk of a
     /// long job when nothing else waits or it has waited long enough.
     async fn next(&mut self) -> Vec<Job> {
-        if !self.carried.is_empty() {
+        self.batches = self.batches.wrapping_add(1);
+        // Those who wait get every other batch, however much there is to fill.
+        self.filled = !self.carried.is_empty() && (!self.filled || self.queue.is_empty());
+        if self.filled {
             return self.carried.drain(..self.carried.len().min(BATCH_MAX)).collect();
         }
-        self.batches = self.batches.wrapping_add(1);
         if self.batches.is_multiple_of(BULK_EVERY)
             && let Ok(job) = self.bulk_queue.try_recv()
         {
@@ -273,12 +299,13 @@ impl WriterTask {
     /// only the bad command fails.
     async fn commit(&mut self, jobs: Vec<Job>) -> Result<(), Crashed> {
         let mut groups = VecDeque::from([jobs]);
+        let mut patience = Patience::new();
         while let Some(mut jobs) = groups.pop_front() {
             if jobs.is_empty() {
                 continue;
             }
             self.tools.counters.commands.add(jobs.len() as u64);
-            match batch::run(&self.tools, &mut jobs).await {
+            match batch::run(&self.tools, &mut jobs, &mut patience).await {
                 Ok(committed) => {
                     let rest = jobs.split_off(committed.answers.len().min(jobs.len()));
                     for (job, answer) in jobs.iter_mut().zip(committed.answers) {
@@ -288,6 +315,10 @@ impl WriterTask {
                     groups.push_front(rest);
                 }
                 Err(Failed::Crashed) => return Err(Crashed),
+                Err(Failed::Late) => {
+                    expire(&mut jobs);
+                    groups.push_front(jobs);
+                }
                 Err(Failed::Store(error)) => self.split(&mut groups, jobs, error),
             }
         }
@@ -297,30 +328,58 @@ impl WriterTask {
     fn split(&self, groups: &mut VecDeque<Vec<Job>>, mut jobs: Vec<Job>, error: StoreError) {
         if matches!(error, StoreError::Constraint(_)) {
             self.tools.counters.invariant_violations.add(1);
-            let names: Vec<&str> = jobs.iter().map(|job| job.command.name()).collect();
+            let name = |job: &Job| format!("{} {}", job.command.name(), job.command.subject());
+            let names: Vec<String> = jobs.iter().map(name).collect();
             tracing::error!(error = %error, commands = ?names, "a constraint refused a batch");
         }
-        let helps = matches!(error, StoreError::Constraint(_) | StoreError::Statement(_));
-        if jobs.len() > 1 && helps {
+        if jobs.len() > 1 && is_of_one(&error) {
             let second = jobs.split_off(jobs.len() / 2);
             groups.push_front(second);
             groups.push_front(jobs);
             return;
         }
-        let error = shared(error);
+        if jobs.iter().any(|job| job.maybe_done) {
+            // Whoever waits is told only that the outcome is unknown.
+            tracing::error!(error = %error, commands = jobs.len(), "the outcome of a commit is unknown");
+        }
+        let error = shared(error.in_file(|| self.tools.db.place()));
         for job in &mut jobs {
             // A commit of it was sent and may have happened: nobody knows.
-            let unknown = job.maybe_done;
-            job.answer(Err(if unknown { WriteError::Unknown } else { error.clone() }));
+            let unknown = job.maybe_done.then(|| WriteError::Unknown(job.key.clone()));
+            job.answer(Err(unknown.unwrap_or_else(|| error.clone())));
         }
     }
 
+    /// What a writer that died left to fill: looked for with the first batch, so
+    /// that who only reads writes nothing, and with every sweep.
+    async fn find_rests(&mut self, jobs: &[Job]) {
+        let sweep = jobs.iter().any(|job| matches!(job.command, Command::ExpireDue));
+        if jobs.is_empty() || self.looked && !sweep {
+            return;
+        }
+        match self.rests().await {
+            Ok(rests) => {
+                self.looked = true;
+                self.fill_later(&rests, jobs);
+            }
+            Err(error) => tracing::warn!(error = %error, "what is left to fill cannot be read"),
+        }
+    }
+
+    async fn rests(&self) -> Result<Vec<LevelKey>, StoreError> {
+        store::fills::rests(&mut self.tools.db.read().await?.conn()).await
+    }
+
     /// What one transaction left to fill becomes the next commands.
-    fn fill_later(&mut self, levels: &[crate::domain::LevelKey], jobs: &[Job]) {
+    fn fill_later(&mut self, levels: &[LevelKey], jobs: &[Job]) {
         let Some(account) = jobs.first().map(|job| job.account) else {
             return;
         };
         for &key in levels {
+            let fills_it = |job: &Job| matches!(job.command, Command::Fill(one) if one == key);
+            if self.carried.iter().any(fills_it) {
+                continue;
+            }
             let command = Command::Fill(key);
             let content_hash = command.content_hash();
             if let Ok(own) = own_key(self.tools.random.as_ref()) {
@@ -340,3 +399,41 @@ impl WriterTask {
 }
 
 struct Crashed;
+
+/// Whether it may be one command that a batch failed for, and not the database.
+fn is_of_one(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::Constraint(_)
+            | StoreError::Unique(_)
+            | StoreError::RowsAffected { .. }
+            | StoreError::Statement(_)
+            | StoreError::Decode { .. }
+            | StoreError::Overtaken(_)
+            | StoreError::Unsettled(_)
+    )
+}
+
+/// Whether the deadline of a command has passed. One that may have been
+/// committed has none any more: what became of it must be found out.
+fn is_late(job: &Job, now: Instant) -> bool {
+    !job.maybe_done && job.deadline.is_some_and(|deadline| deadline <= now)
+}
+
+/// Whether the deadline of any command has passed.
+fn late(jobs: &[Job]) -> bool {
+    let now = Instant::now();
+    jobs.iter().any(|job| is_late(job, now))
+}
+
+/// Answers the commands whose deadline has passed, and leaves the others.
+fn expire(jobs: &mut Vec<Job>) {
+    let now = Instant::now();
+    jobs.retain_mut(|job| {
+        let late = is_late(job, now);
+        if late {
+            job.answer(Err(WriteError::Expired));
+        }
+        !late
+    });
+}

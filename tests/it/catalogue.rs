@@ -1,11 +1,11 @@
 //! Items and their names: what can be created, renamed and taken out of sale.
 
-use invshop::domain::{AccountName, Refusal};
-use invshop::ledger::catalogue::{ItemRow, NewAccount, Upsert};
+use invshop::domain::{AccountName, LocationKind, Refusal};
+use invshop::ledger::catalogue::{ItemRow, NewAccount, NewBatch, Upsert};
 use invshop::ledger::stock::Change;
 use invshop::writer::{Command, Detail};
 
-use crate::acts::{code, counted, refused};
+use crate::acts::{code, counted, created, refused};
 use crate::both;
 use crate::harness::{sku, units};
 
@@ -110,5 +110,28 @@ both!(the_name_of_an_account_is_given_once, |shop| {
     shop.run(Command::CreateAccount(new.clone())).await.unwrap();
     let again = refused(shop.run(Command::CreateAccount(new)).await);
     assert_eq!(again.code(), "already_exists");
+    assert_eq!(shop.shop.counters.batch_redos.get(), 0);
+});
+
+// People type these numbers: they begin at 1 and leave no gap for
+// what other kinds are numbered with.
+both!(locations_accounts_and_imports_are_numbered_each_by_itself, |shop| {
+    let ids = |of: &str| format!("select id from {of} order by id");
+    shop.location("store", LocationKind::Store).await;
+    shop.account("web").await.unwrap();
+    for expected in 1..=2 {
+        let open = Command::BatchOpen(NewBatch {
+            kind: "stock",
+            file_name: "stock.csv".to_owned(),
+            content_hash: [u8::try_from(expected).unwrap(); 32],
+            options: "{}".to_owned(),
+            rows_total: 1,
+        });
+        assert_eq!(created(shop.run(open).await), expected);
+    }
+    assert_eq!(shop.ints(&ids("location")).await, [[1], [2]]);
+    // Those of the command line and of the first admin key come first.
+    assert_eq!(shop.ints(&ids("account")).await, [[1], [2], [3]]);
+    assert_eq!(shop.ints(&ids("batch")).await, [[1], [2]]);
     assert_eq!(shop.shop.counters.batch_redos.get(), 0);
 });

@@ -7,7 +7,13 @@ mod together;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
+use invshop::clock::{ManualClock, Timestamp};
+use invshop::ledger::OrderPolicy;
+use invshop::secret::{KeyFile, SeededRandom};
+use invshop::shop::{Opening, Shop};
+use invshop::store::Place;
 use serde_json::Value;
 
 use crate::harness::{self, Backend};
@@ -138,6 +144,25 @@ impl Cli {
         assert_eq!(plain.code, Some(code), "{words:?}: {plain:?}");
         assert!(plain.stderr.contains("error: "), "{words:?}: {plain:?}");
         error
+    }
+
+    /// The same shop through the library, for what no verb does.
+    async fn shop(&self) -> Shop {
+        let files = std::fs::read_dir(self.path()).unwrap().map(|entry| entry.unwrap().path());
+        let key = files.into_iter().find(|path| path.extension().is_some_and(|end| end == "key"));
+        let place = match &self.database {
+            None => Place::Sqlite(self.path().join("invshop.db")),
+            Some(name) => Place::Postgres(harness::url_of(name)),
+        };
+        let opening = Opening {
+            place,
+            key_file: KeyFile::new(key.unwrap()),
+            clock: Arc::new(ManualClock::new(Timestamp::parse(harness::START).unwrap())),
+            random: Arc::new(SeededRandom::new(0xc11)),
+            orders: OrderPolicy { split: true, hold_ms: 900_000 },
+            faults: None,
+        };
+        Shop::open(opening).await.unwrap()
     }
 
     async fn end(self) {

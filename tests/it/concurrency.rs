@@ -1,14 +1,16 @@
 //! Many callers, two writers of one shop, and what goes wrong between them.
 
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use futures_util::future::{join, join_all};
 use invshop::domain::{Delta, Key, LocationCode, LocationKind, Refusal};
 use invshop::ledger::stock::Change;
 use invshop::orders::Reassign;
+use invshop::secret::SeededRandom;
 use invshop::shop::Shop;
 use invshop::store::Db;
-use invshop::writer::{Answer, Command, QUEUE_MAX, Request, WriteError};
+use invshop::writer::{Answer, Command, Injected, QUEUE_MAX, Request, Step, WriteError};
 use tokio::time::Instant;
 
 use crate::both;
@@ -41,24 +43,28 @@ async fn close(other: Shop) {
     other.close().await;
 }
 
+// Each writer decides its hundred in one batch, so that it is not chance whether
+// the order that is sold the unit has others beside it: see scripts/mutations.
 both!(r1_two_hundred_orders_for_the_last_unit_sell_it_once, |shop| {
     shop.item("MUG", 1).await;
     shop.item("LID", 0).await;
-    let other = shop.another().await;
-    let here = (0..100).map(|n| shop.run(order(&format!("a{n}"), &[("MUG", 1)])));
-    let name = |n| format!("b{n}");
-    let there = (0..100).map(|n| other.submit(order(&name(n), &[("MUG", 1)]), None));
-    // Beside them the second writer keeps writing something else.
+    let writers = [gated(&shop).await, gated(&shop).await];
+    let hundred = |name: &str| -> Vec<(Command, Option<Key>)> {
+        (0..100).map(|n| (order(&format!("{name}{n}"), &[("MUG", 1)]), None)).collect()
+    };
+    let [(here, one), (there, two)] = &writers;
+    let orders = join(at_once(here, one, hundred("a")), at_once(there, two, hundred("b")));
+    // Beside them a third writer keeps writing something else.
     let noise = async {
         for _ in 0..20 {
             let receive = movement("LID", "main", Change::Receive(units(1)));
-            other.submit(Command::Stock(receive), None).await.unwrap();
+            shop.run(Command::Stock(receive)).await.unwrap();
         }
     };
-    let ((mut replies, more), ()) = join(join(join_all(here), join_all(there)), noise).await;
+    let ((mut replies, more), ()) = join(orders, noise).await;
     replies.extend(more);
     // First of all: the decision refused them, not the last line of defence.
-    for writer in [&shop.shop, &other] {
+    for (writer, _) in &writers {
         assert_eq!(writer.counters.invariant_violations.get(), 0, "broken invariants");
     }
     assert_eq!(count(&replies, Reply::is_ok), 1);
@@ -66,7 +72,9 @@ both!(r1_two_hundred_orders_for_the_last_unit_sell_it_once, |shop| {
     let mut raw = Raw::open(&shop.opening.place).await;
     assert_eq!(raw.number("select count(*) from orders").await, 1);
     assert_eq!(raw.number("select cast(sum(reserved) as bigint) from level").await, 1);
-    close(other).await;
+    for (writer, _) in writers {
+        close(writer).await;
+    }
 });
 
 both!(r7_orders_transfers_and_corrections_never_share_a_unit, |shop| {
@@ -280,6 +288,28 @@ both!(a_command_past_its_deadline_is_not_begun, |shop| {
     assert!(matches!(reply, Err(WriteError::Expired)), "{reply:?}");
     let mut raw = Raw::open(&shop.opening.place).await;
     assert_eq!(raw.number("select count(*) from orders").await, 0);
+});
+
+both!(an_unknown_outcome_names_the_key_that_tells_it, |shop| {
+    shop.item("MUG", 9).await;
+    for (number, (step, was_done)) in (0..).zip([(Step::Loaded, false), (Step::Committed, true)]) {
+        let mut opening = shop.opening.clone();
+        opening.random = Arc::new(SeededRandom::new(0xdead + number));
+        let crash = move |at| if at == step { Injected::Crash } else { Injected::Nothing };
+        opening.faults = Some(Arc::new(crash));
+        let dying = Shop::open(opening).await.unwrap();
+        let receive = || Command::Stock(movement("MUG", "main", Change::Receive(units(1))));
+        let reply = dying.submit(receive(), None).await;
+        let Err(WriteError::Unknown(key)) = reply else { panic!("{step:?}: {reply:?}") };
+        // Its writer is gone, so this one was not even begun.
+        let own = Key::new("own").unwrap();
+        let reply = dying.submit(receive(), Some(own.clone())).await;
+        assert!(matches!(&reply, Err(WriteError::Unknown(key)) if *key == own), "{reply:?}");
+        dying.close().await;
+        let answer = shop.shop.submit(receive(), Some(key)).await.unwrap();
+        assert_eq!(answer.replayed, was_done, "{step:?}");
+    }
+    assert_eq!(shop.level("MUG", "main").await, [11, 0, 0, 0]);
 });
 
 both!(whoever_stops_waiting_does_not_stop_the_command, |shop| {

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::future::{join, join_all};
 use invshop::domain::{ExternalId, Key, OrderRef};
-use invshop::secret::SeededRandom;
 use invshop::shop::Shop;
 use invshop::writer::{Answer, Command, Faults, Injected, Step, WriteError};
 
@@ -47,7 +46,7 @@ pub(crate) async fn gated(shop: &TestShop) -> (Shop, Gate) {
     let gate = Gate::default();
     let mut opening = shop.opening.clone();
     opening.faults = Some(gate.faults());
-    opening.random = Arc::new(SeededRandom::new(0x6a7e));
+    opening.random = shop.random();
     (Shop::open(opening).await.unwrap(), gate)
 }
 

@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use invshop::clock::{Clock as _, ManualClock, Timestamp};
 use invshop::domain::{ExternalId, LocationCode, LocationKind, OrderRef, Quantity, Sku, Title};
@@ -78,6 +78,7 @@ pub(crate) struct TestShop {
     dir: tempfile::TempDir,
     database: Option<String>,
     corrupted: AtomicBool,
+    writers: AtomicU64,
 }
 
 static DATABASES: AtomicU32 = AtomicU32::new(0);
@@ -108,8 +109,8 @@ impl TestShop {
             faults: None,
         };
         let (shop, _) = Shop::create(opening.clone()).await.unwrap();
-        let corrupted = AtomicBool::new(false);
-        Self { shop, clock, opening, dir, database, corrupted }
+        let (corrupted, writers) = (AtomicBool::new(false), AtomicU64::new(0));
+        Self { shop, clock, opening, dir, database, corrupted, writers }
     }
 
     /// Which database it is on.
@@ -123,17 +124,21 @@ impl TestShop {
     /// A second process' view of the same database.
     pub(crate) async fn another(&self) -> Shop {
         let mut opening = self.opening.clone();
-        let seed = u64::from(DATABASES.fetch_add(1, Ordering::Relaxed)) + 1000;
-        opening.random = Arc::new(SeededRandom::new(seed));
+        opening.random = self.random();
         Shop::open(opening).await.unwrap()
+    }
+
+    /// The randomness of one more writer: two with one seed would make the same keys.
+    pub(crate) fn random(&self) -> Arc<SeededRandom> {
+        let number = self.writers.fetch_add(1, Ordering::Relaxed);
+        Arc::new(SeededRandom::new(1000 + number))
     }
 
     /// Opens the shop again with faults, as after a crash.
     pub(crate) async fn reopen(&mut self, faults: Option<Faults>) {
         let mut opening = self.opening.clone();
         opening.faults = faults;
-        let seed = u64::from(DATABASES.fetch_add(1, Ordering::Relaxed)) + 2000;
-        opening.random = Arc::new(SeededRandom::new(seed));
+        opening.random = self.random();
         let shop = Shop::open(opening).await.unwrap();
         std::mem::replace(&mut self.shop, shop).close().await;
     }
@@ -297,11 +302,16 @@ pub(crate) async fn new_database() -> (String, String) {
     let name = format!("t_{}_{number}", std::process::id());
     let create = format!("create database {name}");
     admin().await.execute(sqlx::AssertSqlSafe(create)).await.unwrap();
+    (url_of(&name), name)
+}
+
+/// How a database of the test server is reached.
+pub(crate) fn url_of(name: &str) -> String {
     let url = std::env::var("INVSHOP_TEST_POSTGRES").unwrap();
     let (head, tail) = url.split_once('?').map_or((url.as_str(), ""), |(h, t)| (h, t));
     let (server, _) = head.rsplit_once('/').unwrap();
     let query = if tail.is_empty() { String::new() } else { format!("?{tail}") };
-    (format!("{server}/{name}{query}"), name)
+    format!("{server}/{name}{query}")
 }
 
 pub(crate) async fn drop_database(name: &str) {

@@ -11,7 +11,7 @@ use invshop::domain::{AllocationPolicy, LocationCode, LocationKind};
 use invshop::import::{self, Applied, ImportError, Job, Kind, Plan, Progress, Source};
 use invshop::ledger::stock::{Basis, Change, ImportMode};
 use invshop::reports;
-use invshop::writer::{Injected, Step};
+use invshop::writer::{CHUNK_ROWS_MAX, Injected, Step};
 
 use crate::both;
 use crate::harness::{TestShop, units};
@@ -284,12 +284,14 @@ both!(r65_the_work_of_an_import_grows_with_its_rows, |shop| {
     let counters = &shop.shop.counters;
     let work = || (counters.batches.get(), counters.batch_redos.get());
     let start = work();
-    load(&shop, &Job::new(Kind::Items), &file(2_000, 0)).await.unwrap();
+    load(&shop, &Job::new(Kind::Items), &file(2 * CHUNK_ROWS_MAX, 0)).await.unwrap();
     let small = work();
-    load(&shop, &Job::new(Kind::Items), &file(4_000, 2_000)).await.unwrap();
+    load(&shop, &Job::new(Kind::Items), &file(4 * CHUNK_ROWS_MAX, 2 * CHUNK_ROWS_MAX))
+        .await
+        .unwrap();
     let large = work();
-    // One transaction a chunk of 500, and two around them.
-    assert_eq!((small.0 - start.0, large.0 - small.0), (4 + 2, 8 + 2));
+    // One transaction a chunk, and two around them.
+    assert_eq!((small.0 - start.0, large.0 - small.0), (2 + 2, 4 + 2));
     assert_eq!(large.1, start.1, "no batch was done again");
 });
 

@@ -7,14 +7,16 @@ use invshop::domain::{BatchId, FactId, Refusal};
 use invshop::import::{self, ImportError, Job, Kind, Progress};
 use invshop::ledger::stock::{Basis, Change};
 use invshop::orders::Ship;
-use invshop::writer::{Command, Step, WriteError};
+use invshop::writer::{CHUNK_ROWS_MAX, Command, Step, WriteError};
 
 use crate::both;
 use crate::harness::{Backend, TestShop, has_postgres, units};
 use crate::harness::{place, reference};
 use crate::import::{add, crash_at, load, plan, quiet, source, totals};
 
-const ROWS: i64 = 1_700;
+/// Rows of four chunks, the last of them not full.
+const ROWS: i64 = 3_400;
+const CHUNK: u64 = CHUNK_ROWS_MAX as u64;
 
 fn files() -> (String, String) {
     let (mut items, mut stock) = (String::from("sku,title\n"), String::from("sku,quantity\n"));
@@ -43,8 +45,8 @@ async fn killed_at(backend: Backend, step: Step, pass: u32) {
     assert!(
         matches!(
             killed,
-            Err(ImportError::Stopped { error: WriteError::Unknown, .. }
-                | ImportError::Write(WriteError::Unknown))
+            Err(ImportError::Stopped { error: WriteError::Unknown(_), .. }
+                | ImportError::Write(WriteError::Unknown(_)))
         ),
         "{step:?} {pass}: {killed:?}"
     );
@@ -56,7 +58,7 @@ async fn killed_at(backend: Backend, step: Step, pass: u32) {
             assert!(matches!(again, Err(ImportError::Unfinished(_))), "{again:?}");
             let file = source(&stock);
             let applied = import::resume(&shop.shop, batch.id, &file, &quiet).await;
-            assert_eq!(applied.unwrap().rows, 1_700);
+            assert_eq!(applied.unwrap().rows, 3_400);
         }
         // The last commit was done, only its answer was lost.
         Some(batch) => assert_eq!((batch.status.as_str(), step), ("applied", Step::Committed)),
@@ -87,7 +89,7 @@ both!(an_import_stops_between_chunks_when_asked_and_goes_on, |shop| {
     let (items, stock) = files();
     load(&shop, &Job::new(Kind::Items), &items).await.unwrap();
     let stop = |progress: Progress| match progress {
-        Progress::Writing(done, _) if done >= 500 => ControlFlow::Break(()),
+        Progress::Writing(done, _) if done >= CHUNK => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     };
     let file = source(&stock);
@@ -96,7 +98,7 @@ both!(an_import_stops_between_chunks_when_asked_and_goes_on, |shop| {
     let Err(ImportError::Interrupted(Some(batch))) = stopped else { panic!("{stopped:?}") };
     let record = import::find(&shop.shop, batch).await.unwrap();
     assert_eq!(record.status, "open");
-    assert!((500..ROWS).contains(&record.rows_done), "{record:?}");
+    assert!((1_000..ROWS).contains(&record.rows_done), "{record:?}");
     let other = import::resume(&shop.shop, batch, &source("sku,quantity\nI-1,1\n"), &quiet).await;
     assert!(other.unwrap_err().to_string().contains("another file"));
     import::resume(&shop.shop, batch, &file, &quiet).await.unwrap();
@@ -202,6 +204,6 @@ both!(an_interrupted_revert_goes_on, |shop| {
     assert!(matches!(stopped, Err(ImportError::Interrupted(Some(_)))), "{stopped:?}");
     assert_eq!(import::find(&shop.shop, batch).await.unwrap().status, "reverting");
     let rest = import::revert(&shop.shop, batch, false, &quiet).await.unwrap();
-    assert_eq!(rest.movements, 1_200);
+    assert_eq!(rest.movements, 2_400);
     assert_eq!(all_units(&shop).await, 0);
 });

@@ -237,7 +237,7 @@ impl<'s> History<'s> {
         let count = |what: &str, tally: &mut BTreeMap<String, u64>| {
             *tally.entry(what.to_owned()).or_default() += 1;
         };
-        let reply = if matches!(first, Err(WriteError::Unknown)) {
+        let reply = if matches!(first, Err(WriteError::Unknown(_))) {
             assert!(sprung, "nothing made the writer die\n{}", self.story());
             count("crash", tally);
             self.stage.reopen().await;
@@ -274,12 +274,12 @@ impl<'s> History<'s> {
         let requests = group.iter().map(|sent| (sent.act.command(), key(sent))).collect();
         let mut replies = at_once(&self.stage.shop.shop, &self.stage.gate, requests).await;
         *self.stage.trap.lock().unwrap() = None;
-        if replies.iter().any(|reply| matches!(reply, Err(WriteError::Unknown))) {
+        if replies.iter().any(|reply| matches!(reply, Err(WriteError::Unknown(_)))) {
             assert!(crash, "nothing made the writer die\n{}", self.story());
             *tally.entry("crash of many".to_owned()).or_default() += 1;
             self.stage.reopen().await;
             for (sent, reply) in group.iter().zip(&mut replies) {
-                if matches!(reply, Err(WriteError::Unknown)) {
+                if matches!(reply, Err(WriteError::Unknown(_))) {
                     *reply = submit(self.stage, sent).await;
                 }
             }

@@ -10,6 +10,7 @@ use invshop::store::Place;
 use invshop::writer::{Chunk, Command, Detail};
 
 use crate::both;
+use crate::gate::{at_once, gated};
 use crate::harness::{TestShop, sku, units};
 use crate::harness::{place, reference};
 use crate::reads::{bundle, imported};
@@ -420,4 +421,16 @@ both!(an_unpaid_order_is_no_finding, |shop| {
     unpaid.payment = Payment::Required;
     shop.run(Command::Import(unpaid)).await.unwrap();
     assert!(proof(&shop).await.is_clean());
+});
+
+// What the second mutation of scripts/mutations turns red: nothing is asserted
+// of the answers, so that it is the proof itself that sees what they led to.
+both!(orders_that_share_a_batch_leave_books_that_are_proven, |shop| {
+    shop.item("MUG", 3).await;
+    let (writer, gate) = gated(&shop).await;
+    let order = |number: i64| (Command::Place(place(&number.to_string(), &[("MUG", 1)])), None);
+    assert_eq!(at_once(&writer, &gate, (0..8).map(order).collect()).await.len(), 8);
+    writer.close().await;
+    let verified = proof(&shop).await;
+    assert!(verified.is_clean(), "verify finds {:?}", verified.findings);
 });

@@ -56,6 +56,20 @@ impl Failure {
         Self::failed("io", format!("{what}: {error}"))
     }
 
+    fn unknown_outcome() -> Self {
+        Self::failed("unknown_outcome", "the outcome of the command is not known")
+    }
+
+    /// A step of a longer command was not done. The step's key is its own, and
+    /// is none that the command could be repeated with.
+    pub(crate) fn of_step(error: WriteError) -> Self {
+        match error {
+            WriteError::Unknown(_) => Self::unknown_outcome()
+                .hint("run the same command again; what was done is not done twice"),
+            error => error.into(),
+        }
+    }
+
     /// With advice.
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -193,7 +207,13 @@ impl From<WriteError> for Failure {
             WriteError::Busy => "busy",
             WriteError::Expired => "deadline",
             WriteError::Broken(_) => "broken_invariant",
-            WriteError::Unknown => "unknown_outcome",
+            WriteError::Unknown(ref key) => {
+                return Self::unknown_outcome()
+                    .hint(format!(
+                        "repeat it with --key {key}; it is done once, whatever became of it"
+                    ))
+                    .field("key", json!(key.as_str()));
+            }
         };
         Self::failed(code, error.to_string())
     }
@@ -204,9 +224,11 @@ impl From<&StoreError> for Failure {
         let code = match error {
             StoreError::Connection(_) | StoreError::Unreachable { .. } => "database_unreachable",
             StoreError::Full(_) => "disk_full",
+            StoreError::Io(_) | StoreError::Unsynced(_) => "database_io",
             StoreError::ReadOnly(_) => "database_read_only",
             StoreError::Damaged(_) => "database_damaged",
             StoreError::Missing(_) => "database_missing",
+            StoreError::Unfinished(_) => "database_unfinished",
             StoreError::Exists(_) => "database_exists",
             StoreError::Foreign(_) => "database_foreign",
             StoreError::Newer { .. } => "schema_newer",
@@ -296,7 +318,19 @@ impl From<ConfigError> for Failure {
 
 #[cfg(test)]
 mod tests {
+    use invshop::domain::Key;
+
     use super::*;
+
+    #[test]
+    fn an_unknown_outcome_tells_the_key_to_repeat_with() {
+        let unknown = || WriteError::Unknown(Key::new("auto:1f").unwrap());
+        let failure = Failure::from(unknown());
+        assert_eq!((failure.exit, failure.code), (Exit::Failed, "unknown_outcome"));
+        assert!(failure.hints[0].contains("--key auto:1f;"), "{failure:?}");
+        assert_eq!(failure.document()["error"]["key"], "auto:1f");
+        assert!(!Failure::of_step(unknown()).hints[0].contains("--key"));
+    }
 
     #[test]
     fn hints_leave_the_message_and_follow_it() {

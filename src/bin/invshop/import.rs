@@ -292,7 +292,7 @@ impl std::convert::From<ImportError> for Failure {
                 Self { exit: Exit::Interrupted, ..Self::failed("interrupted", text) }
             }
             ImportError::Io { .. } => Self::failed("io", text),
-            ImportError::Write(error) => error.into(),
+            ImportError::Write(error) => Self::of_step(error),
             ImportError::Store(error) => error.into(),
         }
     }

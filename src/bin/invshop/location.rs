@@ -136,7 +136,7 @@ pub(crate) async fn create_configured(
         match shop.submit(command, None).await {
             // Another process, started with the same file, was first.
             Ok(_) | Err(WriteError::Refused(Refusal::AlreadyExists { .. })) => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(Failure::of_step(error)),
         }
     }
     Ok(())

@@ -6,7 +6,9 @@ use clap::{Args, Subcommand};
 use invshop::clock::Timestamp;
 use invshop::domain::{Delta, LocationCode, Quantity, Reason, Refusal, Sku};
 use invshop::ledger::stock::{Basis, Change, Place, StockCommand};
-use invshop::reports::{self, EntryView, HistoryFilter, ItemFilter, ItemView, Order, TotalsView};
+use invshop::reports::{
+    self, EntryView, HistoryFilter, ItemFilter, ItemView, LevelView, Order, TotalsView,
+};
 use invshop::shop::Shop;
 use invshop::writer::Command;
 use serde_json::json;
@@ -98,8 +100,9 @@ pub(crate) enum Verb {
         /// Where they go
         #[arg(long, value_name = "L")]
         to: LocationCode,
-        #[command(flatten)]
-        moved: Moved,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<Reason>,
         #[command(flatten)]
         terms: Terms,
     },
@@ -239,9 +242,10 @@ pub(crate) async fn run(app: &App<'_>, shop: &Shop, verb: Verb) -> Result<Reply,
         Verb::Receive { at, units, moved, terms } => {
             Asked::new(at, Change::Receive(units), moved, terms)
         }
-        Verb::Transfer { sku, units, from, to, moved, terms } => {
+        Verb::Transfer { sku, units, from, to, reason, terms } => {
             let at = Level { sku, at: LocationArgument { location: Some(from) } };
-            Asked::new(at, Change::Transfer { quantity: units, to }, moved, terms)
+            let change = Change::Transfer { quantity: units, to };
+            Asked::new(at, change, reasoned(reason), terms)
         }
         Verb::WriteOff { at, units, moved, terms } => {
             Asked::new(at, Change::WriteOff(units), moved, terms)
@@ -303,16 +307,22 @@ fn totals(totals: &TotalsView) -> impl Iterator<Item = String> {
         .map(|units| units.to_string())
 }
 
-/// The levels of an item, with their sum where there are several.
-pub(crate) fn levels(item: &ItemView) -> Table {
+/// Levels, one a row.
+fn level_rows(levels: &[LevelView], none: &'static str) -> Table {
     let names = [&["location"], &TOTALS[..], &["#version"]].concat();
-    let mut table = Table::new(&names, "never moved");
-    for level in &item.levels {
+    let mut table = Table::new(&names, none);
+    for level in levels {
         let mut cells = vec![level.location.clone()];
         cells.extend(totals(&level.totals));
         cells.push(level.version.to_string());
         table.row(cells);
     }
+    table
+}
+
+/// The levels of an item, with their sum where there are several.
+pub(crate) fn levels(item: &ItemView) -> Table {
+    let mut table = level_rows(&item.levels, "never moved");
     if item.levels.len() > 1 {
         let mut cells = vec!["(all)".to_owned()];
         cells.extend(totals(&item.totals));
@@ -393,14 +403,7 @@ pub(crate) fn entries(entries: &[EntryView]) -> Table {
 
 async fn show_as_of(shop: &Shop, sku: &Sku, at: Timestamp) -> Result<Reply, Failure> {
     let then = reports::as_of(&shop.db, sku, at, shop.clock.now()).await?;
-    let names = [&["location"], &TOTALS[..], &["#version"]].concat();
-    let mut table = Table::new(&names, "had not moved by then");
-    for level in &then.levels {
-        let mut cells = vec![level.location.clone()];
-        cells.extend(totals(&level.totals));
-        cells.push(level.version.to_string());
-        table.row(cells);
-    }
+    let table = level_rows(&then.levels, "had not moved by then");
     let settled = if then.is_final { "final" } else { "not final: nothing later is recorded yet" };
     let head = format!("{} as of {} (seq {}, {settled})", then.sku, then.at, then.seq);
     Ok(Reply::one(Text::Both(head, table), json!(then)))

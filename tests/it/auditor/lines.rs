@@ -137,6 +137,10 @@ impl Order {
         sum
     }
 
+    pub(crate) fn is_due(&self, now: i64) -> bool {
+        self.expires_at.is_some_and(|at| at <= now)
+    }
+
     pub(crate) fn is_settled(&self) -> bool {
         self.paid != Paid::Awaited
     }

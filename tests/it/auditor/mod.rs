@@ -139,9 +139,24 @@ impl Auditor {
                 }
             }
         }
-        let parts = items.iter().flat_map(|&item| &self.items[item].recipe);
-        let parts: Vec<usize> = parts.map(|&(part, _)| part).collect();
-        items.extend(parts);
+        // What expires there touches the other items of its order, where more may be due.
+        loop {
+            let count = items.len();
+            let recipes = items.iter().flat_map(|&item| &self.items[item].recipe);
+            let mut more: Vec<usize> = recipes.map(|&(part, _)| part).collect();
+            for order in self.orders.iter().filter(|one| one.is_due(self.now)) {
+                let parts = || order.lines.values().flat_map(|line| line.parts.values());
+                let touched = |part: &lines::Part| part.item.is_some_and(|it| items.contains(&it));
+                if parts().any(|part| part.counts().open() > 0 && touched(part)) {
+                    more.extend(order.lines.values().filter_map(|line| line.item));
+                    more.extend(parts().filter_map(|part| part.item));
+                }
+            }
+            items.extend(more);
+            if items.len() == count {
+                break;
+            }
+        }
         self.expire(|part| all || part.item.is_some_and(|item| items.contains(&item)));
     }
 

@@ -1,6 +1,6 @@
 //! What goes out of the door and comes back; holds moved on purpose.
 
-use super::lines::NOWHERE;
+use super::lines::{NOWHERE, Part};
 use super::{Act, Auditor, Key, Outcome, Units, Verdict};
 use crate::model::act::Fate;
 
@@ -59,12 +59,18 @@ impl Auditor {
     }
 
     fn all_held(&self, order: usize, at: Option<usize>) -> Vec<Leaving> {
-        let mut leaving = Vec::new();
+        let mut leaving: Vec<Leaving> = Vec::new();
         for (&line, found) in &self.orders[order].lines {
             for (&part, found) in &found.parts {
                 for (&held_at, stand) in found.stands.iter().filter(|(_, stand)| stand.held > 0) {
                     let from = if held_at == NOWHERE { NOWHERE } else { at.unwrap_or(held_at) };
-                    leaving.push(Leaving { line, part, from, units: stand.held });
+                    // One parcel leaves one door once, wherever its units were held.
+                    let same =
+                        |one: &&mut Leaving| (one.line, one.part, one.from) == (line, part, from);
+                    match leaving.iter_mut().find(same) {
+                        Some(one) => one.units += stand.held,
+                        None => leaving.push(Leaving { line, part, from, units: stand.held }),
+                    }
                 }
             }
         }
@@ -72,53 +78,74 @@ impl Auditor {
     }
 
     /// From where they are held; the rest where they are owed, else the first
-    /// place the order may use.
+    /// place the order may use. Walks the order, not the list: what the list says
+    /// of a part at any place of it is one number.
     fn named(
         &self,
         order: usize,
         lines: &[Units],
         at: Option<usize>,
     ) -> Result<Vec<Leaving>, &'static str> {
-        let mut leaving = Vec::new();
-        for one in lines.iter().filter(|one| one.units > 0) {
+        let said: Vec<&Units> = lines.iter().filter(|one| one.units > 0).collect();
+        for one in &said {
             let line = self.orders[order].lines.get(&one.line).ok_or("unknown_line")?;
             if one.part.is_some_and(|part| !line.parts.contains_key(&part)) {
                 return Err("unknown_line");
             }
-            for (&number, part) in &line.parts {
-                if one.part.is_some_and(|wanted| wanted != number) {
-                    continue;
-                }
-                let mut left = one.units * if one.part.is_some() { 1 } else { part.per_unit };
-                let leave = |from, units| Leaving { line: one.line, part: number, from, units };
-                if line.by_channel || part.item.is_none() {
-                    leaving.push(leave(NOWHERE, left));
-                    continue;
-                }
-                if let Some(at) = at {
-                    leaving.push(leave(at, left));
-                    continue;
-                }
-                let first = leaving.len();
-                for (&from, stand) in part.stands.iter().filter(|(_, stand)| stand.held > 0) {
-                    let units = stand.held.min(left);
-                    if units > 0 {
-                        leaving.push(leave(from, units));
-                        left -= units;
-                    }
-                }
+        }
+        let mut leaving = Vec::new();
+        for (&number, line) in &self.orders[order].lines {
+            for (&part_number, part) in &line.parts {
+                let of_it = said.iter().filter(|one| one.line == number);
+                let left: i64 = of_it
+                    .map(|one| match one.part {
+                        None => one.units * part.per_unit,
+                        Some(wanted) if wanted == part_number => one.units,
+                        Some(_) => 0,
+                    })
+                    .sum();
                 if left > 0 {
-                    let owed = part.stands.iter().find(|(_, stand)| stand.owed > 0);
+                    let stocked = !line.by_channel && part.item.is_some();
+                    let door = if stocked { at } else { Some(NOWHERE) };
                     let own = self.orders[order].own;
-                    let from = owed.map_or_else(|| self.owed_at(own), |(&from, _)| from);
-                    match leaving[first..].iter_mut().find(|one| one.from == from) {
-                        Some(one) => one.units += left,
-                        None => leaving.push(leave(from, left)),
+                    for (from, units) in self.doors(part, own, left, door) {
+                        leaving.push(Leaving { line: number, part: part_number, from, units });
                     }
                 }
             }
         }
         Ok(leaving)
+    }
+
+    /// Through which doors units of a part leave.
+    fn doors(
+        &self,
+        part: &Part,
+        own: Option<usize>,
+        units: i64,
+        door: Option<usize>,
+    ) -> Vec<(usize, i64)> {
+        if let Some(door) = door {
+            return vec![(door, units)];
+        }
+        let mut left = units;
+        let mut doors = Vec::new();
+        for (&from, stand) in part.stands.iter().filter(|(_, stand)| stand.held > 0) {
+            let units = stand.held.min(left);
+            if units > 0 {
+                doors.push((from, units));
+                left -= units;
+            }
+        }
+        if left > 0 {
+            let owed = part.stands.iter().find(|(_, stand)| stand.owed > 0);
+            let from = owed.map_or_else(|| self.owed_at(own), |(&from, _)| from);
+            match doors.iter_mut().find(|(one, _)| *one == from) {
+                Some((_, units)) => *units += left,
+                None => doors.push((from, left)),
+            }
+        }
+        doors
     }
 
     /// Its own hold, then its owed, then its cancelled units; beyond that the line grows.

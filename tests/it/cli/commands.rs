@@ -1,8 +1,12 @@
 //! Every verb at least once, and what is refused.
 
+use invshop::orders::MapLine;
+use invshop::writer::Command;
 use serde_json::{Value, json};
 
 use super::{Cli, both_shops};
+use crate::acts::state;
+use crate::harness::{reference, sku};
 
 both_shops!(a_walk_through_every_verb, |cli| {
     catalogue(&cli);
@@ -312,4 +316,42 @@ both_shops!(a_sku_that_looks_like_something_else_stays_as_it_is, |cli| {
         let shown = cli.json(&["order", "show", &id]);
         assert_eq!(shown["lines"][0]["sku"], sku);
     }
+});
+
+both_shops!(allocating_finds_items_that_were_ordered_under_another_name, |cli| {
+    cli.ok(&["item", "create", "MUG"]);
+    cli.ok(&["order", "place", "old", "MUG:2", "--allow-backorder"]);
+    cli.ok(&["item", "rename", "MUG", "CUP"]);
+    let shop = cli.shop().await;
+    shop.submit(Command::Import(state("7", &[("GHOST", 3, 0)])), None).await.unwrap();
+    let map = MapLine { reference: reference("web:7"), line: 1, sku: sku("CUP") };
+    shop.submit(Command::MapLine(map), None).await.unwrap();
+    shop.close().await;
+    // A correction fills nothing by itself.
+    cli.ok(&["stock", "adjust", "CUP", "--by", "5", "--reason", "found"]);
+    let done = cli.json(&["order", "allocate", "--all"]);
+    for row in done["data"].as_array().unwrap() {
+        assert_eq!((&row["still_short"], &row["order"]["status"]), (&json!(0), &json!("open")));
+        assert_eq!(row["order"]["lines"][0]["item"], "CUP");
+    }
+    assert_eq!(done["data"].as_array().unwrap().len(), 2);
+});
+
+both_shops!(the_id_that_a_fact_was_given_is_the_key_that_repeats_it, |cli| {
+    cli.ok(&["item", "create", "MUG", "--on-hand", "5"]);
+    cli.ok(&["order", "place", "1", "MUG:3"]);
+    let back = ["--disposition", "restock"];
+    for (words, name) in [
+        (&["order", "pay", "1"][..], "payment_id"),
+        (&["order", "ship", "1", "--line", "1:2"], "shipment_id"),
+        (&["order", "return", "1", "--line", "1:1", back[0], back[1]], "return_id"),
+    ] {
+        let first = cli.json(words);
+        let key = ["--key", first[name].as_str().unwrap()];
+        let again = cli.json(&[words, &key].concat());
+        assert_eq!((&first["replayed"], &again["replayed"]), (&json!(false), &json!(true)));
+        assert_eq!(again[name], first[name]);
+        assert_eq!(again["order"]["version"], first["order"]["version"]);
+    }
+    assert_eq!(cli.json(&["stock", "show", "MUG"])["on_hand"], 4);
 });

@@ -113,7 +113,10 @@ impl Scribe {
         };
         let version = i64::try_from(shelf.moves.len()).unwrap();
         let if_version = dice.chance(8).then(|| (version - dice.range(0, 1)).max(0));
-        Act::Stock { item, at, move_, when: self.when(books), if_version }
+        let asked = matches!(move_, Move::Adjust(_) | Move::Transfer(..) | Move::Safety(_));
+        let dated = !asked || self.dice.chance(5);
+        let when = if dated { self.when(books) } else { None };
+        Act::Stock { item, at, move_, when, if_version }
     }
 
     fn wish(&mut self, books: &Auditor) -> Act {
@@ -208,11 +211,18 @@ impl Scribe {
         Units { line, part, units: self.dice.range(0, 4) }
     }
 
+    /// One or two lines; now and then one of them again, with other units.
+    fn lines(&mut self, order: &Order) -> Vec<Units> {
+        let mut lines: Vec<Units> = (0..self.dice.range(1, 2)).map(|_| self.units(order)).collect();
+        if self.dice.chance(20) {
+            let again = *self.dice.pick(&lines);
+            lines.push(Units { units: self.dice.range(0, 4), ..again });
+        }
+        lines
+    }
+
     fn ship(&mut self, order: &Order) -> Act {
-        let lines = self
-            .dice
-            .chance(60)
-            .then(|| (0..self.dice.range(1, 2)).map(|_| self.units(order)).collect::<Vec<Units>>());
+        let lines = if self.dice.chance(60) { Some(self.lines(order)) } else { None };
         Act::Ship {
             order: order.id.clone(),
             id: self.fact(order, "shipment"),
@@ -223,19 +233,17 @@ impl Scribe {
     }
 
     fn cancel(&mut self, order: &Order) -> Act {
-        let lines = self.dice.chance(50).then(|| {
-            let Units { line, units, .. } = self.units(order);
-            vec![(line, units)]
-        });
+        let named = if self.dice.chance(50) { Some(self.lines(order)) } else { None };
+        let lines = named.map(|lines| lines.iter().map(|one| (one.line, one.units)).collect());
         Act::Cancel { order: order.id.clone(), lines }
     }
 
     fn take_back(&mut self, order: &Order) -> Act {
         let mut lines = Vec::new();
-        for _ in 0..self.dice.range(1, 2) {
+        for units in self.lines(order) {
             let fate =
                 *self.dice.pick(&[Fate::Restock, Fate::Restock, Fate::SetAside, Fate::Throw]);
-            lines.push((self.units(order), fate));
+            lines.push((units, fate));
         }
         let at = self.dice.chance(30).then(|| self.place());
         let id = self.fact(order, "return");
@@ -243,8 +251,9 @@ impl Scribe {
     }
 
     fn refund(&mut self, order: &Order) -> Act {
-        let Units { line, units, .. } = self.units(order);
-        let lines = vec![(line, units, self.dice.chance(70))];
+        let lines = self.lines(order);
+        let line = |one: Units| (one.line, one.units, self.dice.chance(70));
+        let lines = lines.into_iter().map(line).collect();
         Act::Refund { order: order.id.clone(), id: self.fact(order, "refund"), lines }
     }
 

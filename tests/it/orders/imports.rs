@@ -4,7 +4,7 @@ use invshop::domain::Payment;
 use invshop::orders::{Import, Personal};
 use invshop::writer::Command;
 
-use crate::acts::{refused, state};
+use crate::acts::{key, refused, state};
 use crate::both;
 use crate::harness::TestShop;
 
@@ -193,4 +193,18 @@ both!(a_state_that_makes_no_sense_is_refused, |shop| {
         assert_eq!(refused(shop.run(Command::Import(import)).await).code(), "invalid");
     }
     assert_eq!(shop.newest().await, before);
+});
+
+both!(another_version_under_the_same_key_is_other_content, |shop| {
+    shop.item("MUG", 5).await;
+    let first = Import { source_version: Some(1), ..state("7", &[("MUG", 2, 0)]) };
+    let own = || Some(key("k"));
+    shop.shop.submit(Command::Import(first.clone()), own()).await.unwrap();
+    assert!(shop.shop.submit(Command::Import(first.clone()), own()).await.unwrap().replayed);
+    let second = Import { source_version: Some(2), ..first };
+    let refusal = refused(shop.shop.submit(Command::Import(second.clone()), own()).await);
+    assert_eq!(refusal.code(), "idempotency_mismatch");
+    // Without the key it is the same state under a newer version.
+    assert!(!shop.run(Command::Import(second)).await.unwrap().replayed);
+    assert_eq!(shop.line("web:7", 1).await, [2, 2, 0, 0, 0, 0]);
 });

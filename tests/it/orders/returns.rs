@@ -1,12 +1,12 @@
 //! Goods and money that go back: two facts, never one.
 
 use invshop::domain::LocationKind;
-use invshop::orders::{Disposition, Refund};
+use invshop::orders::{Disposition, Refund, RefundLine, Return, ReturnLine};
 use invshop::writer::Command;
 
-use crate::acts::{refunding, refused};
+use crate::acts::{giving_back, refunding, refused};
 use crate::both;
-use crate::harness::TestShop;
+use crate::harness::{TestShop, units};
 
 async fn shipped_order(shop: &TestShop) {
     shop.item("MUG", 5).await;
@@ -124,4 +124,43 @@ both!(r51_a_refund_of_an_amount_moves_nothing, |shop| {
     assert_eq!(shop.kinds_after(before).await, ["order.refunded", "order.refunded"]);
     assert_eq!(shop.level("MUG", "main").await, [2, 0, 0, 0]);
     assert_eq!(shop.line("1", 1).await, [3, 0, 3, 0, 0, 0]);
+});
+
+both!(a_line_that_is_named_twice_comes_back_as_if_it_were_named_once, |shop| {
+    let name = |id: &str, counts: &[i64]| {
+        let line = |&count: &i64| ReturnLine {
+            line: 1,
+            part: None,
+            quantity: units(count),
+            disposition: Disposition::Restock,
+        };
+        let lines = counts.iter().map(line).collect();
+        Command::Return(Return { lines, ..giving_back(id, "r1", (1, 1), Disposition::Restock) })
+    };
+    for (sku, counts) in [("MUG", vec![4]), ("CUP", vec![1, 3])] {
+        shop.item(sku, 5).await;
+        shop.place(sku, &[(sku, 3)]).await.unwrap();
+        shop.ship(sku, "s1").await.unwrap();
+        let before = shop.newest().await;
+        shop.run(name(sku, &counts)).await.unwrap();
+        assert_eq!(shop.line(sku, 1).await, [3, 0, 3, 0, 0, 3]);
+        assert_eq!(shop.level(sku, "main").await, [6, 0, 0, 0]);
+        assert_eq!(shop.reviews_after(before, "returned_beyond_shipped").await, 1);
+    }
+});
+
+both!(a_line_that_is_named_twice_is_refunded_as_if_it_were_named_once, |shop| {
+    let name = |id: &str, counts: &[i64]| {
+        let line = |&count: &i64| RefundLine { line: 1, quantity: units(count), restock: true };
+        let lines = counts.iter().map(line).collect();
+        Command::Refund(Refund { lines, ..refunding(id, "f1", 1, true) })
+    };
+    for (sku, counts) in [("MUG", vec![4]), ("CUP", vec![1, 3])] {
+        shop.item(sku, 5).await;
+        shop.place(sku, &[(sku, 5)]).await.unwrap();
+        shop.ship_lines(sku, "s1", &[(1, 3)]).await.unwrap();
+        shop.run(name(sku, &counts)).await.unwrap();
+        assert_eq!(shop.line(sku, 1).await, [5, 0, 3, 0, 2, 2]);
+        assert_eq!(shop.level(sku, "main").await, [4, 0, 0, 0]);
+    }
 });

@@ -1,7 +1,7 @@
 //! Shipping: goods that left, whatever the books say.
 
 use invshop::domain::LocationKind;
-use invshop::orders::Ship;
+use invshop::orders::{Ship, ShipLine};
 use invshop::writer::Command;
 
 use crate::acts::{code, refused, shipment, shipped};
@@ -111,6 +111,48 @@ both!(held_units_leave_first_then_owed_then_cancelled_ones, |shop| {
         assert_eq!(shop.line("1", 1).await, line, "shipment {number}");
     }
     assert_eq!(shop.level("MUG", "main").await, [0, 0, 0, 0]);
+});
+
+both!(a_line_that_a_shipment_names_twice_leaves_as_if_it_were_named_once, |shop| {
+    shop.location("store", LocationKind::Store).await;
+    shop.item("MUG", 2).await;
+    shop.receive("MUG", "store", 3).await;
+    shop.place("1", &[("MUG", 5)]).await.unwrap();
+    shop.ship_lines("1", "s1", &[(1, 2), (1, 2)]).await.unwrap();
+    assert_eq!(shop.at("1", 1, "main").await, [0, 2, 0]);
+    assert_eq!(shop.at("1", 1, "store").await, [1, 2, 0]);
+    assert_eq!(shop.level("MUG", "main").await, [0, 0, 0, 0]);
+    assert_eq!(shop.level("MUG", "store").await, [1, 1, 0, 0]);
+    assert_eq!(shop.count_of("stock.discrepancy").await, 0);
+});
+
+both!(a_part_named_by_itself_and_with_its_bundle_leaves_once, |shop| {
+    shop.location("store", LocationKind::Store).await;
+    shop.item("CUP", 2).await;
+    shop.receive("CUP", "store", 2).await;
+    shop.bundle("PAIR", &[("CUP", 2)]).await.unwrap();
+    shop.place("1", &[("PAIR", 2)]).await.unwrap();
+    let part = ShipLine { part: Some(1), ..shipped(1, 2) };
+    let lines = Some(vec![part, shipped(1, 1)]);
+    shop.run(Command::Ship(Ship { lines, ..shipment("1", "s1") })).await.unwrap();
+    assert_eq!(shop.level("CUP", "main").await, [0, 0, 0, 0]);
+    assert_eq!(shop.level("CUP", "store").await, [0, 0, 0, 0]);
+    assert_eq!(shop.count_of("stock.discrepancy").await, 0);
+});
+
+both!(all_that_is_held_leaves_one_place_in_one_go, |shop| {
+    shop.location("store", LocationKind::Store).await;
+    shop.item("MUG", 2).await;
+    shop.receive("MUG", "store", 3).await;
+    shop.backorder("1", &[("MUG", 6)]).await.unwrap();
+    shop.location("attic", LocationKind::Transit).await;
+    shop.receive("MUG", "attic", 5).await;
+    let from_attic = Ship { location: Some(code("attic")), ..shipment("1", "s1") };
+    shop.run(Command::Ship(from_attic)).await.unwrap();
+    // What is freed at `main` must not be held again before the rest has left.
+    assert_eq!(shop.at("1", 1, "main").await, [1, 0, 0]);
+    assert_eq!(shop.at("1", 1, "store").await, [0, 0, 0]);
+    assert_eq!(shop.ints("select quantity from journal where kind = 'ship'").await, [[5]]);
 });
 
 both!(a_shipment_of_the_past_before_a_count_only_settles_the_order, |shop| {

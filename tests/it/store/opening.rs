@@ -6,6 +6,7 @@ use invshop::store::{Db, Place, StoreError};
 
 use crate::both;
 use crate::harness::{Backend, TestShop, drop_database, new_database};
+use crate::raw::Raw;
 
 async fn refusal(opening: Opening) -> ShopError {
     match Shop::open(opening).await {
@@ -78,6 +79,75 @@ both!(a_database_that_is_not_there_is_told_with_the_way_to_make_it, |shop| {
         drop_database(&name).await;
     }
 });
+
+/// What the migrator makes before the first migration.
+const MIGRATIONS: &str = "create table _sqlx_migrations (
+    version bigint primary key, description text not null,
+    installed_on timestamp not null default current_timestamp, success boolean not null,
+    checksum BYTES not null, execution_time bigint not null)";
+
+both!(a_creation_that_died_before_the_first_table_is_told_and_gone_on_with, |shop| {
+    let mut opening = shop.opening.clone();
+    opening.key_file = KeyFile::new(shop.dir().join("other.key"));
+    let (bytes, made) = match shop.backend() {
+        Backend::Sqlite => {
+            let path = shop.dir().join("other.db");
+            std::fs::write(&path, "").unwrap();
+            opening.place = Place::Sqlite(path);
+            ("blob", None)
+        }
+        Backend::Postgres => {
+            let (url, name) = new_database().await;
+            opening.place = Place::Postgres(url);
+            ("bytea", Some(name))
+        }
+    };
+    let mut raw = Raw::open(&opening.place).await;
+    raw.execute(&MIGRATIONS.replace("BYTES", bytes)).await;
+    raw.execute("create table bookshop (book bigint)").await;
+    let error = refusal(opening.clone()).await;
+    assert!(matches!(&error, ShopError::Store(StoreError::Foreign(_))), "{error}");
+    raw.execute("drop table bookshop").await;
+    let error = refusal(opening.clone()).await;
+    assert!(matches!(&error, ShopError::Store(StoreError::Unfinished(_))), "{error}");
+    assert!(error.to_string().contains("hint: run `invshop init` again"), "{error}");
+    drop(raw);
+    if let Place::Sqlite(path) = &opening.place {
+        let created = Shop::create(opening.clone()).await;
+        assert!(matches!(created, Err(ShopError::Store(StoreError::Exists(_)))));
+        std::fs::remove_file(path).unwrap();
+    }
+    let (created, _) = Shop::create(opening.clone()).await.unwrap();
+    created.close().await;
+    Shop::open(opening).await.unwrap().close().await;
+    if let Some(name) = made {
+        drop_database(&name).await;
+    }
+});
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_empty_file_is_a_creation_that_died_early() {
+    let shop = TestShop::new(Backend::Sqlite).await;
+    let path = shop.dir().join("other.db");
+    std::fs::write(&path, "").unwrap();
+    let mut opening = shop.opening.clone();
+    opening.place = Place::Sqlite(path.clone());
+    opening.key_file = KeyFile::new(shop.dir().join("other.key"));
+    let error = refusal(opening.clone()).await;
+    assert!(matches!(&error, ShopError::Store(StoreError::Unfinished(_))), "{error}");
+    assert!(error.to_string().contains("where it is a file, remove it first"), "{error}");
+    match Db::migrate(&opening.place).await {
+        Err(StoreError::Unfinished(_)) => {}
+        other => panic!("{other:?}"),
+    }
+    let created = Shop::create(opening.clone()).await;
+    assert!(matches!(created, Err(ShopError::Store(StoreError::Exists(_)))));
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), 0, "it is left as it is");
+    std::fs::remove_file(&path).unwrap();
+    let (created, _) = Shop::create(opening).await.unwrap();
+    created.close().await;
+    shop.end().await;
+}
 
 both!(a_database_is_created_once, |shop| {
     match Shop::create(shop.opening.clone()).await {

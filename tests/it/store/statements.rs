@@ -20,18 +20,19 @@ fn statements() -> Vec<String> {
 // R6: a level is changed by deltas, never set to a number computed elsewhere.
 #[test]
 fn r6_no_statement_sets_a_total_of_a_level() {
-    let updates: Vec<String> =
-        statements().into_iter().filter(|sql| sql.contains("update level ")).collect();
+    let texts = statements();
+    let updates: Vec<&str> =
+        texts.iter().flat_map(|sql| sql.split("update level ").skip(1)).collect();
     assert_eq!(updates.len(), 2, "one statement, with its text for each database");
     for sql in updates {
-        let set = sql.split(" set ").nth(1).unwrap().split(" from ").next().unwrap().to_owned();
+        let set = sql.strip_prefix("set ").unwrap().split(" from ").next().unwrap();
         for total in ["on_hand", "reserved", "shortfall", "safety"] {
             assert!(set.contains(&format!("{total} = level.{total} + d.{total}")), "{set}");
             assert_eq!(set.matches(&format!("{total} = ")).count(), 1, "{set}");
         }
         assert!(sql.contains("level.version = d.read_version"), "{sql}");
     }
-    let upserts = statements().into_iter().filter(|sql| sql.contains("insert into level "));
+    let upserts = texts.iter().filter(|sql| sql.contains("insert into level "));
     for sql in upserts {
         assert!(!sql.contains("do update"), "{sql}");
     }
@@ -49,4 +50,14 @@ fn r12_no_lock_is_skipped_and_no_entry_is_dropped() {
         assert!(!sql.contains("update journal") && !sql.contains("delete from journal"), "{sql}");
         assert!(!sql.contains("delete from level") && !sql.contains("truncate"), "{sql}");
     }
+}
+
+// Two numbers would be two locks, and the journal would have holes or doubles.
+#[test]
+fn there_is_one_journal_lock() {
+    let texts = statements();
+    let locks = texts.iter().flat_map(|sql| sql.split("pg_advisory_xact_lock(").skip(1));
+    let numbers: Vec<&str> = locks.map(|rest| rest.split(')').next().unwrap()).collect();
+    assert!(numbers.len() >= 2, "{numbers:?}");
+    assert!(numbers.iter().all(|number| *number == numbers[0]), "{numbers:?}");
 }

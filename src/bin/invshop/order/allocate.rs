@@ -83,7 +83,8 @@ async fn fill(app: &App<'_>, shop: &Shop, items: &BTreeMap<String, i64>) -> Resu
         if app.is_interrupted() {
             break;
         }
-        shop.submit(Command::FillItem(Sku::new(sku)?), None).await?;
+        let fill = Command::FillItem(Sku::new(sku)?);
+        shop.submit(fill, None).await.map_err(Failure::of_step)?;
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -116,12 +117,14 @@ fn owed(order: &OrderView) -> i64 {
     order.lines.iter().map(|line| line.shortfall).sum()
 }
 
-/// What an order is owed by SKU; of a bundle its parts. A line without an item
-/// is owed by no stock.
+/// What an order is owed by the item's SKU of today, which need not be the one
+/// that was ordered; of a bundle its parts. A line without an item is owed by
+/// no stock.
 fn owed_items(order: &OrderView) -> impl Iterator<Item = (String, i64)> {
-    order.lines.iter().filter(|line| line.mapped).flat_map(|line| {
+    let mapped = order.lines.iter().filter_map(|line| Some((line, line.item.as_ref()?)));
+    mapped.flat_map(|(line, item)| {
         let parts = line.parts.iter().map(|part| (part.sku.clone(), part.shortfall));
-        let own = line.parts.is_empty().then(|| (line.sku.clone(), line.shortfall));
+        let own = line.parts.is_empty().then(|| (item.clone(), line.shortfall));
         parts.chain(own).filter(|(_, units)| *units > 0).collect::<Vec<_>>()
     })
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use invshop::clock::Timestamp;
-use invshop::domain::{Currency, ExternalId, FactId, Money, OrderRef, Quantity, Sku};
+use invshop::domain::{Currency, ExternalId, FactId, Key, Money, OrderRef, Quantity, Sku};
 use invshop::orders::{self, Disposition, LineRequest, Personal, ReturnLine, ShipLine};
 use invshop::reports::OrderView;
 use invshop::shop::{CLI_ACCOUNT, Shop};
@@ -85,11 +85,11 @@ pub(super) async fn pay(shop: &Shop, pay: Pay) -> Result<Reply, Failure> {
         Some(text) => Some(amount(shop, &reference, text, pay.currency.as_deref()).await?),
         None => None,
     };
-    let payment_id = fact_id(shop, pay.payment_id, &pay.key)?;
+    let (payment_id, key) = fact_id(shop, pay.payment_id, pay.key)?;
     let document = json!({ "payment_id": payment_id.as_str() });
     let command =
         Command::Pay(orders::Payment { reference: reference.clone(), payment_id, amount });
-    let answer = shop.submit(command, pay.key.key).await?;
+    let answer = shop.submit(command, key).await?;
     let Detail::Payment(_, outcome) = answer.detail else {
         return answered(shop, &answer, "paid", &reference, document).await;
     };
@@ -128,7 +128,7 @@ pub(super) async fn accept(shop: &Shop, order: &str, key: KeyArgument) -> Result
 
 pub(super) async fn ship(shop: &Shop, ship: Ship) -> Result<Reply, Failure> {
     let reference = resolve(shop, &ship.order).await?;
-    let shipment_id = fact_id(shop, ship.shipment_id, &ship.key)?;
+    let (shipment_id, key) = fact_id(shop, ship.shipment_id, ship.key)?;
     let document = json!({ "shipment_id": shipment_id.as_str() });
     let line = |one: &LineUnits| ShipLine { line: one.line, part: one.part, quantity: one.units };
     let lines: Vec<ShipLine> = ship.lines.iter().map(line).collect();
@@ -140,7 +140,7 @@ pub(super) async fn ship(shop: &Shop, ship: Ship) -> Result<Reply, Failure> {
         effective_at: ship.at.map(Timestamp::as_millis),
         tracking: ship.tracking,
     });
-    let answer = shop.submit(command, ship.key.key).await?;
+    let answer = shop.submit(command, key).await?;
     answered(shop, &answer, "shipped", &reference, document).await
 }
 
@@ -186,7 +186,7 @@ fn would_cancel(order: &OrderView, named: &[(i64, Quantity)]) -> Reply {
 
 pub(super) async fn take_back(shop: &Shop, back: Return) -> Result<Reply, Failure> {
     let reference = resolve(shop, &back.order).await?;
-    let return_id = fact_id(shop, back.id, &back.key)?;
+    let (return_id, key) = fact_id(shop, back.id, back.key)?;
     let document = json!({ "return_id": return_id.as_str() });
     let disposition = match back.disposition {
         DispositionArgument::Restock => Disposition::Restock,
@@ -206,24 +206,31 @@ pub(super) async fn take_back(shop: &Shop, back: Return) -> Result<Reply, Failur
         location: back.location,
         effective_at: back.at.map(Timestamp::as_millis),
     });
-    let answer = shop.submit(command, back.key.key).await?;
+    let answer = shop.submit(command, key).await?;
     answered(shop, &answer, "returned", &reference, document).await
 }
 
-/// The id of a fact: the one given, else the key (so that the key alone makes
-/// the command repeatable), else a new one.
-fn fact_id(shop: &Shop, given: Option<FactId>, key: &KeyArgument) -> Result<FactId, Failure> {
+/// The id of a fact and the key it is recorded under. The id is the one given,
+/// else the key, so that the key alone makes the command repeatable; where
+/// neither is given, a new one is both.
+fn fact_id(
+    shop: &Shop,
+    given: Option<FactId>,
+    key: KeyArgument,
+) -> Result<(FactId, Option<Key>), Failure> {
     if let Some(given) = given {
-        return Ok(given);
+        return Ok((given, key.key));
     }
-    if let Some(key) = &key.key {
-        return Ok(FactId::new(key.as_str())?);
-    }
+    let key = key.key.map_or_else(|| new_key(shop), Ok)?;
+    Ok((FactId::new(key.as_str())?, Some(key)))
+}
+
+fn new_key(shop: &Shop) -> Result<Key, Failure> {
     let mut random = [0; 10];
     shop.random.fill(&mut random);
     let millis = u64::try_from(shop.clock.now().as_millis()).unwrap_or(0);
     let id = uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid();
-    Ok(FactId::new(&format!("{CLI_ACCOUNT}-{id}"))?)
+    Ok(Key::new(&format!("{CLI_ACCOUNT}-{id}"))?)
 }
 
 /// What was done and how the order stands now.

@@ -1,0 +1,350 @@
+//! The look a batch takes at everything its commands name: one statement, so
+//! that a batch costs one round trip for it however much it names.
+
+use futures_util::TryStreamExt as _;
+use sqlx::{Either, Executor as _, Postgres, Sqlite};
+
+use super::statement::{Arg, Row, Rows, Type, args, statement};
+use super::statement::{postgres_arguments, sqlite_arguments};
+use super::{Conn, Statement, StoreError};
+use crate::domain::{
+    AccountId, BatchId, BundlePart, ExternalId, Item, ItemId, ItemStatus, Key, Level, LevelKey,
+    Location, LocationCode, LocationId, LocationKind, OrderId, OrderRef, Seq, Sku, Totals,
+};
+use crate::ledger::Kept;
+
+/// Groups of rows, in this order: the moment, locations, items, orders, keys,
+/// order ids, recipes, levels that are not locked. SQLite answers the first five as
+/// statements of their own, PostgreSQL all as one union whose first column is the
+/// number of the group.
+const GROUPS: usize = 8;
+
+/// Whole numbers of each group: on SQLite its texts follow them.
+const NUMBERS: [usize; GROUPS] = [4, 3, 12, 1, 4, 1, 3, 2];
+/// Numbers of an item; on SQLite those of one of its levels follow.
+const ITEM_NUMBERS: usize = 5;
+/// Numbers and texts of each row on PostgreSQL.
+const POSTGRES_NUMBERS: usize = 5;
+const POSTGRES_TEXTS: usize = 4;
+
+// SQLite hands out order ids by its write lock and locks no rows: it names no
+// order ids, and brings the levels, which PostgreSQL locked before this. There the
+// look names the levels that came since, with the recipes that lead to them: both
+// of one moment, or a component between them would be overlooked.
+statement!(
+    LOOK,
+    sqlite "select (select seq from journal order by seq desc limit 1),
+                   (select at from journal order by seq desc limit 1),
+                   exists (select 1 from orders where expires_at is not null and expires_at <= $1),
+                   (select coalesce(max(id), 0) + 1 from orders);
+            select id, sellable, priority, code, name, kind, authority from location;
+            select i.id, i.bundle, i.reorder_point, i.low, i.version,
+                   l.location_id, l.on_hand, l.reserved, l.shortfall, l.safety, l.version,
+                   l.counted_at, i.sku, i.status, s.sku
+            from json_each($2) as wanted
+            cross join item_sku as s on s.sku = wanted.value
+            cross join item as i on i.id = s.item_id
+            left join level as l on l.item_id = i.id
+            union all
+            select i.id, i.bundle, i.reorder_point, i.low, i.version,
+                   l.location_id, l.on_hand, l.reserved, l.shortfall, l.safety, l.version,
+                   l.counted_at, i.sku, i.status, null
+            from json_each($3) as wanted
+            cross join item as i on i.id = wanted.value
+            left join level as l on l.item_id = i.id;
+            select o.id, o.source, o.external_id from jsonb_each($4) as wanted
+            cross join orders as o
+              on o.source = wanted.value->>0 and o.external_id = wanted.value->>1;
+            select j.account_id, j.seq, j.order_id, j.batch_id, j.idem_key, j.content_hash
+            from jsonb_each($5) as wanted
+            cross join journal as j
+              on j.account_id = wanted.value->>0 and j.idem_key = wanted.value->>1",
+    postgres "with named as (
+                select s.item_id from unnest($2::text[]) as wanted (sku)
+                join item_sku as s on s.sku = wanted.sku
+                union
+                select unnest($3::bigint[])),
+              recipe as (
+                select p.bundle_id, p.part_id, p.per_unit
+                from named as n join bundle_part as p on p.bundle_id = n.item_id)
+              select 0::bigint, (select seq from journal order by seq desc limit 1),
+                (select at from journal order by seq desc limit 1),
+                exists (select 1 from orders
+                        where expires_at is not null and expires_at <= $1)::int::bigint,
+                null::bigint, null::bigint,
+                null::text, null::text, null::text, null::text, null::bytea
+              union all
+              select 1, id, sellable, priority, null, null, code, name, kind, authority, null
+              from location
+              union all
+              select 2, i.id, i.bundle, i.reorder_point, i.low, i.version,
+                     i.sku, i.status, s.sku, null, null
+              from unnest($2::text[]) as wanted (sku)
+              join item_sku as s on s.sku = wanted.sku join item as i on i.id = s.item_id
+              union all
+              select 2, id, bundle, reorder_point, low, version, sku, status, null, null, null
+              from item where id = any($3::bigint[])
+              union all
+              select 3, o.id, null, null, null, null, o.source, o.external_id, null, null, null
+              from unnest($4::text[], $5::text[]) as wanted (source, external_id)
+              join orders as o
+                on o.source = wanted.source and o.external_id = wanted.external_id
+              union all
+              select 4, j.account_id, j.seq, j.order_id, j.batch_id, null,
+                     j.idem_key, null, null, null, j.content_hash
+              from unnest($6::bigint[], $7::text[]) as wanted (account_id, idem_key)
+              join journal as j
+                on j.account_id = wanted.account_id and j.idem_key = wanted.idem_key
+              union all
+              select 5, nextval('orders_id_seq'), null, null, null, null,
+                     null, null, null, null, null
+              from generate_series(1, $8::bigint)
+              union all
+              select 6, bundle_id, part_id, per_unit, null, null, null, null, null, null, null
+              from recipe
+              union all
+              select 7, item_id, location_id, null, null, null, null, null, null, null, null
+              from (select l.item_id, l.location_id
+                    from (select item_id from named union select part_id from recipe) as w
+                    join level as l on l.item_id = w.item_id
+                    except
+                    select unnest($9::bigint[]), unnest($10::bigint[])) as unlocked"
+);
+
+/// What to look for.
+#[derive(Debug)]
+pub(crate) struct Wanted<'w> {
+    /// The time at which orders count as due.
+    pub(crate) due_at: i64,
+    /// SKUs, old ones too.
+    pub(crate) skus: Vec<String>,
+    /// Items by id.
+    pub(crate) items: Vec<i64>,
+    /// Orders by their names outside.
+    pub(crate) orders: Vec<&'w OrderRef>,
+    /// Idempotency keys.
+    pub(crate) keys: &'w [(AccountId, Key)],
+    /// How many orders may become new ones.
+    pub(crate) new_orders: i64,
+    /// The levels that are locked, on PostgreSQL.
+    pub(crate) locked: Vec<LevelKey>,
+}
+
+/// What there is of it; what is not known is left out.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    /// The newest seq and its time; (0, 0) while the journal is empty.
+    pub(crate) newest: (i64, i64),
+    /// Whether any order is due.
+    pub(crate) due: bool,
+    /// By priority, then code.
+    pub(crate) locations: Vec<Location>,
+    /// Items, with the name asked for where they were named.
+    pub(crate) items: Vec<(Option<Sku>, Item)>,
+    /// Orders.
+    pub(crate) orders: Vec<(OrderRef, OrderId)>,
+    /// What came of keys that were used before.
+    pub(crate) keys: Vec<((AccountId, Key), Kept)>,
+    /// All levels of the items, on SQLite.
+    pub(crate) levels: Vec<(LevelKey, Level)>,
+    /// An id for each order that may be new.
+    pub(crate) order_ids: Vec<OrderId>,
+    /// Recipes of the bundles among the items, on PostgreSQL; by bundle and component.
+    pub(crate) recipes: Vec<(ItemId, BundlePart)>,
+    /// Items, and components of bundles among them, with a level that is not
+    /// locked; on PostgreSQL.
+    pub(crate) unlocked: Vec<ItemId>,
+}
+
+/// Looks for all of it at one moment.
+pub(crate) async fn look(conn: &mut Conn<'_>, wanted: &Wanted<'_>) -> Result<Seen, StoreError> {
+    let groups = groups(conn, arguments(wanted)).await?;
+    let [moment, locations, items, orders, keys, order_ids, recipes, unlocked] = &groups;
+    let moment = moment.first().ok_or(StoreError::Closed)?;
+    let mut locations = each(locations, location)?;
+    locations.sort_unstable_by(|one, two| {
+        (one.priority, one.code.as_str()).cmp(&(two.priority, two.code.as_str()))
+    });
+    let order_ids = match moment.number_opt(3)? {
+        Some(next) => (next..next + wanted.new_orders).map(OrderId::new).collect(),
+        None => each(order_ids, |row| Ok(OrderId::new(row.number(0)?)))?,
+    };
+    let mut recipes = each(recipes, recipe)?;
+    recipes.sort_unstable_by_key(|(bundle, part)| (*bundle, part.item));
+    Ok(Seen {
+        newest: (moment.number_opt(0)?.unwrap_or(0), moment.number_opt(1)?.unwrap_or(0)),
+        due: moment.number(2)? != 0,
+        locations,
+        items: each(items, item)?,
+        orders: each(orders, order)?,
+        keys: each(keys, key)?,
+        levels: if matches!(conn, Conn::Sqlite(_)) { levels(items)? } else { Vec::new() },
+        order_ids,
+        recipes,
+        unlocked: each(unlocked, |row| Ok(ItemId::new(row.number(0)?)))?,
+    })
+}
+
+fn arguments(wanted: &Wanted<'_>) -> Vec<Arg> {
+    let mut orders = Rows::new(&[Type::Text, Type::Text]);
+    for reference in &wanted.orders {
+        orders.push(args![reference.source.as_str(), reference.external_id.as_str()]);
+    }
+    let mut keys = Rows::new(&[Type::Int, Type::Text]);
+    for (account, key) in wanted.keys {
+        keys.push(args![account.get(), key.as_str()]);
+    }
+    let mut all = args![wanted.due_at, wanted.skus.clone(), wanted.items.clone(), orders, keys];
+    let mut locked = Rows::new(&[Type::Int, Type::Int]);
+    for key in &wanted.locked {
+        locked.push(args![key.item.get(), key.location.get()]);
+    }
+    all.extend(args![wanted.new_orders, locked]);
+    all
+}
+
+/// A row of a group, read by the number of its whole number or text.
+#[derive(Debug)]
+struct Cells {
+    row: Row,
+    numbers: usize,
+    texts: usize,
+    bytes: usize,
+}
+
+impl Cells {
+    fn number(&self, index: usize) -> Result<i64, StoreError> {
+        self.row.int(self.numbers + index)
+    }
+
+    fn number_opt(&self, index: usize) -> Result<Option<i64>, StoreError> {
+        self.row.int_opt(self.numbers + index)
+    }
+
+    fn text(&self, index: usize) -> Result<String, StoreError> {
+        self.row.text(self.texts + index)
+    }
+
+    fn parsed<T, E: std::fmt::Display>(
+        &self,
+        index: usize,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<T, StoreError> {
+        self.row.parsed(self.texts + index, parse)
+    }
+}
+
+/// The one place beside `Conn` where the databases fork: SQLite runs several
+/// statements in one go and answers them in turn.
+async fn groups(conn: &mut Conn<'_>, args: Vec<Arg>) -> Result<[Vec<Cells>; GROUPS], StoreError> {
+    let mut groups: [Vec<Cells>; GROUPS] = std::array::from_fn(|_| Vec::new());
+    match conn {
+        Conn::Sqlite(conn) => {
+            let query = sqlx::query_with::<Sqlite, _>(LOOK.sqlite, sqlite_arguments(args)?);
+            let mut answers = conn.fetch_many(query);
+            let mut group = 0;
+            while let Some(answer) = answers.try_next().await? {
+                match answer {
+                    Either::Left(_) => group += 1,
+                    Either::Right(row) => {
+                        let texts = NUMBERS.get(group).copied().unwrap_or_default();
+                        let row = Row::Sqlite(LOOK.name, row);
+                        let cells = Cells { row, numbers: 0, texts, bytes: texts + 1 };
+                        groups.get_mut(group).ok_or(StoreError::Closed)?.push(cells);
+                    }
+                }
+            }
+        }
+        Conn::Postgres(conn) => {
+            let query = sqlx::query_with::<Postgres, _>(LOOK.postgres, postgres_arguments(args)?);
+            for row in query.fetch_all(&mut **conn).await? {
+                let row = Row::Postgres(LOOK.name, row);
+                let group = usize::try_from(row.int(0)?).unwrap_or(GROUPS);
+                let texts = 1 + POSTGRES_NUMBERS;
+                let cells = Cells { row, numbers: 1, texts, bytes: texts + POSTGRES_TEXTS };
+                groups.get_mut(group).ok_or(StoreError::Closed)?.push(cells);
+            }
+        }
+    }
+    Ok(groups)
+}
+
+fn each<T>(
+    rows: &[Cells],
+    read: impl Fn(&Cells) -> Result<T, StoreError>,
+) -> Result<Vec<T>, StoreError> {
+    rows.iter().map(read).collect()
+}
+
+fn location(row: &Cells) -> Result<Location, StoreError> {
+    Ok(Location {
+        id: LocationId::new(row.number(0)?),
+        code: row.parsed(0, LocationCode::new)?,
+        name: row.text(1)?,
+        kind: row.parsed(2, str::parse::<LocationKind>)?,
+        authority: row.text(3)?,
+        sellable: row.number(1)? != 0,
+        priority: row.number(2)?,
+    })
+}
+
+fn item(row: &Cells) -> Result<(Option<Sku>, Item), StoreError> {
+    let status = ItemStatus::parse(&row.text(1)?);
+    let asked = row.row.text_opt(row.texts + 2)?.map(|text| Sku::new(&text)).transpose();
+    let item = Item {
+        id: ItemId::new(row.number(0)?),
+        sku: row.parsed(0, Sku::new)?,
+        status: status.ok_or_else(|| row.row.decode_error("an unknown item status"))?,
+        bundle: row.number(1)? != 0,
+        reorder_point: row.number_opt(2)?,
+        low: row.number(3)? != 0,
+        version: row.number(4)?,
+    };
+    Ok((asked.map_err(|error| row.row.decode_error(error.to_string()))?, item))
+}
+
+fn order(row: &Cells) -> Result<(OrderRef, OrderId), StoreError> {
+    let external_id = row.parsed(1, ExternalId::new)?;
+    Ok((OrderRef { source: row.text(0)?, external_id }, OrderId::new(row.number(0)?)))
+}
+
+fn key(row: &Cells) -> Result<((AccountId, Key), Kept), StoreError> {
+    let hash = row.row.hash_opt(row.bytes)?;
+    let kept = Kept {
+        seq: Some(Seq::new(row.number(1)?)),
+        index: None,
+        content_hash: hash.ok_or_else(|| row.row.decode_error("a key without its hash"))?,
+        order: row.number_opt(2)?.map(OrderId::new),
+        batch: row.number_opt(3)?.map(BatchId::new),
+    };
+    Ok(((AccountId::new(row.number(0)?), row.parsed(0, Key::new)?), kept))
+}
+
+fn recipe(row: &Cells) -> Result<(ItemId, BundlePart), StoreError> {
+    let part = BundlePart { item: ItemId::new(row.number(1)?), per_unit: row.number(2)? };
+    Ok((ItemId::new(row.number(0)?), part))
+}
+
+/// The levels that stand beside items; an item without one has nulls there.
+fn levels(items: &[Cells]) -> Result<Vec<(LevelKey, Level)>, StoreError> {
+    let mut levels = Vec::with_capacity(items.len());
+    for row in items {
+        let number = |index: usize| row.number(ITEM_NUMBERS + index);
+        let Some(location) = row.number_opt(ITEM_NUMBERS)? else {
+            continue;
+        };
+        let item = ItemId::new(row.number(0)?);
+        let key = LevelKey { item, location: LocationId::new(location) };
+        let totals = Totals {
+            on_hand: number(1)?,
+            reserved: number(2)?,
+            shortfall: number(3)?,
+            safety: number(4)?,
+        };
+        let counted_at = row.number_opt(ITEM_NUMBERS + 6)?;
+        levels.push((key, Level { totals, version: number(5)?, counted_at }));
+    }
+    Ok(levels)
+}
+
+pub(super) const STATEMENTS: &[&Statement] = &[&LOOK];
