@@ -17,7 +17,7 @@ use invshop::telemetry::{self, Format, Verbosity};
 
 use crate::failure::{Exit, Failure};
 use crate::output::{Output, Reply};
-use crate::{Global, Noun, location};
+use crate::{Global, Noun, interrupt, location};
 
 /// Threads of the runtime: the writer and the reads of one command.
 const WORKERS: usize = 2;
@@ -52,6 +52,8 @@ pub(crate) fn run(global: &Global, output: &Output, noun: Noun) -> Result<Reply,
 }
 
 async fn until_interrupted(app: &App<'_>, noun: Noun) -> Result<Reply, Failure> {
+    // One listener for all presses: between two of them a press would be lost.
+    let mut presses = interrupt::listen().ok();
     let mut work = pin!(Box::pin(crate::dispatch(app, noun)));
     loop {
         tokio::select! {
@@ -63,10 +65,7 @@ async fn until_interrupted(app: &App<'_>, noun: Noun) -> Result<Reply, Failure> 
                     _ => reply,
                 });
             }
-            pressed = tokio::signal::ctrl_c() => {
-                if pressed.is_err() {
-                    return work.await;
-                }
+            () = interrupt::pressed(&mut presses) => {
                 if app.interrupted.swap(true, Ordering::Relaxed) {
                     return Err(interrupted());
                 }
@@ -135,6 +134,7 @@ impl App<'_> {
         if self.output.is_json() || !std::io::stdin().is_terminal() {
             return Err(Failure::usage(format!("{question} needs a yes")).hint("add --yes"));
         }
+        let mut presses = interrupt::listen().ok();
         self.output.note(&format!("{question}? [y/N]"));
         let answer = tokio::task::spawn_blocking(|| {
             let mut line = String::new();
@@ -142,7 +142,7 @@ impl App<'_> {
         });
         let line = tokio::select! {
             line = answer => line.map_err(|error| Failure::failed("io", error.to_string()))?,
-            _ = tokio::signal::ctrl_c() => return Err(interrupted()),
+            () = interrupt::pressed(&mut presses) => return Err(interrupted()),
         };
         let line = line.map_err(|error| Failure::io("stdin", &error))?;
         if matches!(line.trim(), "y" | "Y" | "yes") {

@@ -23,6 +23,7 @@ mod export;
 mod failure;
 mod import;
 mod init;
+mod interrupt;
 mod item;
 mod location;
 mod order;

@@ -39,23 +39,17 @@ both_shops!(of_many_processes_one_gets_the_last_unit, |cli| {
     assert_eq!(cli.json(&["order", "list"])["data"].as_array().unwrap().len(), 1);
 });
 
-/// A command that waits for its turn to write, with the handler of Ctrl-C set up.
+/// A command that waits for its turn to write; it listens for Ctrl-C since its start.
 fn waiting(cli: &Cli, id: &str) -> Child {
     let mut command = cli.command(&["order", "place", id, "MUG:1"]);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let status = format!("/proc/{}/status", child.id());
-    let handles = |line: &str| {
-        let mask = line.strip_prefix("SigCgt:").map(str::trim);
-        mask.is_some_and(|mask| u64::from_str_radix(mask, 16).unwrap() & 0b10 != 0)
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let pid = child.id().to_string();
+    let at_the_door = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        fields.contains(&"->") && fields.contains(&pid.as_str())
     };
-    // The system's handler is there a moment before its listener, which stands
-    // once the thread that set both up has gone to sleep.
-    loop {
-        let text = std::fs::read_to_string(&status).unwrap();
-        let sleeps = text.lines().any(|line| line.starts_with("State:\tS"));
-        if sleeps && text.lines().any(handles) {
-            break;
-        }
+    while !std::fs::read_to_string("/proc/locks").unwrap().lines().any(at_the_door) {
+        assert_eq!(child.try_wait().unwrap(), None, "it did not wait");
         std::thread::yield_now();
     }
     child
