@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::bulk::{Bulk, bulk};
-use super::statement::{Row, Rows, Type, args, statement};
+use super::statement::{Row, Rows, Type, args, cells, statement};
 use super::{Conn, Statement, StoreError};
 use crate::domain::{Barcode, BundlePart, Item, ItemId, ItemStatus, Quantity, Sku, Title};
 use crate::ledger::catalogue::{ItemFields, NewItem};
@@ -193,7 +193,7 @@ pub(crate) async fn insert_items(
     let mut parts = Rows::new(&[Int, Int, Int]);
     for (id, new) in items {
         let fields = &new.fields;
-        rows.push(args![
+        rows.push(cells![
             id.get(),
             new.sku.as_str(),
             fields.title.as_str(),
@@ -206,7 +206,7 @@ pub(crate) async fn insert_items(
             fields.attributes.clone(),
             now,
         ]);
-        skus.push(args![new.sku.as_str(), id.get()]);
+        skus.push(cells![new.sku.as_str(), id.get()]);
         push_parts(&mut parts, *id, &new.recipe);
     }
     conn.write_rows(&INSERT_ITEMS, &NEW_ITEMS, rows).await?;
@@ -269,7 +269,7 @@ fn overtaken(statement: &Statement, found: i64) -> StoreError {
 
 fn push_parts(rows: &mut Rows, bundle: ItemId, recipe: &[BundlePart]) {
     for part in recipe {
-        rows.push(args![bundle.get(), part.item.get(), part.per_unit]);
+        rows.push(cells![bundle.get(), part.item.get(), part.per_unit]);
     }
 }
 
@@ -340,7 +340,7 @@ pub(crate) async fn update_fields(
     use Type::{Int, Text};
     let mut rows = Rows::new(&[Int, Int, Int, Text, Text, Int, Int, Text, Int, Text, Int]);
     for (id, (read_version, version, fields)) in entries {
-        rows.push(args![
+        rows.push(cells![
             id.get(),
             *read_version,
             *version,

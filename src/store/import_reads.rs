@@ -1,6 +1,6 @@
 //! What an import looks up before it writes: reads without locks.
 
-use super::statement::{Rows, Type, args, statement};
+use super::statement::{Rows, Type, args, cells, statement};
 use super::{Conn, Statement, StoreError};
 use crate::domain::{ExternalId, ItemId, LevelKey, LocationId, OrderRef};
 
@@ -57,7 +57,7 @@ pub(crate) async fn placed_at<'r>(
 ) -> Result<Vec<(OrderRef, i64)>, StoreError> {
     let mut rows = Rows::new(&[Type::Text, Type::Text]);
     for reference in wanted {
-        rows.push(args![reference.source.as_str(), reference.external_id.as_str()]);
+        rows.push(cells![reference.source.as_str(), reference.external_id.as_str()]);
     }
     if rows.is_empty() {
         return Ok(Vec::new());

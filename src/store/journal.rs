@@ -1,7 +1,7 @@
 //! The table `journal`: all facts in commit order.
 
 use super::bulk::{Bulk, bulk};
-use super::statement::{Rows, Type, args, statement};
+use super::statement::{Rows, Type, args, cells, statement};
 use super::{Conn, Statement, StoreError};
 use crate::domain::{AccountId, BatchId, Entry, ItemId, LevelKey, LocationId, OrderId, Seq};
 
@@ -48,7 +48,7 @@ pub(crate) async fn moved_since(
 ) -> Result<Vec<(Counted, (i64, i64))>, StoreError> {
     let mut rows = Rows::new(&[Type::Int; 3]);
     for (key, observed_at) in wanted {
-        rows.push(args![key.item.get(), key.location.get(), observed_at]);
+        rows.push(cells![key.item.get(), key.location.get(), observed_at]);
     }
     if rows.is_empty() {
         return Ok(Vec::new());
@@ -170,12 +170,12 @@ fn rows(entries: &[Entry], newest: i64, at: i64) -> Rows {
     types[20] = Text;
     types[21] = Bytes;
     types[24] = Text;
-    let mut rows = Rows::new(&types);
+    let mut rows = Rows::with_capacity(&types, entries.len());
     for (seq, entry) in (newest + 1..).zip(entries) {
         let mark = entry.level;
         let item = mark.map(|mark| mark.key.item).or(entry.item);
         let location = mark.map(|mark| mark.key.location).or(entry.location);
-        rows.push(args![
+        rows.push(cells![
             seq,
             at,
             entry.effective_at.min(at),

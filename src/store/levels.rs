@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::bulk::{Bulk, bulk};
-use super::statement::{Row, Rows, Type, args, statement};
+use super::statement::{Row, Rows, Type, args, cells, statement};
 use super::{Conn, Statement, StoreError};
 use crate::domain::{ItemId, Level, LevelKey, LocationId, Sku, Totals};
 use crate::ledger::LevelSlot;
@@ -126,7 +126,7 @@ impl Changes {
         for (key, slot) in slots {
             let LevelSlot { read, now, stored } = slot;
             let rows = if stored { &mut all.changed } else { &mut all.new };
-            rows.push(args![
+            rows.push(cells![
                 key.item.get(),
                 key.location.get(),
                 now.totals.on_hand - read.totals.on_hand,
@@ -163,7 +163,7 @@ statement!(
 pub(crate) async fn insert_zeros(conn: &mut Conn<'_>, keys: &[LevelKey]) -> Result<(), StoreError> {
     let mut rows = Rows::new(&[Type::Int, Type::Int]);
     for key in keys {
-        rows.push(args![key.item.get(), key.location.get()]);
+        rows.push(cells![key.item.get(), key.location.get()]);
     }
     conn.execute(&INSERT_ZERO_LEVELS, args![rows]).await.map(drop)
 }

@@ -4,7 +4,7 @@
 use futures_util::TryStreamExt as _;
 use sqlx::{Either, Executor as _, Postgres, Sqlite};
 
-use super::statement::{Arg, Row, Rows, Type, args, statement};
+use super::statement::{Arg, Row, Rows, Type, args, cells, statement};
 use super::statement::{postgres_arguments, sqlite_arguments};
 use super::{Conn, Statement, StoreError};
 use crate::domain::{
@@ -188,16 +188,16 @@ pub(crate) async fn look(conn: &mut Conn<'_>, wanted: &Wanted<'_>) -> Result<See
 fn arguments(wanted: &Wanted<'_>) -> Vec<Arg> {
     let mut orders = Rows::new(&[Type::Text, Type::Text]);
     for reference in &wanted.orders {
-        orders.push(args![reference.source.as_str(), reference.external_id.as_str()]);
+        orders.push(cells![reference.source.as_str(), reference.external_id.as_str()]);
     }
     let mut keys = Rows::new(&[Type::Int, Type::Text]);
     for (account, key) in wanted.keys {
-        keys.push(args![account.get(), key.as_str()]);
+        keys.push(cells![account.get(), key.as_str()]);
     }
     let mut all = args![wanted.due_at, wanted.skus.clone(), wanted.items.clone(), orders, keys];
     let mut locked = Rows::new(&[Type::Int, Type::Int]);
     for key in &wanted.locked {
-        locked.push(args![key.item.get(), key.location.get()]);
+        locked.push(cells![key.item.get(), key.location.get()]);
     }
     all.extend(args![wanted.new_orders, locked]);
     all

@@ -1,6 +1,6 @@
 //! Writing orders: new ones, and what changed of those that were loaded.
 
-use super::statement::{Rows, Type, args, statement};
+use super::statement::{Rows, Type, args, cells, statement};
 use super::{Conn, Statement, StoreError};
 use crate::domain::{ItemId, Line, LocationId, Order, OrderId};
 use crate::ledger::OrderSlot;
@@ -55,7 +55,7 @@ fn order_rows() -> Rows {
 
 fn push_order(rows: &mut Rows, order: &Order, now: i64) {
     let counts = order.counts();
-    rows.push(args![
+    rows.push(cells![
         order.id.get(),
         order.reference.source.as_str(),
         order.reference.external_id.as_str(),
@@ -256,7 +256,7 @@ impl Tables {
             if !known {
                 let (hash, data) = (fact.content_hash, fact.data.as_str());
                 let id = id.as_str();
-                self.rest.facts.push(args![order.id.get(), kind.as_str(), id, hash, data, now]);
+                self.rest.facts.push(cells![order.id.get(), kind.as_str(), id, hash, data, now]);
             }
         }
     }
@@ -265,7 +265,7 @@ impl Tables {
         let counts = line.counts();
         let expired = if line.bundle { 0 } else { line.parts.first().map_or(0, |p| p.expired) };
         let lines = if new { &mut self.lines } else { &mut self.rest.lines };
-        lines.push(args![
+        lines.push(cells![
             id.get(),
             line.number,
             line.item.map(ItemId::get),
@@ -286,7 +286,7 @@ impl Tables {
             let known = was.and_then(|was| was.parts.get(index));
             if line.bundle && known != Some(part) {
                 let counts = part.counts();
-                self.rest.parts.push(args![
+                self.rest.parts.push(cells![
                     id.get(),
                     line.number,
                     part.number,
@@ -305,7 +305,7 @@ impl Tables {
             let allocations = if new { &mut self.allocations } else { rest };
             for one in &part.allocations {
                 if known.and_then(|known| known.at(one.location)) != Some(one) {
-                    allocations.push(args![
+                    allocations.push(cells![
                         id.get(),
                         line.number,
                         part.number,

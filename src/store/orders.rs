@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::statement::{Row, Rows, Type, args, statement};
+use super::statement::{Row, Rows, Type, args, cells, statement};
 use super::{Conn, Statement, StoreError};
 use crate::domain::{
     Allocation, Decision, ExternalId, Fact, FactId, FactKind, FulfilledBy, ItemId, LevelKey, Line,
@@ -29,7 +29,7 @@ pub(crate) async fn find<'r>(
 ) -> Result<Vec<(OrderRef, OrderId)>, StoreError> {
     let mut rows = Rows::new(&[Type::Text, Type::Text]);
     for reference in wanted {
-        rows.push(args![reference.source.as_str(), reference.external_id.as_str()]);
+        rows.push(cells![reference.source.as_str(), reference.external_id.as_str()]);
     }
     if rows.is_empty() {
         return Ok(Vec::new());

@@ -46,17 +46,22 @@ pub(crate) struct Rows {
 impl Rows {
     /// No rows yet, of the given column types.
     pub(crate) fn new(types: &[Type]) -> Self {
+        Self::with_capacity(types, 0)
+    }
+
+    /// No rows yet, with room for some.
+    pub(crate) fn with_capacity(types: &[Type], rows: usize) -> Self {
         let column = |kind: &Type| match kind {
-            Type::Int => Column::Int(Vec::new()),
-            Type::Text => Column::Text(Vec::new()),
-            Type::Bytes => Column::Bytes(Vec::new()),
+            Type::Int => Column::Int(Vec::with_capacity(rows)),
+            Type::Text => Column::Text(Vec::with_capacity(rows)),
+            Type::Bytes => Column::Bytes(Vec::with_capacity(rows)),
         };
         Self { columns: types.iter().map(column).collect(), count: 0 }
     }
 
     /// Appends one row; its cells have the types of the columns, in order.
-    pub(crate) fn push(&mut self, cells: Vec<Arg>) {
-        debug_assert_eq!(cells.len(), self.columns.len(), "a row has a cell for each column");
+    pub(crate) fn push<const CELLS: usize>(&mut self, cells: [Arg; CELLS]) {
+        debug_assert_eq!(CELLS, self.columns.len(), "a row has a cell for each column");
         for (column, cell) in self.columns.iter_mut().zip(cells) {
             match (column, cell) {
                 (Column::Int(values), Arg::Int(value)) => values.push(value),
@@ -188,15 +193,15 @@ fn push_hex(json: &mut String, bytes: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::statement::args;
+    use super::super::statement::cells;
     use super::*;
 
     #[test]
     fn rows_become_json_that_reads_back() {
         let mut rows = Rows::new(&[Type::Int, Type::Text, Type::Bytes]);
-        rows.push(args![-5_i64, "a\"b\\c\u{1}é", vec![0_u8, 255]]);
-        rows.push(args![None::<i64>, None::<String>, Arg::Bytes(None)]);
-        rows.push(args![None::<i64>, "jug", Arg::Bytes(None)]);
+        rows.push(cells![-5_i64, "a\"b\\c\u{1}é", vec![0_u8, 255]]);
+        rows.push(cells![None::<i64>, None::<String>, Arg::Bytes(None)]);
+        rows.push(cells![None::<i64>, "jug", Arg::Bytes(None)]);
         let json: serde_json::Value = serde_json::from_str(&rows.to_json()).unwrap();
         let wanted = serde_json::json!([[-5, "a\"b\\c\u{1}é", "00ff"], [], [null, "jug"]]);
         assert_eq!(json, wanted);

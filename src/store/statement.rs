@@ -97,6 +97,12 @@ macro_rules! args {
 }
 pub(crate) use args;
 
+/// Builds the cells of a row.
+macro_rules! cells {
+    ($($value:expr),* $(,)?) => { [$($crate::store::statement::Arg::from($value)),*] };
+}
+pub(crate) use cells;
+
 /// A row of either database, read by column number.
 #[derive(Debug)]
 pub(crate) enum Row {

@@ -24,6 +24,6 @@ pub(crate) async fn pressed(presses: &mut Option<Presses>) {
         None => None,
     };
     if heard.is_none() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

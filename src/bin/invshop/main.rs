@@ -40,6 +40,10 @@ use app::App;
 use failure::Failure;
 use output::{Output, Reply};
 
+/// Orders are many small pieces of memory, made on one thread and freed on another.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A stock ledger that does not oversell and can explain every number
 #[derive(Debug, Parser)]
 #[command(name = "invshop", version, arg_required_else_help = true, max_term_width = 100)]
