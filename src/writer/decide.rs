@@ -1,7 +1,8 @@
 //! One command after the other, in arrival order, over the working set.
 
 use super::Job;
-use super::command::{Chunk, Command, Detail, state_hash};
+use super::command::{Chunk, Command, Detail};
+use super::content::state_hash;
 use crate::domain::{BatchId, Kind, Refusal, Seq};
 use crate::ledger::catalogue::{self, NewAccount, NewBatch};
 use crate::ledger::{self, Added, Context, Decided, Kept, Need, Stop, Working, each, stock};

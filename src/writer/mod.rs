@@ -8,6 +8,7 @@
 
 mod batch;
 mod command;
+mod content;
 mod decide;
 mod load;
 mod subject;
