@@ -15,7 +15,7 @@ use crate::orders::{
 use crate::store::StoreError;
 
 /// The most rows of an import in one transaction.
-pub const CHUNK_ROWS_MAX: usize = 1000;
+pub const CHUNK_ROWS_MAX: usize = 500;
 
 /// One command: a request that may be refused, or a fact that is recorded.
 #[derive(Clone, Debug)]
