@@ -7,6 +7,7 @@
 //! it found the books broken.
 
 pub mod catalogue;
+mod change;
 mod expire;
 mod fill;
 mod lookup;
@@ -17,6 +18,7 @@ mod stop;
 mod take;
 mod working;
 
+pub use change::{Added, Movement};
 pub use expire::{due, expire, fill_freed};
 pub use fill::{FILL_LINES_MAX, fill, fill_item, fill_rest};
 pub use low::raise_low;
@@ -24,6 +26,5 @@ pub use revert::{RevertRow, revert};
 pub use stop::{Broken, Decided, Need, Stop, each};
 pub use take::{check_owed, take_holds};
 pub use working::{
-    Added, Context, Holders, Kept, LevelSlot, Movement, OrderPolicy, OrderSlot, Policy,
-    ShortWindow, Working,
+    Context, Holders, Kept, LevelSlot, OrderPolicy, OrderSlot, Policy, ShortWindow, Working,
 };

@@ -5,11 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
-use super::catalogue::{ItemFields, NewAccount, NewBatch, NewItem, NewLocation, RareIds};
-use super::{Decided, Need, Stop};
+use super::catalogue::{ItemFields, RareIds};
+use super::{Added, Decided, Movement, Need, Stop};
 use crate::domain::{
-    AccountId, BatchId, BundlePart, Deltas, Entry, Item, ItemId, ItemStatus, Key, Kind, Level,
-    LevelKey, LevelMark, Location, LocationId, Order, OrderId, OrderRef, Seq, Sku,
+    AccountId, BatchId, BundlePart, Entry, Item, ItemId, Key, Kind, Level, LevelKey, LevelMark,
+    Location, LocationId, Order, OrderId, OrderRef, Seq, Sku,
 };
 
 /// How orders are decided, from the configuration.
@@ -96,84 +96,6 @@ pub struct Holders {
     pub complete: bool,
     /// The orders.
     pub orders: BTreeSet<OrderId>,
-}
-
-/// Rows that only a catalogue or admin command adds.
-#[derive(Clone, Debug)]
-pub enum Added {
-    /// A new item with its catalogue fields.
-    Item(Box<NewItem>, ItemId),
-    /// New catalogue fields of an item and its new version, guarded by the version before it.
-    Fields(Box<ItemFields>, ItemId, i64),
-    /// A new status of an item and its new version, guarded by the version before it.
-    Status(ItemId, ItemStatus, i64),
-    /// Whether an item is low.
-    Low(ItemId, bool),
-    /// A new current SKU and the item's new version; the old SKU stays as an alias.
-    Sku(ItemId, Sku, i64),
-    /// A new recipe.
-    Recipe(ItemId, Vec<BundlePart>),
-    /// A location.
-    Location(NewLocation, LocationId),
-    /// Sealed personal data of an order.
-    Personal(OrderId, Vec<u8>),
-    /// A key holder and its key.
-    Key(NewAccount, AccountId),
-    /// An import begins, for a key holder.
-    Batch(NewBatch, BatchId, AccountId),
-    /// Rows of an import that are now written: (batch, rows done before, after).
-    BatchProgress(BatchId, i64, i64),
-    /// A new state of an import: (batch, from, to).
-    BatchStatus(BatchId, &'static str, &'static str),
-    /// Whether a level has room and shortfall left over, which the writer's next
-    /// commands fill. The last word on a level counts.
-    FillRest(LevelKey, bool),
-    /// Taking an import back has begun, whether or not it was written whole.
-    BatchReverting(BatchId),
-}
-
-/// One movement to post.
-#[derive(Clone, Debug)]
-pub struct Movement {
-    /// The level.
-    pub key: LevelKey,
-    /// What it is.
-    pub kind: Kind,
-    /// What it changes.
-    pub deltas: Deltas,
-    /// Units the fact spoke of, where the deltas may say less.
-    pub quantity: Option<i64>,
-    /// When it took effect, if that was given.
-    pub effective_at: Option<i64>,
-    /// The order line and part it is for.
-    pub order: Option<(OrderId, i64, i64)>,
-    /// The entry it takes back.
-    pub reverses: Option<Seq>,
-    /// Further fields, a JSON object.
-    pub data: Option<String>,
-}
-
-impl Movement {
-    /// A movement with nothing else said.
-    pub const fn new(key: LevelKey, kind: Kind, deltas: Deltas) -> Self {
-        Self {
-            key,
-            kind,
-            deltas,
-            quantity: None,
-            effective_at: None,
-            order: None,
-            reverses: None,
-            data: None,
-        }
-    }
-
-    /// For a part of an order line.
-    #[must_use]
-    pub const fn of(mut self, order: OrderId, line: i64, part: i64) -> Self {
-        self.order = Some((order, line, part));
-        self
-    }
 }
 
 #[derive(Debug)]
@@ -475,6 +397,19 @@ impl Working {
         let slot = LevelSlot { read: Level::EMPTY, now: Level::EMPTY, stored: false };
         let was = self.levels.insert(key, slot);
         self.undo.push(Undo::Level(key, was));
+    }
+
+    /// Makes room for rows of an items import, which would else be moved about
+    /// while there come more and more of them.
+    pub fn make_room(&mut self, rows: usize) {
+        self.skus.reserve(rows);
+        self.items.reserve(rows);
+        self.records.reserve(rows);
+        self.new_items.reserve(rows);
+        self.touched.reserve(rows);
+        self.added.reserve(rows);
+        self.entries.reserve(2 * rows);
+        self.undo.reserve(8 * rows);
     }
 
     /// Adds a location to those known.
