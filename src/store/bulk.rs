@@ -14,13 +14,14 @@ use sqlx::{Arguments as _, Sqlite};
 use super::statement::{Rows, encode_error};
 use super::{Conn, StoreError};
 
-/// Rows of the short text: an order or two, without much padding.
+/// Rows of the shortest text: an order or two, without much padding.
 const FEW: usize = 8;
-/// Rows of the middle text: what a batch of some sixty orders writes of each table.
-const SOME: usize = 64;
-/// Rows of the long text: 25 columns of them stay far below the 32 766 values
-/// that a statement may have.
-const MANY: usize = 256;
+/// Rows of the texts. Close enough that little of a batch is padding; 25 columns of
+/// the longest stay far below the 32 766 values that a statement may have.
+const SIZES: [usize; 6] = [FEW, 32, 64, 128, 192, 256];
+
+/// Texts of a statement.
+pub(crate) const TEXTS: usize = SIZES.len();
 
 /// A statement that writes rows, where SQLite is to be fast at it.
 #[derive(Debug)]
@@ -31,8 +32,8 @@ pub(crate) struct Bulk {
     pub(crate) sqlite: &'static str,
     /// Columns of a row.
     pub(crate) columns: usize,
-    /// The texts for few, some and many rows.
-    pub(crate) texts: OnceLock<[&'static str; 3]>,
+    /// The texts by their number of rows, made when first needed.
+    pub(crate) texts: [OnceLock<&'static str>; TEXTS],
 }
 
 /// Defines a [`Bulk`].
@@ -42,16 +43,18 @@ macro_rules! bulk {
             name: stringify!($name),
             sqlite: $text,
             columns: $columns,
-            texts: std::sync::OnceLock::new(),
+            texts: [const { std::sync::OnceLock::new() }; $crate::store::bulk::TEXTS],
         };
     };
 }
 pub(crate) use bulk;
 
 impl Bulk {
-    /// The texts for few, some and many rows; they live as long as the program.
-    fn texts(&self) -> &[&'static str; 3] {
-        self.texts.get_or_init(|| [FEW, SOME, MANY].map(|rows| &*self.text(rows).leak()))
+    /// The shortest text for so many rows, or else the longest, and its rows. It
+    /// lives as long as the program.
+    fn text_for(&self, rows: usize) -> (&'static str, usize) {
+        let index = SIZES.iter().position(|&size| rows <= size).unwrap_or(TEXTS - 1);
+        (self.texts[index].get_or_init(|| &*self.text(SIZES[index]).leak()), SIZES[index])
     }
 
     fn text(&self, rows: usize) -> String {
@@ -62,8 +65,9 @@ impl Bulk {
     /// Prepares the texts without running them.
     pub(super) async fn prepare(&self, conn: &mut Conn<'_>) -> Result<(), StoreError> {
         if let Conn::Sqlite(conn) = conn {
-            for text in self.texts() {
-                sqlx::Executor::prepare(&mut **conn, sqlx::SqlSafeStr::into_sql_str(*text)).await?;
+            for size in SIZES {
+                let text = sqlx::SqlSafeStr::into_sql_str(self.text_for(size).0);
+                sqlx::Executor::prepare(&mut **conn, text).await?;
             }
         }
         Ok(())
@@ -73,11 +77,44 @@ impl Bulk {
 /// Runs a text; how many rows it changed.
 async fn run(
     conn: &mut sqlx::SqliteConnection,
-    text: &'static str,
-    arguments: SqliteArguments,
+    Bound { text, arguments }: Bound,
 ) -> Result<u64, StoreError> {
     let query = sqlx::query_with::<Sqlite, _>(text, arguments);
     Ok(query.execute(conn).await?.rows_affected())
+}
+
+/// A text with its values.
+#[derive(Debug)]
+struct Bound {
+    text: &'static str,
+    arguments: SqliteArguments,
+}
+
+/// Rows that become bound texts, one after the other.
+#[derive(Debug)]
+struct Texts<I> {
+    left: I,
+    current: Option<(&'static Bulk, Rows, usize)>,
+}
+
+impl<I: Iterator<Item = (&'static Bulk, Rows)>> Iterator for Texts<I> {
+    type Item = Result<Bound, StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some((bulk, rows, first)) = &mut self.current
+                && *first < rows.len()
+            {
+                let (text, size) = bulk.text_for(rows.len() - *first);
+                let mut arguments = SqliteArguments::default();
+                let added = add(rows, *first..*first + size, &mut arguments);
+                *first += size;
+                return Some(added.map(|()| Bound { text, arguments }));
+            }
+            let (bulk, rows) = self.left.next()?;
+            self.current = Some((bulk, rows, 0));
+        }
+    }
 }
 
 fn add(
@@ -89,36 +126,42 @@ fn add(
     range.into_iter().try_for_each(|row| rows.add_row(row, arguments)).map_err(encode_error)
 }
 
-/// Writes rows; how many were written. While some are written, the next are bound.
+/// Rows to write with each of some statements in turn, the first of them bound.
+#[derive(Debug)]
+pub(super) struct Ready<I> {
+    texts: Texts<I>,
+    bound: Option<Bound>,
+}
+
+impl<I: Iterator<Item = (&'static Bulk, Rows)>> Ready<I> {
+    /// Binds the first rows: work that can be done while something else is written.
+    pub(super) fn of(all: impl IntoIterator<IntoIter = I>) -> Result<Self, StoreError> {
+        let mut texts = Texts { left: all.into_iter(), current: None };
+        let bound = texts.next().transpose()?;
+        Ok(Self { texts, bound })
+    }
+
+    /// Writes the rows; how many were written. While some are written, the next are bound.
+    pub(super) async fn write(
+        mut self,
+        conn: &mut sqlx::SqliteConnection,
+    ) -> Result<u64, StoreError> {
+        let mut written = 0;
+        while let Some(bound) = self.bound.take() {
+            let (changed, next) = tokio::join!(run(conn, bound), async { self.texts.next() });
+            written += changed?;
+            self.bound = next.transpose()?;
+        }
+        Ok(written)
+    }
+}
+
+/// Writes rows with each statement in turn; how many were written.
 pub(super) async fn write(
     conn: &mut sqlx::SqliteConnection,
-    bulk: &'static Bulk,
-    mut rows: Rows,
+    all: impl IntoIterator<Item = (&'static Bulk, Rows)>,
 ) -> Result<u64, StoreError> {
-    let [few, some, many] = bulk.texts();
-    let mut first = 0;
-    let mut next = || {
-        let left = rows.len().saturating_sub(first);
-        let (text, size) = if left <= FEW {
-            (*few, FEW)
-        } else if left <= SOME {
-            (*some, SOME)
-        } else {
-            (*many, MANY)
-        };
-        let range = first..first + size;
-        first += size;
-        let mut arguments = SqliteArguments::default();
-        (left > 0).then(|| add(&mut rows, range, &mut arguments).map(|()| (text, arguments)))
-    };
-    let mut written = 0;
-    let mut bound = next().transpose()?;
-    while let Some((text, arguments)) = bound {
-        let (changed, more) = tokio::join!(run(conn, text, arguments), async { next() });
-        written += changed?;
-        bound = more.transpose()?;
-    }
-    Ok(written)
+    Ready::of(all)?.write(conn).await
 }
 
 /// Statements that are run one after the other in one go while their rows are few.
@@ -140,19 +183,15 @@ impl<const BULKS: usize> Chain<BULKS> {
         conn: &mut sqlx::SqliteConnection,
         mut rows: [Rows; BULKS],
     ) -> Result<u64, StoreError> {
-        if rows.iter().all(|rows| rows.len() <= FEW) {
-            let texts = || self.bulks.map(|bulk| bulk.texts()[0]).join(";").leak();
-            let text = self.text.get_or_init(|| &*texts());
-            let mut arguments = SqliteArguments::default();
-            for rows in &mut rows {
-                add(rows, 0..FEW, &mut arguments)?;
-            }
-            return run(conn, text, arguments).await;
+        if rows.iter().any(|rows| rows.len() > FEW) {
+            return write(conn, self.bulks.into_iter().zip(rows)).await;
         }
-        let mut written = 0;
-        for (bulk, rows) in self.bulks.into_iter().zip(rows) {
-            written += write(conn, bulk, rows).await?;
+        let texts = || self.bulks.map(|bulk| bulk.text_for(FEW).0).join(";").leak();
+        let text = self.text.get_or_init(|| &*texts());
+        let mut arguments = SqliteArguments::default();
+        for rows in &mut rows {
+            add(rows, 0..FEW, &mut arguments)?;
         }
-        Ok(written)
+        run(conn, Bound { text, arguments }).await
     }
 }

@@ -188,8 +188,9 @@ pub(crate) async fn insert_items(
     now: i64,
 ) -> Result<(), StoreError> {
     use Type::{Int, Text};
-    let mut rows = Rows::new(&[Int, Text, Text, Int, Text, Int, Int, Text, Int, Text, Int]);
-    let mut skus = Rows::new(&[Text, Int]);
+    let types = [Int, Text, Text, Int, Text, Int, Int, Text, Int, Text, Int];
+    let mut rows = Rows::with_capacity(&types, items.len());
+    let mut skus = Rows::with_capacity(&[Text, Int], items.len());
     let mut parts = Rows::new(&[Int, Int, Int]);
     for (id, new) in items {
         let fields = &new.fields;
@@ -209,8 +210,8 @@ pub(crate) async fn insert_items(
         skus.push(cells![new.sku.as_str(), id.get()]);
         push_parts(&mut parts, *id, &new.recipe);
     }
-    conn.write_rows(&INSERT_ITEMS, &NEW_ITEMS, rows).await?;
-    conn.write_rows(&INSERT_SKUS, &NEW_SKUS, skus).await?;
+    let items_and_skus = [(&INSERT_ITEMS, &NEW_ITEMS, rows), (&INSERT_SKUS, &NEW_SKUS, skus)];
+    conn.write_rows(items_and_skus).await?;
     lock_recipe(conn, None, items.iter().flat_map(|(_, new)| &new.recipe)).await?;
     conn.write(&INSERT_PARTS, parts).await
 }

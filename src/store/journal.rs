@@ -1,6 +1,6 @@
 //! The table `journal`: all facts in commit order.
 
-use super::bulk::{Bulk, bulk};
+use super::bulk::{Bulk, Ready, bulk};
 use super::statement::{Rows, Type, args, cells, statement};
 use super::{Conn, Statement, StoreError};
 use crate::domain::{AccountId, BatchId, Entry, ItemId, LevelKey, LocationId, OrderId, Seq};
@@ -112,33 +112,47 @@ statement!(
 
 /// Where the numbers of entries begin.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Numbering {
-    newest: i64,
-    at: i64,
+pub(crate) enum Numbering {
+    /// After the newest entry, by its seq and time as this transaction read them:
+    /// under SQLite's write lock they are so still.
+    After { seq: i64, at: i64 },
+    /// At 1 until they are appended: only then does PostgreSQL know.
+    Later { at: i64 },
 }
 
 impl Numbering {
-    /// For entries decided at `now`. `newest` is the newest entry's seq and time as
-    /// this transaction read them. Only under SQLite's write lock are they so
-    /// still: on PostgreSQL rows are numbered from 1, and appending them looks again.
+    /// For entries decided at `now`; `newest` is the newest entry's seq and time.
     pub(crate) fn of(conn: &Conn<'_>, newest: (i64, i64), now: i64) -> Self {
         match conn {
-            Conn::Sqlite(_) => Self { newest: newest.0, at: now.max(newest.1) },
-            Conn::Postgres(_) => Self { newest: 0, at: now },
+            Conn::Sqlite(_) => Self::After { seq: newest.0, at: now.max(newest.1) },
+            Conn::Postgres(_) => Self::Later { at: now },
         }
     }
 
-    /// Entries as rows to append.
-    pub(crate) fn rows(self, entries: &[Entry]) -> Numbered {
-        Numbered { rows: rows(entries, self.newest, self.at), newest: self.newest }
+    /// Entries made ready to append.
+    pub(crate) fn ready(self, entries: &[Entry]) -> Result<Numbered, StoreError> {
+        let rows = match self {
+            Self::After { seq, at } => {
+                let rows = rows(entries, seq, at);
+                Ready::of([(&APPEND_ROWS, rows)]).map(|rows| NumberedRows::Sqlite(rows, seq))?
+            }
+            Self::Later { at } => NumberedRows::Postgres(rows(entries, 0, at)),
+        };
+        Ok(Numbered { rows, count: entries.len() as u64 })
     }
 }
 
-/// Entries as rows to append.
+/// Entries ready to append.
 #[derive(Debug)]
 pub(crate) struct Numbered {
-    rows: Rows,
-    newest: i64,
+    rows: NumberedRows,
+    count: u64,
+}
+
+#[derive(Debug)]
+enum NumberedRows {
+    Sqlite(Ready<std::array::IntoIter<(&'static Bulk, Rows), 1>>, i64),
+    Postgres(Rows),
 }
 
 /// Appends entries: the last thing a transaction does before its commit. On
@@ -146,15 +160,18 @@ pub(crate) struct Numbered {
 /// one, whose snapshot then sees all who committed before. The seq of the first entry.
 pub(crate) async fn append(
     conn: &mut Conn<'_>,
-    Numbered { rows, newest }: Numbered,
+    Numbered { rows, count: expected }: Numbered,
 ) -> Result<i64, StoreError> {
-    let expected = rows.len() as u64;
-    let (changed, newest) = match conn {
-        Conn::Sqlite(conn) => (super::bulk::write(conn, &APPEND_ROWS, rows).await?, newest),
-        Conn::Postgres(_) => {
+    let (changed, newest) = match (rows, &mut *conn) {
+        (NumberedRows::Sqlite(rows, newest), Conn::Sqlite(conn)) => {
+            (rows.write(conn).await?, newest)
+        }
+        (NumberedRows::Postgres(rows), Conn::Postgres(_)) => {
             let row = conn.one(&APPEND, args![rows]).await?;
             (u64::try_from(row.int(0)?).unwrap_or(0), row.int(1)?)
         }
+        // Made ready on a connection to the other database: there is no such thing.
+        _ => return Err(StoreError::Closed),
     };
     if changed == expected {
         Ok(newest + 1)

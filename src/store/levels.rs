@@ -121,8 +121,12 @@ pub(crate) struct Changes {
 
 impl Changes {
     /// Levels that changed, and those of items of this batch.
-    pub(crate) fn of(slots: impl Iterator<Item = (LevelKey, LevelSlot)>) -> Self {
-        let mut all = Self { changed: Rows::new(&[Type::Int; 9]), new: Rows::new(&[Type::Int; 9]) };
+    pub(crate) fn of(slots: Vec<(LevelKey, LevelSlot)>) -> Self {
+        let stored = slots.iter().filter(|(_, slot)| slot.stored).count();
+        let mut all = Self {
+            changed: Rows::with_capacity(&[Type::Int; 9], stored),
+            new: Rows::with_capacity(&[Type::Int; 9], slots.len() - stored),
+        };
         for (key, slot) in slots {
             let LevelSlot { read, now, stored } = slot;
             let rows = if stored { &mut all.changed } else { &mut all.new };
@@ -144,7 +148,7 @@ impl Changes {
 
 /// Writes the levels of items of this batch.
 pub(super) async fn insert(conn: &mut Conn<'_>, new: Rows) -> Result<(), StoreError> {
-    conn.write_rows(&INSERT_LEVELS, &NEW_LEVELS, new).await
+    conn.write_rows([(&INSERT_LEVELS, &NEW_LEVELS, new)]).await
 }
 
 statement!(

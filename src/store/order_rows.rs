@@ -45,12 +45,13 @@ statement!(
               where orders.id = d.id and orders.version = d.version - 1"
 );
 
-fn order_rows() -> Rows {
+fn order_rows(rows: usize) -> Rows {
     use Type::{Bytes, Int, Text};
-    Rows::new(&[
+    let types = [
         Int, Text, Text, Text, Text, Int, Int, Int, Text, Int, Int, Text, Int, Bytes, Int, Int,
         Int, Int, Int, Int, Int, Int,
-    ])
+    ];
+    Rows::with_capacity(&types, rows)
 }
 
 fn push_order(rows: &mut Rows, order: &Order, now: i64) {
@@ -210,25 +211,29 @@ impl Rest {
 
 impl Tables {
     /// What is new of orders, and what changed of others.
-    pub(super) fn of<'s>(slots: impl Iterator<Item = &'s OrderSlot>, now: i64) -> Self {
-        let mut tables = Self::new();
+    pub(super) fn of(slots: &[&OrderSlot], now: i64) -> Self {
+        let new = slots.iter().filter(|slot| slot.read.is_none());
+        let (orders, lines) =
+            new.fold((0, 0), |(orders, lines), slot| (orders + 1, lines + slot.now.lines.len()));
+        let mut tables = Self::with_capacity(orders, lines);
         for slot in slots {
             tables.push(slot, now);
         }
         tables
     }
 
-    fn new() -> Self {
+    /// No rows yet, with room for new orders and their lines.
+    fn with_capacity(orders: usize, lines: usize) -> Self {
         use Type::{Bytes, Int, Text};
         let mut line = [Int; 14];
         line[3] = Text;
         line[6] = Text;
         Self {
-            new: order_rows(),
-            lines: Rows::new(&line),
-            allocations: Rows::new(&[Int; 8]),
+            new: order_rows(orders),
+            lines: Rows::with_capacity(&line, lines),
+            allocations: Rows::with_capacity(&[Int; 8], lines),
             rest: Rest {
-                changed: order_rows(),
+                changed: order_rows(0),
                 lines: Rows::new(&line),
                 allocations: Rows::new(&[Int; 8]),
                 parts: Rows::new(&[Int; 12]),

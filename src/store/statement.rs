@@ -269,22 +269,25 @@ impl Conn<'_> {
         }
     }
 
-    /// The same where SQLite has a text of its own for rows.
-    pub(crate) async fn write_rows(
+    /// The same with some statements in turn, where SQLite has texts of their own for rows.
+    pub(crate) async fn write_rows<const STATEMENTS: usize>(
         &mut self,
-        statement: &'static Statement,
-        bulk: &'static Bulk,
-        rows: Rows,
+        all: [(&'static Statement, &'static Bulk, Rows); STATEMENTS],
     ) -> Result<(), StoreError> {
         let Self::Sqlite(conn) = self else {
-            return self.write(statement, rows).await;
+            for (statement, _, rows) in all {
+                self.write(statement, rows).await?;
+            }
+            return Ok(());
         };
-        let expected = rows.len() as u64;
-        let changed = super::bulk::write(conn, bulk, rows).await?;
+        let expected = all.iter().map(|(_, _, rows)| rows.len() as u64).sum();
+        let statement = all.first().map_or("", |(_, bulk, _)| bulk.name);
+        let rows = all.map(|(_, bulk, rows)| (bulk, rows));
+        let changed = super::bulk::write(conn, rows).await?;
         if changed == expected {
             Ok(())
         } else {
-            Err(StoreError::RowsAffected { statement: bulk.name, changed, expected })
+            Err(StoreError::RowsAffected { statement, changed, expected })
         }
     }
 

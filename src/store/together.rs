@@ -117,8 +117,8 @@ statement!(
 /// written before the journal. Whether the journal lock is taken.
 pub(crate) async fn write(
     conn: &mut Conn<'_>,
-    levels: impl Iterator<Item = (LevelKey, LevelSlot)>,
-    orders: impl Iterator<Item = &'_ OrderSlot>,
+    levels: Vec<(LevelKey, LevelSlot)>,
+    orders: &[&OrderSlot],
     now: i64,
     last: bool,
 ) -> Result<bool, StoreError> {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::command::{Answer, WriteError};
 use super::decide::{Decision, Verdict, decide_all, seq_of};
 use super::load::{LoadSet, Loaded, load, missing_levels};
-use super::{Injected, Job, Step, Tools};
+use super::{Begun, Injected, Job, Step, Tools};
 use crate::domain::{ItemId, LevelKey};
 use crate::ledger::catalogue::{ItemFields, NewItem};
 use crate::ledger::{Added, Need, Policy, Working};
@@ -71,17 +71,27 @@ pub(super) struct Committed {
 /// Runs a batch until it is committed or has to be given up. Fewer answers than
 /// jobs mean that the rest must be decided in a batch of their own.
 ///
+/// The first try is made in the transaction that has `begun`, where one has.
 /// `patience` is what is left for everything that was drained together.
 pub(super) async fn run(
     tools: &Tools,
     jobs: &mut [Job],
+    mut begun: Option<Begun>,
     patience: &mut Patience,
 ) -> Result<Committed, Failed> {
     let mut set = LoadSet::of(jobs, tools.clock.now().as_millis());
     let (mut in_the_way, mut needs) = (0, 0);
     (patience.lost, patience.taken) = (None, 0);
     while in_the_way < REDO_MAX && needs < NEED_MAX {
-        let error = match attempt(tools, jobs, &set).await {
+        let begun = match begun.take() {
+            Some(begun) => begun,
+            None => tools.db.begin().await,
+        };
+        let tried = match begun {
+            Ok(tx) => attempt(tools, tx, jobs, &set).await,
+            Err(error) => Err(error.into()),
+        };
+        let error = match tried {
             Ok(Tried::Committed(committed)) => return Ok(committed),
             Ok(Tried::Again(need)) => match make_levels(tools, &need).await {
                 Ok(()) => {
@@ -172,8 +182,12 @@ async fn make_levels(tools: &Tools, need: &Need) -> Result<(), StoreError> {
         .await
 }
 
-async fn attempt(tools: &Tools, jobs: &mut [Job], set: &LoadSet) -> Result<Tried, Failed> {
-    let mut tx = tools.db.begin().await?;
+async fn attempt(
+    tools: &Tools,
+    mut tx: WriteTx,
+    jobs: &mut [Job],
+    set: &LoadSet,
+) -> Result<Tried, Failed> {
     let tried = attempt_in(tools, &mut tx, jobs, set).await;
     match tried {
         Ok(Written::Again(need)) => {
@@ -246,22 +260,24 @@ async fn attempt_in(
 /// Writes what changed; the journal last, because its numbers are the last lock.
 async fn write(tools: &Tools, conn: &mut Conn<'_>, working: &Working) -> Result<i64, Failed> {
     let now = working.now;
-    write_added(conn, working, now).await?;
-    tools.step(Step::CatalogueWritten)?;
     let moved = working.levels.iter().filter(|(_, slot)| slot.now != slot.read || !slot.stored);
-    let moved = moved.map(|(key, slot)| (*key, *slot));
+    let moved: Vec<_> = moved.map(|(key, slot)| (*key, *slot)).collect();
     let mut changed: Vec<_> =
         working.orders.values().filter(|slot| slot.read.as_ref() != Some(&slot.now)).collect();
     // Unique keys are inserted in one order everywhere, or two nodes could wait for each other.
     changed.sort_unstable_by(|one, two| one.now.reference.cmp(&two.now.reference));
     let last = !working.added.iter().any(|added| matches!(added, Added::Personal(..)));
-    // While the database writes the rows, the journal's are made.
     let numbering = store::journal::Numbering::of(conn, working.newest, now);
-    let (locked, entries) =
-        tokio::join!(store::together::write(conn, moved, changed.into_iter(), now, last), async {
-            numbering.rows(&working.entries)
-        });
-    let locked = locked?;
+    // While the database writes the first rows, the journal's are made.
+    let (locked, entries) = tokio::join!(
+        async {
+            write_added(conn, working, now).await?;
+            tools.step(Step::CatalogueWritten)?;
+            Ok::<_, Failed>(store::together::write(conn, moved, &changed, now, last).await?)
+        },
+        async { numbering.ready(&working.entries) }
+    );
+    let (locked, entries) = (locked?, entries?);
     for added in &working.added {
         if let Added::Personal(id, sealed) = added {
             store::order_rows::insert_personal(conn, *id, sealed).await?;

@@ -27,7 +27,7 @@ use crate::clock::Clock;
 use crate::domain::{AccountId, Key, LevelKey};
 use crate::ledger::OrderPolicy;
 use crate::secret::Random;
-use crate::store::{self, Db, StoreError};
+use crate::store::{self, Db, StoreError, WriteTx};
 use crate::telemetry::Counters;
 
 use batch::{Failed, Patience, shared};
@@ -247,10 +247,20 @@ impl WriterTask {
             }
             expire(&mut jobs);
             self.find_rests(&jobs).await;
-            if let Err(Crashed) = self.commit(jobs).await {
+            if jobs.is_empty() {
+                continue;
+            }
+            let (begun, ()) = tokio::join!(self.tools.db.begin(), self.let_callers_ask());
+            self.join_in(&mut jobs);
+            if jobs.is_empty() {
+                if let Ok(tx) = begun {
+                    tx.rollback().await;
+                }
+                continue;
+            }
+            if let Err(Crashed) = self.commit(jobs, begun).await {
                 return;
             }
-            self.let_callers_ask().await;
         }
     }
 
@@ -267,6 +277,19 @@ impl WriterTask {
             }
             waiting = now;
         }
+    }
+
+    /// Adds what was queued while the transaction began to a batch that takes more.
+    fn join_in(&mut self, jobs: &mut Vec<Job>) {
+        if !self.filled && !jobs.iter().any(|job| job.command.is_bulk()) {
+            while jobs.len() < BATCH_MAX
+                && let Ok(job) = self.queue.try_recv()
+            {
+                jobs.push(job);
+            }
+        }
+        // Others may have been in the way for long.
+        expire(jobs);
     }
 
     /// The next batch: what was carried over, then what is queued; a chunk of a
@@ -296,17 +319,18 @@ impl WriterTask {
         jobs
     }
 
-    /// Commits jobs; a batch that fails for a reason of its own is split until
-    /// only the bad command fails.
-    async fn commit(&mut self, jobs: Vec<Job>) -> Result<(), Crashed> {
+    /// Commits jobs, the first of them in the transaction that has begun; a batch
+    /// that fails for a reason of its own is split until only the bad command fails.
+    async fn commit(&mut self, jobs: Vec<Job>, begun: Begun) -> Result<(), Crashed> {
         let mut groups = VecDeque::from([jobs]);
         let mut patience = Patience::new();
+        let mut begun = Some(begun);
         while let Some(mut jobs) = groups.pop_front() {
             if jobs.is_empty() {
                 continue;
             }
             self.tools.counters.commands.add(jobs.len() as u64);
-            match batch::run(&self.tools, &mut jobs, &mut patience).await {
+            match batch::run(&self.tools, &mut jobs, begun.take(), &mut patience).await {
                 Ok(committed) => {
                     let rest = jobs.split_off(committed.answers.len().min(jobs.len()));
                     for (job, answer) in jobs.iter_mut().zip(committed.answers) {
@@ -400,6 +424,9 @@ impl WriterTask {
 }
 
 struct Crashed;
+
+/// A transaction for a batch, or why there is none.
+type Begun = Result<WriteTx, StoreError>;
 
 /// Whether it may be one command that a batch failed for, and not the database.
 fn is_of_one(error: &StoreError) -> bool {

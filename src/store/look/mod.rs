@@ -1,8 +1,12 @@
 //! The look a batch takes at everything its commands name: one statement, so
 //! that a batch costs one round trip for it however much it names.
 
+mod cells;
+
 use futures_util::TryStreamExt as _;
 use sqlx::{Either, Executor as _, Postgres, Sqlite};
+
+use cells::Cells;
 
 use super::statement::{Arg, Row, Rows, Type, args, cells, statement};
 use super::statement::{postgres_arguments, sqlite_arguments};
@@ -30,32 +34,34 @@ const POSTGRES_TEXTS: usize = 4;
 // SQLite hands out order ids by its write lock and locks no rows: it names no
 // order ids, and brings the levels, which PostgreSQL locked before this. There the
 // look names the levels that came since, with the recipes that lead to them: both
-// of one moment, or a component between them would be overlooked.
+// of one moment, or a component between them would be overlooked. A group is one
+// JSON document on SQLite: every value of a row costs more than the text it makes.
 statement!(
     LOOK,
-    sqlite "select (select seq from journal order by seq desc limit 1),
-                   (select at from journal order by seq desc limit 1),
-                   exists (select 1 from orders where expires_at is not null and expires_at <= $1),
-                   (select coalesce(max(id), 0) + 1 from orders);
-            select id, sellable, priority, code, name, kind, authority from location;
-            select i.id, i.bundle, i.reorder_point, i.low, i.version,
-                   l.location_id, l.on_hand, l.reserved, l.shortfall, l.safety, l.version,
-                   l.counted_at, i.sku, i.status, s.sku
-            from json_each($2) as wanted
-            cross join item_sku as s on s.sku = wanted.value
-            cross join item as i on i.id = s.item_id
-            left join level as l on l.item_id = i.id
-            union all
-            select i.id, i.bundle, i.reorder_point, i.low, i.version,
-                   l.location_id, l.on_hand, l.reserved, l.shortfall, l.safety, l.version,
-                   l.counted_at, i.sku, i.status, null
-            from json_each($3) as wanted
-            cross join item as i on i.id = wanted.value
+    sqlite "select json_array(json_array(
+                     (select seq from journal order by seq desc limit 1),
+                     (select at from journal order by seq desc limit 1),
+                     exists (select 1 from orders
+                             where expires_at is not null and expires_at <= $1),
+                     (select coalesce(max(id), 0) + 1 from orders)));
+            select json_group_array(json_array(id, sellable, priority, code, name, kind, authority))
+            from location;
+            select json_group_array(json_array(
+                     i.id, i.bundle, i.reorder_point, i.low, i.version,
+                     l.location_id, l.on_hand, l.reserved, l.shortfall, l.safety, l.version,
+                     l.counted_at, i.sku, i.status, w.sku))
+            from (select s.item_id, s.sku from json_each($2) as wanted
+                  cross join item_sku as s on s.sku = wanted.value
+                  union all
+                  select value, null from json_each($3)) as w
+            cross join item as i on i.id = w.item_id
             left join level as l on l.item_id = i.id;
-            select o.id, o.source, o.external_id from jsonb_each($4) as wanted
+            select json_group_array(json_array(o.id, o.source, o.external_id))
+            from jsonb_each($4) as wanted
             cross join orders as o
               on o.source = wanted.value->>0 and o.external_id = wanted.value->>1;
-            select j.account_id, j.seq, j.order_id, j.batch_id, j.idem_key, j.content_hash
+            select json_group_array(json_array(
+                     j.account_id, j.seq, j.order_id, j.batch_id, j.idem_key, hex(j.content_hash)))
             from jsonb_each($5) as wanted
             cross join journal as j
               on j.account_id = wanted.value->>0 and j.idem_key = wanted.value->>1",
@@ -203,37 +209,6 @@ fn arguments(wanted: &Wanted<'_>) -> Vec<Arg> {
     all
 }
 
-/// A row of a group, read by the number of its whole number or text.
-#[derive(Debug)]
-struct Cells {
-    row: Row,
-    numbers: usize,
-    texts: usize,
-    bytes: usize,
-}
-
-impl Cells {
-    fn number(&self, index: usize) -> Result<i64, StoreError> {
-        self.row.int(self.numbers + index)
-    }
-
-    fn number_opt(&self, index: usize) -> Result<Option<i64>, StoreError> {
-        self.row.int_opt(self.numbers + index)
-    }
-
-    fn text(&self, index: usize) -> Result<String, StoreError> {
-        self.row.text(self.texts + index)
-    }
-
-    fn parsed<T, E: std::fmt::Display>(
-        &self,
-        index: usize,
-        parse: impl FnOnce(&str) -> Result<T, E>,
-    ) -> Result<T, StoreError> {
-        self.row.parsed(self.texts + index, parse)
-    }
-}
-
 /// The one place beside `Conn` where the databases fork: SQLite runs several
 /// statements in one go and answers them in turn.
 async fn groups(conn: &mut Conn<'_>, args: Vec<Arg>) -> Result<[Vec<Cells>; GROUPS], StoreError> {
@@ -247,10 +222,10 @@ async fn groups(conn: &mut Conn<'_>, args: Vec<Arg>) -> Result<[Vec<Cells>; GROU
                 match answer {
                     Either::Left(_) => group += 1,
                     Either::Right(row) => {
+                        let document = Row::Sqlite(LOOK.name, row).text(0)?;
                         let texts = NUMBERS.get(group).copied().unwrap_or_default();
-                        let row = Row::Sqlite(LOOK.name, row);
-                        let cells = Cells { row, numbers: 0, texts, bytes: texts + 1 };
-                        groups.get_mut(group).ok_or(StoreError::Closed)?.push(cells);
+                        let cells = groups.get_mut(group).ok_or(StoreError::Closed)?;
+                        *cells = Cells::of_document(LOOK.name, &document, texts)?;
                     }
                 }
             }
@@ -260,8 +235,7 @@ async fn groups(conn: &mut Conn<'_>, args: Vec<Arg>) -> Result<[Vec<Cells>; GROU
             for row in query.fetch_all(&mut **conn).await? {
                 let row = Row::Postgres(LOOK.name, row);
                 let group = usize::try_from(row.int(0)?).unwrap_or(GROUPS);
-                let texts = 1 + POSTGRES_NUMBERS;
-                let cells = Cells { row, numbers: 1, texts, bytes: texts + POSTGRES_TEXTS };
+                let cells = Cells::of_row(row, 1, POSTGRES_NUMBERS, POSTGRES_TEXTS);
                 groups.get_mut(group).ok_or(StoreError::Closed)?.push(cells);
             }
         }
@@ -290,17 +264,17 @@ fn location(row: &Cells) -> Result<Location, StoreError> {
 
 fn item(row: &Cells) -> Result<(Option<Sku>, Item), StoreError> {
     let status = ItemStatus::parse(&row.text(1)?);
-    let asked = row.row.text_opt(row.texts + 2)?.map(|text| Sku::new(&text)).transpose();
+    let asked = row.text_opt(2)?.map(|text| Sku::new(&text)).transpose();
     let item = Item {
         id: ItemId::new(row.number(0)?),
         sku: row.parsed(0, Sku::new)?,
-        status: status.ok_or_else(|| row.row.decode_error("an unknown item status"))?,
+        status: status.ok_or_else(|| row.decode_error("an unknown item status"))?,
         bundle: row.number(1)? != 0,
         reorder_point: row.number_opt(2)?,
         low: row.number(3)? != 0,
         version: row.number(4)?,
     };
-    Ok((asked.map_err(|error| row.row.decode_error(error.to_string()))?, item))
+    Ok((asked.map_err(|error| row.decode_error(error.to_string()))?, item))
 }
 
 fn order(row: &Cells) -> Result<(OrderRef, OrderId), StoreError> {
@@ -309,11 +283,11 @@ fn order(row: &Cells) -> Result<(OrderRef, OrderId), StoreError> {
 }
 
 fn key(row: &Cells) -> Result<((AccountId, Key), Kept), StoreError> {
-    let hash = row.row.hash_opt(row.bytes)?;
+    let hash = row.hash_opt()?;
     let kept = Kept {
         seq: Some(Seq::new(row.number(1)?)),
         index: None,
-        content_hash: hash.ok_or_else(|| row.row.decode_error("a key without its hash"))?,
+        content_hash: hash.ok_or_else(|| row.decode_error("a key without its hash"))?,
         order: row.number_opt(2)?.map(OrderId::new),
         batch: row.number_opt(3)?.map(BatchId::new),
     };
