@@ -66,19 +66,19 @@ pub async fn plan(
     watch: Watch<'_>,
 ) -> Result<Plan, ImportError> {
     let checker = Checker::new(shop, job).await?;
-    let mut table = source.table(job.kind.columns())?;
+    let table = source.table(job.kind.columns())?;
     let mut pass = Pass::new(shop, job, &checker);
     if !table.unknown().is_empty() {
         pass.warn(format!("columns that mean nothing here: {}", table.unknown().join(", ")));
     }
-    loop {
-        let (back, rows) = table.rows(CHUNK).await?;
-        table = back;
-        if rows.is_empty() {
-            break;
-        }
-        pass.take(&rows).await?;
-        go_on(watch, Progress::Checking(table.delivered(), source.bytes()), None)?;
+    let (mut table, mut rows) = table.rows(CHUNK).await?;
+    while !rows.is_empty() {
+        let delivered = table.delivered();
+        // The next rows are read while these are looked up and judged.
+        let (next, taken) = tokio::join!(table.rows(CHUNK), pass.take(&rows));
+        taken?;
+        (table, rows) = next?;
+        go_on(watch, Progress::Checking(delivered, source.bytes()), None)?;
     }
     pass.end_group();
     let content_hash = content_hash(table.hash(), job);
