@@ -67,7 +67,7 @@ pub async fn plan(
 ) -> Result<Plan, ImportError> {
     let checker = Checker::new(shop, job).await?;
     let table = source.table(job.kind.columns())?;
-    let mut pass = Pass::new(shop, job, &checker);
+    let mut pass = Pass::new(shop, job, &checker, source.bytes());
     if !table.unknown().is_empty() {
         pass.warn(format!("columns that mean nothing here: {}", table.unknown().join(", ")));
     }
@@ -111,11 +111,12 @@ pub(super) struct Pass<'p> {
 }
 
 impl<'p> Pass<'p> {
-    fn new(shop: &Shop, job: &'p Job, checker: &'p Checker<'p>) -> Self {
+    /// For a file of so many bytes.
+    fn new(shop: &Shop, job: &'p Job, checker: &'p Checker<'p>, bytes: u64) -> Self {
         Self {
             job,
             checker,
-            keys: Keys::new(shop.random.as_ref()),
+            keys: Keys::new(shop.random.as_ref(), bytes),
             findings: Findings::default(),
             bad: Vec::new(),
             warnings: Vec::new(),

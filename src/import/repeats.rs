@@ -20,6 +20,11 @@ use crate::secret::Random;
 
 /// Names that may be repeated in a file before it is given up as a whole.
 const REPEATED_MAX: usize = 100_000;
+/// A row is rarely shorter, in bytes: so much room is asked for beforehand, because a
+/// list that grows is in memory twice. Room that is not used is no memory.
+const ROW_BYTES: u64 = 24;
+/// Rows that room is asked for beforehand at most: 128 MiB.
+const ROOM_ROWS_MAX: u64 = 1 << 24;
 /// Marks numbers that are ids and not hashes.
 const EXACT: u64 = 1 << 63;
 
@@ -32,10 +37,13 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    pub(super) fn new(random: &dyn Random) -> Self {
+    /// For a file of so many bytes.
+    pub(super) fn new(random: &dyn Random, bytes: u64) -> Self {
         let mut salt = [0; 16];
         random.fill(&mut salt);
-        Self { salt, all: Vec::new(), bundles: Vec::new() }
+        let rows = (bytes / ROW_BYTES).min(ROOM_ROWS_MAX);
+        let all = Vec::with_capacity(usize::try_from(rows).unwrap_or(0));
+        Self { salt, all, bundles: Vec::new() }
     }
 
     fn hash(&self, text: &str) -> u64 {

@@ -399,9 +399,9 @@ impl Working {
         self.undo.push(Undo::Level(key, was));
     }
 
-    /// Makes room for rows of an items import, which would else be moved about
-    /// while there come more and more of them.
-    pub fn make_room(&mut self, rows: usize) {
+    /// Reserves memory for rows of an items import: grown one by one, the maps would
+    /// move what they hold again and again.
+    pub fn reserve_rows(&mut self, rows: usize) {
         self.skus.reserve(rows);
         self.items.reserve(rows);
         self.records.reserve(rows);

@@ -16,8 +16,8 @@ use super::{Conn, StoreError};
 
 /// Rows of the shortest text: an order or two, without much padding.
 const FEW: usize = 8;
-/// Rows of the texts. Close enough that little of a batch is padding; 25 columns of
-/// the longest stay far below the 32 766 values that a statement may have.
+/// Rows of the texts. Close enough that little of a full batch is padding; 25 columns
+/// of the longest stay far below the 32 766 values that a statement may have.
 const SIZES: [usize; 6] = [FEW, 32, 64, 128, 192, 256];
 
 /// Texts of a statement.

@@ -19,13 +19,16 @@ const READERS_MAX: u32 = 4;
 /// How long SQLite itself waits for a lock. Writers take turns before, so only
 /// a foreign program or a checkpoint is ever waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// The writer runs some sixty different statements; none may fall out of the cache.
+/// The writer runs some sixty different statements, and those that write many rows
+/// in six texts each; none may fall out of the cache.
 const STATEMENT_CACHE: usize = 256;
 /// Rows that wait for their reader: with sqlx's 50 the two threads stop for each
 /// other ten times in the reads of a batch.
 const ROW_BUFFER: usize = 1024;
 /// Page cache of the writing connection, in KiB (negative is SQLite's way to say KiB).
-const CACHE_KIB: &str = "-16384";
+const CACHE_KIB: &str = "-12288";
+/// The same of each connection that reads: what it misses the system has in memory.
+const READER_CACHE_KIB: &str = "-4096";
 /// Pages in the WAL before a commit folds them into the file (32 MiB): a batch
 /// writes hundreds, and pages that change in every batch are folded once.
 const CHECKPOINT_PAGES: &str = "8192";
@@ -96,7 +99,13 @@ impl SqliteDb {
             .max_connections(READERS_MAX)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_lazy_with(options.clone().create_if_missing(false).read_only(true));
+            .connect_lazy_with(
+                options
+                    .clone()
+                    .create_if_missing(false)
+                    .read_only(true)
+                    .pragma("cache_size", READER_CACHE_KIB),
+            );
         let options = options.create_if_missing(false);
         let writer = Arc::new(Mutex::new(Writer { options, connection: Some(connection) }));
         Ok(Self { path: path.to_owned(), readers, writer, turn })

@@ -281,7 +281,8 @@ impl Conn<'_> {
             return Ok(());
         };
         let expected = all.iter().map(|(_, _, rows)| rows.len() as u64).sum();
-        let statement = all.first().map_or("", |(_, bulk, _)| bulk.name);
+        // Summed: which of them it was is not known, and no statement writes too many.
+        let statement = all.last().map_or("no statement", |(_, bulk, _)| bulk.name);
         let rows = all.map(|(_, bulk, rows)| (bulk, rows));
         let changed = super::bulk::write(conn, rows).await?;
         if changed == expected {

@@ -206,7 +206,7 @@ fn item_rows(
     rows: &[(crate::domain::Sku, catalogue::ItemRow)],
 ) -> Decided<(Detail, Ended)> {
     let mut outcomes = Vec::with_capacity(rows.len());
-    set.make_room(rows.len());
+    set.reserve_rows(rows.len());
     each(set, rows, |set, (sku, row)| {
         let outcome = catalogue::decide_item(set, sku, row, catalogue::Upsert::Either)?;
         outcomes.push(outcome);

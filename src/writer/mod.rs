@@ -232,7 +232,7 @@ struct WriterTask {
     /// What comes before the queue: cut off batches, and what was left to fill.
     carried: VecDeque<Job>,
     batches: u32,
-    /// Whether the last batch was of those carried over.
+    /// Whether the batch is of those carried over.
     filled: bool,
     /// Whether it has looked for what a writer before it left to fill.
     looked: bool,
@@ -250,6 +250,7 @@ impl WriterTask {
             if jobs.is_empty() {
                 continue;
             }
+            let patience = Patience::new();
             let (begun, ()) = tokio::join!(self.tools.db.begin(), self.let_callers_ask());
             self.join_in(&mut jobs);
             if jobs.is_empty() {
@@ -258,8 +259,12 @@ impl WriterTask {
                 }
                 continue;
             }
-            if let Err(Crashed) = self.commit(jobs, begun).await {
+            if let Err(Crashed) = self.commit(jobs, begun, patience).await {
                 return;
+            }
+            if !self.bulk_queue.is_empty() {
+                // A chunk that waits would be next before anybody could ask again.
+                self.let_callers_ask().await;
             }
         }
     }
@@ -285,6 +290,8 @@ impl WriterTask {
             while jobs.len() < BATCH_MAX
                 && let Ok(job) = self.queue.try_recv()
             {
+                // A sweep that comes now finds its rests with the next batch.
+                self.looked &= !matches!(job.command, Command::ExpireDue);
                 jobs.push(job);
             }
         }
@@ -321,9 +328,13 @@ impl WriterTask {
 
     /// Commits jobs, the first of them in the transaction that has begun; a batch
     /// that fails for a reason of its own is split until only the bad command fails.
-    async fn commit(&mut self, jobs: Vec<Job>, begun: Begun) -> Result<(), Crashed> {
+    async fn commit(
+        &mut self,
+        jobs: Vec<Job>,
+        begun: Begun,
+        mut patience: Patience,
+    ) -> Result<(), Crashed> {
         let mut groups = VecDeque::from([jobs]);
-        let mut patience = Patience::new();
         let mut begun = Some(begun);
         while let Some(mut jobs) = groups.pop_front() {
             if jobs.is_empty() {

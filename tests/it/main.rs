@@ -26,6 +26,8 @@ mod layering;
 mod ledger;
 mod model;
 mod orders;
+mod overtake;
+
 mod probe;
 mod raw;
 mod reads;

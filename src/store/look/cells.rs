@@ -66,7 +66,8 @@ impl<'de> Deserialize<'de> for Cell {
 }
 
 impl Cells {
-    /// The rows of a JSON document: an array of arrays whose texts follow so many numbers.
+    /// The rows of a JSON document: an array of arrays whose texts follow so many
+    /// numbers; bytes follow one text.
     pub(super) fn of_document(
         statement: &'static str,
         document: &str,

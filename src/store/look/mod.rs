@@ -3,6 +3,8 @@
 
 mod cells;
 
+use std::collections::HashMap;
+
 use futures_util::TryStreamExt as _;
 use sqlx::{Either, Executor as _, Postgres, Sqlite};
 
@@ -18,24 +20,27 @@ use crate::domain::{
 use crate::ledger::Kept;
 
 /// Groups of rows, in this order: the moment, locations, items, orders, keys,
-/// order ids, recipes, levels that are not locked. SQLite answers the first five as
-/// statements of their own, PostgreSQL all as one union whose first column is the
-/// number of the group.
-const GROUPS: usize = 8;
+/// order ids, recipes. SQLite answers the first five as statements of their own,
+/// PostgreSQL all as one union whose first column is the number of the group.
+const GROUPS: usize = 7;
 
 /// Whole numbers of each group: on SQLite its texts follow them.
-const NUMBERS: [usize; GROUPS] = [4, 3, 12, 1, 4, 1, 3, 2];
-/// Numbers of an item; on SQLite those of one of its levels follow.
+const NUMBERS: [usize; GROUPS] = [4, 3, 12, 1, 4, 1, 4];
+/// Numbers of an item. On SQLite those of one of its levels follow, on PostgreSQL
+/// how many levels it has.
 const ITEM_NUMBERS: usize = 5;
+/// Numbers of a recipe before how many levels the component has.
+const RECIPE_NUMBERS: usize = 3;
 /// Numbers and texts of each row on PostgreSQL.
-const POSTGRES_NUMBERS: usize = 5;
+const POSTGRES_NUMBERS: usize = 6;
 const POSTGRES_TEXTS: usize = 4;
 
 // SQLite hands out order ids by its write lock and locks no rows: it names no
 // order ids, and brings the levels, which PostgreSQL locked before this. There the
-// look names the levels that came since, with the recipes that lead to them: both
-// of one moment, or a component between them would be overlooked. A group is one
-// JSON document on SQLite: every value of a row costs more than the text it makes.
+// look counts them, with the recipes that lead to some: both of one moment, or a
+// component between them would be overlooked. Levels are never deleted, so that as
+// many as are locked are the same ones. A group is one JSON document on SQLite:
+// every value of a row costs more than the text it makes.
 statement!(
     LOOK,
     sqlite "select json_array(json_array(
@@ -61,60 +66,57 @@ statement!(
             cross join orders as o
               on o.source = wanted.value->>0 and o.external_id = wanted.value->>1;
             select json_group_array(json_array(
-                     j.account_id, j.seq, j.order_id, j.batch_id, j.idem_key, hex(j.content_hash)))
+                     j.account_id, j.seq, j.order_id, j.batch_id, j.idem_key,
+                     case when j.content_hash is not null then hex(j.content_hash) end))
             from jsonb_each($5) as wanted
             cross join journal as j
               on j.account_id = wanted.value->>0 and j.idem_key = wanted.value->>1",
-    postgres "with named as (
-                select s.item_id from unnest($2::text[]) as wanted (sku)
-                join item_sku as s on s.sku = wanted.sku
-                union
-                select unnest($3::bigint[])),
-              recipe as (
-                select p.bundle_id, p.part_id, p.per_unit
-                from named as n join bundle_part as p on p.bundle_id = n.item_id)
-              select 0::bigint, (select seq from journal order by seq desc limit 1),
-                (select at from journal order by seq desc limit 1),
+    postgres "select 0::bigint, j.seq, j.at,
                 exists (select 1 from orders
                         where expires_at is not null and expires_at <= $1)::int::bigint,
-                null::bigint, null::bigint,
+                null::bigint, null::bigint, null::bigint,
                 null::text, null::text, null::text, null::text, null::bytea
+              from (values (1)) as one
+              left join (select seq, at from journal order by seq desc limit 1) as j on true
               union all
-              select 1, id, sellable, priority, null, null, code, name, kind, authority, null
+              select 1, id, sellable, priority, null, null, null, code, name, kind, authority, null
               from location
               union all
               select 2, i.id, i.bundle, i.reorder_point, i.low, i.version,
+                     (select count(*) from level as l where l.item_id = i.id),
                      i.sku, i.status, s.sku, null, null
               from unnest($2::text[]) as wanted (sku)
               join item_sku as s on s.sku = wanted.sku join item as i on i.id = s.item_id
               union all
-              select 2, id, bundle, reorder_point, low, version, sku, status, null, null, null
-              from item where id = any($3::bigint[])
+              select 2, i.id, i.bundle, i.reorder_point, i.low, i.version,
+                     (select count(*) from level as l where l.item_id = i.id),
+                     i.sku, i.status, null, null, null
+              from item as i where i.id = any($3::bigint[])
               union all
-              select 3, o.id, null, null, null, null, o.source, o.external_id, null, null, null
+              select 3, o.id, null, null, null, null, null,
+                     o.source, o.external_id, null, null, null
               from unnest($4::text[], $5::text[]) as wanted (source, external_id)
               join orders as o
                 on o.source = wanted.source and o.external_id = wanted.external_id
               union all
-              select 4, j.account_id, j.seq, j.order_id, j.batch_id, null,
+              select 4, j.account_id, j.seq, j.order_id, j.batch_id, null, null,
                      j.idem_key, null, null, null, j.content_hash
               from unnest($6::bigint[], $7::text[]) as wanted (account_id, idem_key)
               join journal as j
                 on j.account_id = wanted.account_id and j.idem_key = wanted.idem_key
               union all
-              select 5, nextval('orders_id_seq'), null, null, null, null,
+              select 5, nextval('orders_id_seq'), null, null, null, null, null,
                      null, null, null, null, null
               from generate_series(1, $8::bigint)
               union all
-              select 6, bundle_id, part_id, per_unit, null, null, null, null, null, null, null
-              from recipe
-              union all
-              select 7, item_id, location_id, null, null, null, null, null, null, null, null
-              from (select l.item_id, l.location_id
-                    from (select item_id from named union select part_id from recipe) as w
-                    join level as l on l.item_id = w.item_id
-                    except
-                    select unnest($9::bigint[]), unnest($10::bigint[])) as unlocked"
+              select 6, p.bundle_id, p.part_id, p.per_unit,
+                     (select count(*) from level as l where l.item_id = p.part_id), null, null,
+                     null, null, null, null, null
+              from (select s.item_id from unnest($2::text[]) as wanted (sku)
+                    join item_sku as s on s.sku = wanted.sku
+                    union
+                    select unnest($3::bigint[])) as named
+              join bundle_part as p on p.bundle_id = named.item_id"
 );
 
 /// What to look for.
@@ -164,8 +166,9 @@ pub(crate) struct Seen {
 
 /// Looks for all of it at one moment.
 pub(crate) async fn look(conn: &mut Conn<'_>, wanted: &Wanted<'_>) -> Result<Seen, StoreError> {
+    let locks = matches!(conn, Conn::Postgres(_));
     let groups = groups(conn, arguments(wanted)).await?;
-    let [moment, locations, items, orders, keys, order_ids, recipes, unlocked] = &groups;
+    let [moment, locations, items, orders, keys, order_ids, parts] = &groups;
     let moment = moment.first().ok_or(StoreError::Closed)?;
     let mut locations = each(locations, location)?;
     locations.sort_unstable_by(|one, two| {
@@ -175,7 +178,7 @@ pub(crate) async fn look(conn: &mut Conn<'_>, wanted: &Wanted<'_>) -> Result<See
         Some(next) => (next..next + wanted.new_orders).map(OrderId::new).collect(),
         None => each(order_ids, |row| Ok(OrderId::new(row.number(0)?)))?,
     };
-    let mut recipes = each(recipes, recipe)?;
+    let mut recipes = each(parts, recipe)?;
     recipes.sort_unstable_by_key(|(bundle, part)| (*bundle, part.item));
     Ok(Seen {
         newest: (moment.number_opt(0)?.unwrap_or(0), moment.number_opt(1)?.unwrap_or(0)),
@@ -184,10 +187,10 @@ pub(crate) async fn look(conn: &mut Conn<'_>, wanted: &Wanted<'_>) -> Result<See
         items: each(items, item)?,
         orders: each(orders, order)?,
         keys: each(keys, key)?,
-        levels: if matches!(conn, Conn::Sqlite(_)) { levels(items)? } else { Vec::new() },
+        levels: if locks { Vec::new() } else { levels(items)? },
         order_ids,
         recipes,
-        unlocked: each(unlocked, |row| Ok(ItemId::new(row.number(0)?)))?,
+        unlocked: if locks { unlocked(&wanted.locked, items, parts)? } else { Vec::new() },
     })
 }
 
@@ -200,13 +203,8 @@ fn arguments(wanted: &Wanted<'_>) -> Vec<Arg> {
     for (account, key) in wanted.keys {
         keys.push(cells![account.get(), key.as_str()]);
     }
-    let mut all = args![wanted.due_at, wanted.skus.clone(), wanted.items.clone(), orders, keys];
-    let mut locked = Rows::new(&[Type::Int, Type::Int]);
-    for key in &wanted.locked {
-        locked.push(cells![key.item.get(), key.location.get()]);
-    }
-    all.extend(args![wanted.new_orders, locked]);
-    all
+    let (skus, items) = (wanted.skus.clone(), wanted.items.clone());
+    args![wanted.due_at, skus, items, orders, keys, wanted.new_orders]
 }
 
 /// The one place beside `Conn` where the databases fork: SQLite runs several
@@ -297,6 +295,24 @@ fn key(row: &Cells) -> Result<((AccountId, Key), Kept), StoreError> {
 fn recipe(row: &Cells) -> Result<(ItemId, BundlePart), StoreError> {
     let part = BundlePart { item: ItemId::new(row.number(1)?), per_unit: row.number(2)? };
     Ok((ItemId::new(row.number(0)?), part))
+}
+
+/// Items, and components, that have more levels than are locked.
+fn unlocked(
+    locked: &[LevelKey],
+    items: &[Cells],
+    parts: &[Cells],
+) -> Result<Vec<ItemId>, StoreError> {
+    let mut counts: HashMap<ItemId, i64> = HashMap::with_capacity(locked.len());
+    for key in locked {
+        *counts.entry(key.item).or_default() += 1;
+    }
+    let item = |row: &Cells| Ok((ItemId::new(row.number(0)?), row.number(ITEM_NUMBERS)?));
+    let part = |row: &Cells| Ok((ItemId::new(row.number(1)?), row.number(RECIPE_NUMBERS)?));
+    let all = items.iter().map(item).chain(parts.iter().map(part));
+    let all = all.collect::<Result<Vec<_>, StoreError>>()?;
+    let fewer = |(item, levels)| (counts.get(&item).copied().unwrap_or(0) < levels).then_some(item);
+    Ok(all.into_iter().filter_map(fewer).collect())
 }
 
 /// The levels that stand beside items; an item without one has nulls there.
