@@ -12,7 +12,7 @@
 //!
 //! # The layers
 //!
-//! `bin → {reports, import} → shop → writer → orders → ledger → domain`, and
+//! `bin → {daemon → api, import} → reports → shop → writer → orders → ledger → domain`, and
 //! `writer → store → domain` (with the row types of `ledger`). [`clock`],
 //! [`secret`], [`config`] and [`telemetry`] are leaves. A test holds the `use`
 //! lines against this.
@@ -30,8 +30,10 @@
 //!   is always recorded.
 //! - *batch*: all that one import wrote, under one id.
 
+pub mod api;
 pub mod clock;
 pub mod config;
+pub mod daemon;
 pub mod domain;
 pub mod import;
 pub mod ledger;

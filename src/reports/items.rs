@@ -112,6 +112,32 @@ pub async fn item(
     Ok(shelf.view(id, policy)?)
 }
 
+/// Items by any of their names, in the order asked for; three statements, however
+/// many there are.
+pub async fn items_by_sku(
+    db: &Db,
+    skus: &[Sku],
+    policy: AllocationPolicy,
+) -> Result<Vec<Option<ItemView>>, ReportError> {
+    let mut reader = db.snapshot().await?;
+    let mut conn = reader.conn();
+    let names = skus.iter().map(ToString::to_string).collect();
+    let found: HashMap<Sku, ItemId> = store::catalogue::resolve(&mut conn, names)
+        .await?
+        .into_iter()
+        .map(|(sku, item)| (sku, item.id))
+        .collect();
+    let mut ids: Vec<ItemId> = found.values().copied().collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let shelf = Shelf::load(&mut conn, ids).await?;
+    let view = |sku: &Sku| match found.get(sku) {
+        Some(&id) => shelf.view(id, policy),
+        None => Ok(None),
+    };
+    Ok(skus.iter().map(view).collect::<Result<_, StoreError>>()?)
+}
+
 /// One item by any of its names, with what only the shop's own people see.
 pub async fn item_detail(
     db: &Db,

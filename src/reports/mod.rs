@@ -23,7 +23,9 @@ pub use explain::{
     explain,
 };
 pub use history::{AsOf, Change, EntryView, HistoryFilter, Order, as_of, history, order_history};
-pub use items::{Component, ItemDetail, ItemFilter, ItemView, LevelView, item, item_detail, items};
+pub use items::{
+    Component, ItemDetail, ItemFilter, ItemView, LevelView, item, item_detail, items, items_by_sku,
+};
 pub use locations::locations;
 pub use low::{LowStockRow, low_stock};
 pub use newest::newest;

@@ -38,4 +38,41 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-pub(super) const STATEMENTS: &[&Statement] = &[&FIND_ACCOUNT, &INSERT_ACCOUNT, &INSERT_KEY];
+/// A key as it is stored, with its holder.
+#[derive(Clone, Debug)]
+pub(crate) struct StoredKey {
+    pub(crate) account: AccountId,
+    pub(crate) name: String,
+    pub(crate) role: String,
+    pub(crate) hash: [u8; 32],
+    pub(crate) expires_at: Option<i64>,
+    pub(crate) revoked_at: Option<i64>,
+}
+
+statement!(
+    FIND_KEY,
+    "select a.id, a.name, a.role, k.hash, k.expires_at, k.revoked_at
+     from api_key as k join account as a on a.id = k.account_id where k.prefix = $1"
+);
+
+/// A key by its public prefix.
+pub(crate) async fn find_key(
+    conn: &mut Conn<'_>,
+    prefix: &str,
+) -> Result<Option<StoredKey>, StoreError> {
+    let Some(row) = conn.optional(&FIND_KEY, args![prefix]).await? else {
+        return Ok(None);
+    };
+    let hash = row.hash_opt(3)?.ok_or_else(|| row.decode_error("a key without its hash"))?;
+    Ok(Some(StoredKey {
+        account: AccountId::new(row.int(0)?),
+        name: row.text(1)?,
+        role: row.text(2)?,
+        hash,
+        expires_at: row.int_opt(4)?,
+        revoked_at: row.int_opt(5)?,
+    }))
+}
+
+pub(super) const STATEMENTS: &[&Statement] =
+    &[&FIND_ACCOUNT, &INSERT_ACCOUNT, &INSERT_KEY, &FIND_KEY];

@@ -215,6 +215,12 @@ impl StoreError {
         Self::Unreachable { place, source: Box::new(self) }
     }
 
+    /// Whether it is the statement or its rows that are wrong: a bug, and not a
+    /// database that cannot be used for a while.
+    pub const fn is_of_the_statement(&self) -> bool {
+        matches!(self, Self::Constraint(_) | Self::Statement(_) | Self::Decode { .. })
+    }
+
     /// Whether the same work may be done again as a whole.
     pub const fn is_transient(&self) -> bool {
         self.is_lost()

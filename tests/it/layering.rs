@@ -23,7 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("sandbox", &["domain"]),
     ("reports", ABOVE_THE_SHOP),
     ("import", ABOVE_THE_SHOP),
-    ("api", ABOVE_THE_SHOP),
+    ("api", API),
     ("events", ABOVE_THE_SHOP),
     ("webhooks", CHANNELS),
     ("sync", CHANNELS),
@@ -36,6 +36,21 @@ const ABOVE_THE_SHOP: &[&str] = &[
     "store",
     "writer",
     "shop",
+    "clock",
+    "secret",
+    "config",
+    "telemetry",
+];
+
+/// What is shown over HTTP is what the reports say.
+const API: &[&str] = &[
+    "domain",
+    "ledger",
+    "orders",
+    "store",
+    "writer",
+    "shop",
+    "reports",
     "clock",
     "secret",
     "config",

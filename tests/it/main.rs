@@ -7,6 +7,7 @@
 )]
 
 mod acts;
+mod api;
 mod as_of;
 mod auditor;
 mod batches;

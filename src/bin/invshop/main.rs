@@ -41,6 +41,7 @@ use failure::Failure;
 use output::{Output, Reply};
 
 /// Orders are many small pieces of memory, made on one thread and freed on another.
+/// `override` in Cargo.toml gives SQLite's C code the same allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

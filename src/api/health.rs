@@ -1,0 +1,35 @@
+//! `/healthz` and `/readyz`: whether the process lives, and whether it can work.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use serde_json::json;
+
+use super::Api;
+use super::problem::Problem;
+use crate::store::{SCHEMA_VERSION, SchemaState};
+
+/// `GET /healthz`: it answers, so it lives.
+pub(super) async fn process() -> Response {
+    Json(json!({ "status": "ok" })).into_response()
+}
+
+/// `GET /readyz`: whether the database can be used and is of this program's version.
+pub(super) async fn ready(State(api): State<Arc<Api>>) -> Response {
+    let unavailable = |detail: String| {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail).into_response()
+    };
+    match api.shop.db.schema_state().await {
+        Ok(SchemaState::Version(SCHEMA_VERSION)) => {
+            Json(json!({ "status": "ready", "schema_version": SCHEMA_VERSION })).into_response()
+        }
+        Ok(state) => unavailable(format!("the database has another schema: {state:?}")),
+        Err(error) => {
+            tracing::warn!(error = %error, "the database cannot be used");
+            unavailable("the database cannot be used now".to_owned())
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! REST under `/v1`: routes, who may use them, and what they answer.
+//!
+//! A peer of the command line over the same library: handlers turn a request into
+//! one command for the writer, or one question to the reports, and the answer into
+//! JSON. Nothing is decided here. A client that hangs up stops neither: the writer
+//! works on commands in a task of its own.
+
+mod auth;
+mod body;
+mod health;
+mod inventory;
+mod movements;
+mod order_facts;
+mod orders;
+mod problem;
+mod query;
+mod request;
+mod serve;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::middleware;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post, put};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+pub use serve::serve;
+
+use crate::domain::{AllocationPolicy, Key};
+use crate::shop::Shop;
+use crate::writer::{Answer, Command, Request};
+use auth::Caller;
+use problem::Problem;
+
+/// Requests that are worked on at the same time: more are told to come again.
+const REQUESTS_MAX: usize = 1024;
+/// How long a command may wait in the writer's queue.
+const COMMAND_MAX: Duration = Duration::from_secs(10);
+
+/// What the handlers work with.
+#[derive(Debug)]
+pub struct Api {
+    shop: Arc<Shop>,
+    policy: AllocationPolicy,
+    requests: Semaphore,
+}
+
+impl Api {
+    /// Over an opened shop.
+    pub fn new(shop: Arc<Shop>, policy: AllocationPolicy) -> Self {
+        Self { shop, policy, requests: Semaphore::new(REQUESTS_MAX) }
+    }
+
+    /// All routes.
+    pub fn router(self) -> Router {
+        let api = Arc::new(self);
+        let v1 = Router::new()
+            .route("/inventory", get(inventory::list))
+            .route("/inventory/batch-get", post(inventory::batch_get))
+            .route("/inventory/{sku}", get(inventory::show))
+            .route("/inventory/{sku}/movements", get(inventory::movements).post(movements::post))
+            .route("/orders", get(orders::list).post(orders::place))
+            .route("/orders/{order_id}", get(orders::show))
+            .route("/orders/{order_id}/cancel", put(orders::cancel))
+            .route("/orders/{order_id}/payments", post(order_facts::pay))
+            .route("/orders/{order_id}/shipments", post(order_facts::ship))
+            .route("/orders/{order_id}/returns", post(order_facts::take_back))
+            .layer(middleware::from_fn_with_state(Arc::clone(&api), request::admit));
+        Router::new()
+            .nest("/v1", v1)
+            .route("/healthz", get(health::process))
+            .route("/readyz", get(health::ready))
+            .fallback(async || Problem::not_found("not_found", "there is nothing at this path"))
+            .method_not_allowed_fallback(async || {
+                let detail = "this path has no such method";
+                Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+            })
+            .layer(middleware::from_fn_with_state(Arc::clone(&api), request::name))
+            .with_state(api)
+    }
+
+    /// Has a command done for the caller, under its `Idempotency-Key` where it sent one.
+    async fn submit(
+        &self,
+        caller: &Caller,
+        command: Command,
+        headers: &HeaderMap,
+    ) -> Result<Answer, Problem> {
+        let key = headers.get("idempotency-key").map(|value| {
+            let wrong = |message: String| Problem::invalid("Idempotency-Key", message);
+            let text = value.to_str().map_err(|_| wrong("is not printable ASCII".to_owned()))?;
+            Key::new(text).map_err(|error| wrong(error.to_string()))
+        });
+        let mut request = Request::new(caller.account, command).with_key(key.transpose()?);
+        request.deadline = Some(Instant::now() + COMMAND_MAX);
+        Ok(self.shop.writer.submit(request).await?)
+    }
+}
+
+/// The answer to a command: a replay is 200 and says that it is one.
+fn written(status: StatusCode, answer: &Answer, body: Response) -> Response {
+    if !answer.replayed {
+        return (status, body).into_response();
+    }
+    let replayed = [("Idempotent-Replayed", HeaderValue::from_static("true"))];
+    (StatusCode::OK, replayed, body).into_response()
+}

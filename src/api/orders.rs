@@ -1,0 +1,227 @@
+//! `/v1/orders`: placing, reading and cancelling.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse as _;
+use serde::Deserialize;
+
+use super::Api;
+use super::auth::{Caller, Right, Role};
+use super::body::{Amount, Body, Object, each, text, text_opt, units};
+use super::problem::{Answered, Problem};
+use super::query::{Parameters, limit};
+use crate::clock::Timestamp;
+use crate::domain::{Currency, ExternalId, LocationCode, OrderRef, OrderStatus, Reason, Sku};
+use crate::orders::{Cancel, LineRequest, Personal, Place};
+use crate::reports::{self, OrderFilter, OrderView, Viewer};
+use crate::writer::{Answer, Command};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    #[serde(deserialize_with = "text")]
+    sku: Sku,
+    quantity: i64,
+    unit_price: Option<Amount>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+enum Payment {
+    Required,
+    #[default]
+    None,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct New {
+    #[serde(deserialize_with = "text")]
+    order_id: ExternalId,
+    lines: Vec<Line>,
+    customer: Option<Object>,
+    #[serde(default, deserialize_with = "text_opt")]
+    location: Option<LocationCode>,
+    #[serde(default)]
+    allow_backorder: bool,
+    reserve_for_seconds: Option<u32>,
+    #[serde(default)]
+    payment: Payment,
+}
+
+impl New {
+    fn into_place(self, api: &Api, source: &str) -> Result<Place, Problem> {
+        let reference = OrderRef { source: source.to_owned(), external_id: self.order_id };
+        let (lines, currency) = requested(self.lines)?;
+        let personal = self.customer.map(|Object(customer)| {
+            Personal::seal(&api.shop.key, &reference, &customer, api.shop.random.as_ref())
+        });
+        Ok(Place {
+            reference,
+            lines,
+            location: self.location,
+            payment_required: self.payment == Payment::Required,
+            allow_backorder: self.allow_backorder,
+            hold_ms: self.reserve_for_seconds.map(|seconds| i64::from(seconds) * 1000),
+            currency,
+            placed_at: None,
+            personal,
+        })
+    }
+}
+
+/// The lines, and the one currency of their prices.
+fn requested(lines: Vec<Line>) -> Result<(Vec<LineRequest>, Option<String>), Problem> {
+    let mut currency: Option<String> = None;
+    let mut requested = Vec::with_capacity(lines.len());
+    for (index, line) in lines.into_iter().enumerate() {
+        let at = |name: &str| format!("lines[{index}].{name}");
+        let quantity = units(index, line.quantity)?;
+        if let Some(price) = &line.unit_price {
+            let known = Currency::parse(&price.currency)
+                .map_err(|error| Problem::invalid(&at("unit_price.currency"), error.to_string()))?;
+            if price.amount < 0 {
+                return Err(Problem::invalid(&at("unit_price.amount"), "is below 0"));
+            }
+            let same = currency.get_or_insert_with(|| known.code().to_owned());
+            if same != known.code() {
+                let message = "an order has one currency";
+                return Err(Problem::invalid(&at("unit_price.currency"), message));
+            }
+        }
+        let unit_price = line.unit_price.map(|price| price.amount);
+        requested.push(LineRequest { sku: line.sku, quantity, unit_price });
+    }
+    Ok((requested, currency))
+}
+
+/// `POST /v1/orders`: held whole or refused whole.
+pub(super) async fn place(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    headers: HeaderMap,
+    Body(new): Body<New>,
+) -> Answered {
+    caller.require(Right::PlaceOrders)?;
+    let place = new.into_place(&api, &caller.name)?;
+    let reference = place.reference.clone();
+    let answer = api.submit(&caller, Command::Place(place), &headers).await?;
+    shown(&api, &caller, &reference, &answer, StatusCode::CREATED).await
+}
+
+/// The order after a command, with what the command was.
+pub(super) async fn shown(
+    api: &Api,
+    caller: &Caller,
+    reference: &OrderRef,
+    answer: &Answer,
+    status: StatusCode,
+) -> Answered {
+    let order = view(api, caller, reference).await?;
+    Ok(super::written(status, answer, Json(order).into_response()))
+}
+
+/// An order as the caller may see it.
+pub(super) async fn view(
+    api: &Api,
+    caller: &Caller,
+    reference: &OrderRef,
+) -> Result<OrderView, Problem> {
+    let order = reports::order(&api.shop.db, reference, viewer(api, caller)).await?;
+    let unknown = || {
+        let detail = format!("no order is known as '{}'", reference.external_id);
+        Problem::not_found("unknown_order", detail)
+    };
+    order.ok_or_else(unknown)
+}
+
+fn viewer<'a>(api: &'a Api, caller: &'a Caller) -> Viewer<'a> {
+    // A reader of figures has no business with names and addresses.
+    let key = (caller.role != Role::Reader).then_some(api.shop.key.as_ref());
+    Viewer { own_source: Some(&caller.name), key }
+}
+
+/// `GET /v1/orders/{order_id}`.
+pub(super) async fn show(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Answered {
+    caller.require(Right::ReadOrders)?;
+    let reference = reports::resolve_order(&api.shop.db, &id, caller.of_orders()).await?;
+    Ok(Json(view(&api, &caller, &reference).await?).into_response())
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Filter {
+    status: Option<String>,
+    channel: Option<String>,
+    #[serde(default, deserialize_with = "text_opt")]
+    placed_since: Option<Timestamp>,
+    #[serde(default, deserialize_with = "text_opt")]
+    updated_since: Option<Timestamp>,
+    cursor: Option<String>,
+    limit: Option<usize>,
+}
+
+/// `GET /v1/orders`: the last recorded first; a storefront sees its own only.
+pub(super) async fn list(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Parameters(given): Parameters<Filter>,
+) -> Answered {
+    caller.require(Right::ReadOrders)?;
+    let limit = limit(given.limit)?;
+    let status = given.status.as_deref().map(|status| {
+        OrderStatus::parse(status)
+            .ok_or_else(|| Problem::invalid("status", "is not a status of orders"))
+    });
+    let own = || Some(caller.name.clone());
+    let filter = OrderFilter {
+        status: status.transpose()?,
+        channel: if caller.role == Role::Storefront { own() } else { given.channel },
+        placed_since: given.placed_since,
+        updated_since: given.updated_since,
+    };
+    let (viewer, cursor) = (viewer(&api, &caller), given.cursor.as_deref());
+    let page = reports::orders(&api.shop.db, &filter, viewer, cursor, limit).await?;
+    Ok(Json(page).into_response())
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CancelLine {
+    line: i64,
+    quantity: i64,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Cancellation {
+    lines: Option<Vec<CancelLine>>,
+    #[serde(default, deserialize_with = "text_opt")]
+    reason: Option<Reason>,
+}
+
+/// `PUT /v1/orders/{order_id}/cancel`: all that is not shipped, or named lines.
+pub(super) async fn cancel(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Option<Body<Cancellation>>,
+) -> Answered {
+    caller.require(Right::PlaceOrders)?;
+    let given = body.map(|Body(given)| given).unwrap_or_default();
+    let reference = reports::resolve_order(&api.shop.db, &id, caller.of_orders()).await?;
+    let line = |index, line: CancelLine| Ok((line.line, units(index, line.quantity)?));
+    let lines = given.lines.map(|lines| each(lines, line)).transpose()?;
+    let command =
+        Command::Cancel(Cancel { reference: reference.clone(), lines, reason: given.reason });
+    let answer = api.submit(&caller, command, &headers).await?;
+    shown(&api, &caller, &reference, &answer, StatusCode::OK).await
+}

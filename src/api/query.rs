@@ -1,0 +1,39 @@
+//! The query of a URL: strict, like bodies.
+
+use axum::extract::{FromRequestParts, Query};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use super::problem::Problem;
+use crate::reports::LIMIT_MAX;
+
+/// Entries of a page when nothing is said.
+const LIMIT: usize = 50;
+
+/// The parameters of a query; unknown ones and repeated ones are refused.
+#[derive(Debug)]
+pub(super) struct Parameters<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Parameters<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        match Query::<T>::try_from_uri(&parts.uri) {
+            Ok(Query(parameters)) => Ok(Self(parameters)),
+            Err(rejection) => {
+                let detail = rejection.body_text();
+                Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail))
+            }
+        }
+    }
+}
+
+/// The entries of a page that were asked for.
+pub(super) fn limit(given: Option<usize>) -> Result<usize, Problem> {
+    match given {
+        None => Ok(LIMIT),
+        Some(limit) if (1..=LIMIT_MAX).contains(&limit) => Ok(limit),
+        Some(_) => Err(Problem::invalid("limit", format!("expected 1 to {LIMIT_MAX}"))),
+    }
+}

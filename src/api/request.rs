@@ -1,0 +1,64 @@
+//! What happens to every request: it gets a name, a place among those that are
+//! worked on, and an end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use uuid::Uuid;
+
+use super::Api;
+use super::problem::Problem;
+
+const REQUEST_ID: &str = "x-request-id";
+/// The longest name a client may give its request, in bytes.
+const REQUEST_ID_BYTES_MAX: usize = 64;
+/// How long a request may take. A command that was queued is done all the same.
+const REQUEST_MAX: Duration = Duration::from_secs(30);
+
+/// Gives the request the name its client chose, or a new one, and says it.
+pub(super) async fn name(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+    let given = request.headers().get(REQUEST_ID).filter(|value| is_name(value)).cloned();
+    let id = given.unwrap_or_else(|| {
+        let mut bytes = [0; 16];
+        api.shop.random.fill(&mut bytes);
+        let name = Uuid::from_bytes(bytes).simple().to_string();
+        HeaderValue::from_str(&name).unwrap_or(HeaderValue::from_static("unnamed"))
+    });
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let mut response = next.run(request).await;
+    tracing::debug!(
+        http.method = %method,
+        http.path = path,
+        http.status = response.status().as_u16(),
+        request.id = ?id,
+        "answered"
+    );
+    response.headers_mut().insert(REQUEST_ID, id);
+    response
+}
+
+fn is_name(value: &HeaderValue) -> bool {
+    let text = value.as_bytes();
+    (1..=REQUEST_ID_BYTES_MAX).contains(&text.len()) && text.iter().all(u8::is_ascii_graphic)
+}
+
+/// Lets the request in while there is room, and ends it in time.
+pub(super) async fn admit(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+    let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+    let Ok(_place) = api.requests.try_acquire() else {
+        let detail = "too many requests are worked on; try again in a moment";
+        return Problem::new(unavailable, "overloaded", detail).into_response();
+    };
+    match tokio::time::timeout(REQUEST_MAX, next.run(request)).await {
+        Ok(response) => response,
+        Err(_elapsed) => {
+            let detail = "this took too long; what was asked for may be done all the same: the \
+                          same request with the same id or Idempotency-Key tells";
+            Problem::new(unavailable, "timeout", detail).into_response()
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! The REST API, over real HTTP on both databases.
+
+mod client;
+mod input;
+mod orders;
+mod stock;

@@ -1,0 +1,126 @@
+//! The API of a test's shop on a loopback port, and clients with keys of their own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use invshop::api::{Api, serve};
+use invshop::domain::{AccountName, AllocationPolicy};
+use invshop::ledger::catalogue::NewAccount;
+use invshop::secret::ApiKey;
+use invshop::shop::Shop;
+use invshop::writer::Command;
+use reqwest::{Method, RequestBuilder};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::harness::TestShop;
+
+/// A served shop: a second process' view of the test's.
+pub(crate) struct Served {
+    base: String,
+    shop: Arc<Shop>,
+    stop: CancellationToken,
+    serving: JoinSet<()>,
+}
+
+/// Somebody with a key.
+#[derive(Clone)]
+pub(crate) struct Client {
+    base: String,
+    http: reqwest::Client,
+    key: Option<String>,
+}
+
+/// What was answered.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) replayed: bool,
+    pub(crate) body: Value,
+    pub(crate) headers: reqwest::header::HeaderMap,
+}
+
+impl Reply {
+    /// The stable code of a problem.
+    pub(crate) fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or("none")
+    }
+}
+
+impl Served {
+    pub(crate) async fn new(shop: &TestShop) -> Self {
+        let shop = Arc::new(shop.another().await);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let stop = CancellationToken::new();
+        let router = Api::new(Arc::clone(&shop), AllocationPolicy::Split).router();
+        let mut serving = JoinSet::new();
+        serving.spawn(serve(listener, router, stop.clone(), Duration::from_secs(20)));
+        Self { base, shop, stop, serving }
+    }
+
+    /// A client whose new key has a role.
+    pub(crate) async fn client(&self, name: &str, role: &'static str) -> Client {
+        let key = ApiKey::generate(self.shop.random.as_ref());
+        let account = NewAccount {
+            name: AccountName::new(name).unwrap(),
+            role,
+            key: Some((key.prefix().to_owned(), key.hash())),
+        };
+        self.shop.submit(Command::CreateAccount(account), None).await.unwrap();
+        self.with_key(Some(key.expose().to_owned()))
+    }
+
+    pub(crate) fn with_key(&self, key: Option<String>) -> Client {
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        Client { base: self.base.clone(), http, key }
+    }
+
+    /// Ends: whatever was asked is answered, and no invariant was broken.
+    pub(crate) async fn end(self) {
+        self.stop.cancel();
+        self.serving.join_all().await;
+        assert_eq!(self.shop.counters.invariant_violations.get(), 0, "broken invariants");
+        Arc::into_inner(self.shop).unwrap().close().await;
+    }
+}
+
+impl Client {
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        match &self.key {
+            Some(key) => request.bearer_auth(key),
+            None => request,
+        }
+    }
+
+    pub(crate) async fn send(&self, request: RequestBuilder) -> Reply {
+        let response = request.send().await.unwrap();
+        let headers = response.headers().clone();
+        let status = response.status().as_u16();
+        let replayed = headers.get("idempotent-replayed").is_some();
+        assert!(headers.contains_key("x-request-id"), "every answer has a name");
+        let kind = headers.get("content-type").map(|kind| kind.to_str().unwrap().to_owned());
+        let text = response.text().await.unwrap();
+        let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() };
+        if status >= 400 {
+            assert_eq!(kind.as_deref(), Some("application/problem+json"), "{text}");
+            assert_eq!(body["status"], status, "{text}");
+        }
+        Reply { status, replayed, body, headers }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        self.send(self.request(Method::GET, path)).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Reply {
+        self.send(self.request(Method::POST, path).json(body)).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Reply {
+        self.send(self.request(Method::PUT, path).json(body)).await
+    }
+}
