@@ -31,6 +31,9 @@ pub enum DaemonError {
         /// Why.
         source: std::io::Error,
     },
+    /// The writer is gone: a bug. Whoever supervises the process starts it again.
+    #[error("the writer ended unexpectedly")]
+    WriterEnded,
 }
 
 /// Listens on an address.
@@ -52,12 +55,23 @@ pub async fn run(
     let shop = Arc::new(Shop::open(opening).await?);
     let router = Api::new(Arc::clone(&shop), policy).router();
     tracing::info!(place = shop.db.place(), "ready");
-    tokio::join!(serve(listener, router, stop.clone(), DRAIN), sweep(&shop, &stop));
+    let mut result = Ok(());
+    let watched = async {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {}
+            () = shop.writer.ended() => {
+                result = Err(DaemonError::WriterEnded);
+                stop.cancel();
+            }
+        }
+    };
+    tokio::join!(serve(listener, router, stop.clone(), DRAIN), sweep(&shop, &stop), watched);
     // A request that was cut off may still hold it: the end of the process closes it.
     if let Some(shop) = Arc::into_inner(shop) {
         shop.close().await;
     }
-    Ok(())
+    result
 }
 
 /// Expires holds that are due on levels nobody else touches.

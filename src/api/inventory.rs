@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::IntoResponse as _;
 use serde::Deserialize;
 use serde_json::json;
@@ -15,7 +16,7 @@ use super::problem::{Answered, Problem};
 use super::query::{Parameters, limit};
 use crate::clock::Timestamp;
 use crate::domain::{ItemStatus, LocationCode, Sku};
-use crate::reports::{self, HistoryFilter, ItemFilter, LIMIT_MAX};
+use crate::reports::{self, HistoryFilter, ItemFilter, ItemState, LIMIT_MAX};
 
 /// A SKU of the path.
 pub(super) fn sku_of(path: &str) -> Result<Sku, Problem> {
@@ -23,7 +24,7 @@ pub(super) fn sku_of(path: &str) -> Result<Sku, Problem> {
     Sku::new(path).map_err(|error| Problem::not_found("unknown_sku", error.to_string()))
 }
 
-fn unknown(sku: &Sku) -> Problem {
+pub(super) fn unknown(sku: &Sku) -> Problem {
     Problem::not_found("unknown_sku", format!("no item has the SKU '{sku}'"))
         .with("sku", sku.as_str())
 }
@@ -41,6 +42,7 @@ pub(super) async fn show(
     caller: Caller,
     Path(sku): Path<String>,
     Parameters(moment): Parameters<Moment>,
+    headers: HeaderMap,
 ) -> Answered {
     caller.require(Right::ReadStock)?;
     let sku = sku_of(&sku)?;
@@ -49,8 +51,19 @@ pub(super) async fn show(
         let then = reports::as_of(&api.shop.db, &sku, at, now).await.map_err(Problem::from);
         return Ok(Json(then.map_err(|problem| problem.of_path("unknown_sku"))?).into_response());
     }
-    let item = reports::item(&api.shop.db, &sku, api.policy).await?;
-    Ok(Json(item.ok_or_else(|| unknown(&sku))?).into_response())
+    let state = reports::item_state(&api.shop.db, &sku, api.policy).await?;
+    let state = state.ok_or_else(|| unknown(&sku))?;
+    let tag = tag(&state);
+    if headers.get(header::IF_NONE_MATCH) == Some(&tag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
+    }
+    Ok(([(header::ETAG, tag)], Json(state.item)).into_response())
+}
+
+/// `"ITEMVERSION.STOCKSEQ"`: changes with the catalogue entry and with every movement.
+pub(super) fn tag(state: &ItemState) -> HeaderValue {
+    let text = format!("\"{}.{}\"", state.item.version, state.stock_seq);
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("\"unknown\""))
 }
 
 #[derive(Debug, Deserialize)]

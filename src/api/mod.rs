@@ -9,6 +9,7 @@ mod auth;
 mod body;
 mod health;
 mod inventory;
+mod items;
 mod movements;
 mod order_facts;
 mod orders;
@@ -59,9 +60,12 @@ impl Api {
     pub fn router(self) -> Router {
         let api = Arc::new(self);
         let v1 = Router::new()
-            .route("/inventory", get(inventory::list))
+            .route("/inventory", get(inventory::list).post(items::create))
             .route("/inventory/batch-get", post(inventory::batch_get))
-            .route("/inventory/{sku}", get(inventory::show))
+            .route(
+                "/inventory/{sku}",
+                get(inventory::show).put(items::change).delete(items::discontinue),
+            )
             .route("/inventory/{sku}/movements", get(inventory::movements).post(movements::post))
             .route("/orders", get(orders::list).post(orders::place))
             .route("/orders/{order_id}", get(orders::show))

@@ -60,6 +60,15 @@ impl Problem {
         self
     }
 
+    /// What a condition of the request's headers asked for is not so.
+    #[must_use]
+    pub(super) fn precondition(mut self, code: &str) -> Self {
+        if self.code == code {
+            self.status = StatusCode::PRECONDITION_FAILED;
+        }
+        self
+    }
+
     #[cfg(test)]
     pub(super) const fn status(&self) -> StatusCode {
         self.status

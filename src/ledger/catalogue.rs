@@ -152,6 +152,8 @@ pub enum Upsert {
     Create,
     /// It must exist.
     Update,
+    /// It must exist, and its entry be of this version.
+    UpdateAt(i64),
     /// Either.
     Either,
 }
@@ -181,8 +183,13 @@ pub fn decide_item(
         (Some(_), Upsert::Create) => {
             return Err(Refusal::AlreadyExists { what: "item", name: sku.to_string() }.into());
         }
-        (None, Upsert::Update) => return Err(Refusal::UnknownSku { sku: sku.clone() }.into()),
+        (None, Upsert::Update | Upsert::UpdateAt(_)) => {
+            return Err(Refusal::UnknownSku { sku: sku.clone() }.into());
+        }
         (Some(id), _) => {
+            if let Upsert::UpdateAt(expected) = mode {
+                check_version(set, id, expected)?;
+            }
             outcome.updated = update_item(set, id, row, recipe)?;
             id
         }
@@ -193,6 +200,16 @@ pub fn decide_item(
     };
     outcome.opening_ignored = !open_stock(set, id, sku, row)?;
     Ok(outcome)
+}
+
+/// Refuses a change of what somebody else changed since it was read.
+fn check_version(set: &Working, id: ItemId, expected: i64) -> Decided<()> {
+    let item = set.item(id)?;
+    if item.version == expected {
+        return Ok(());
+    }
+    let (what, actual) = (format!("the item {}", item.sku), item.version);
+    Err(Refusal::VersionConflict { what, expected, actual, on_hand: None }.into())
 }
 
 /// Resolves and checks a recipe: parts exist, have stock of their own, and come once each.

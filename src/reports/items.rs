@@ -103,13 +103,33 @@ pub async fn item(
     sku: &Sku,
     policy: AllocationPolicy,
 ) -> Result<Option<ItemView>, ReportError> {
+    Ok(item_state(db, sku, policy).await?.map(|state| state.item))
+}
+
+/// An item, and which of its states this is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ItemState {
+    /// The item.
+    pub item: ItemView,
+    /// The seq of the newest movement of it or of its components; 0 before any.
+    pub stock_seq: i64,
+}
+
+/// One item by any of its names, with what tells its states apart.
+pub async fn item_state(
+    db: &Db,
+    sku: &Sku,
+    policy: AllocationPolicy,
+) -> Result<Option<ItemState>, ReportError> {
     let mut reader = db.snapshot().await?;
     let mut conn = reader.conn();
     let Some(id) = find(&mut conn, sku).await? else {
         return Ok(None);
     };
     let shelf = Shelf::load(&mut conn, vec![id]).await?;
-    Ok(shelf.view(id, policy)?)
+    let ids = shelf.records.keys().map(|item| item.get()).collect();
+    let stock_seq = item_reads::newest_movement(&mut conn, ids).await?;
+    Ok(shelf.view(id, policy)?.map(|item| ItemState { item, stock_seq }))
 }
 
 /// Items by any of their names, in the order asked for; three statements, however

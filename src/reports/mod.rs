@@ -24,7 +24,8 @@ pub use explain::{
 };
 pub use history::{AsOf, Change, EntryView, HistoryFilter, Order, as_of, history, order_history};
 pub use items::{
-    Component, ItemDetail, ItemFilter, ItemView, LevelView, item, item_detail, items, items_by_sku,
+    Component, ItemDetail, ItemFilter, ItemState, ItemView, LevelView, item, item_detail,
+    item_state, items, items_by_sku,
 };
 pub use locations::locations;
 pub use low::{LowStockRow, low_stock};

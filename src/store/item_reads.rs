@@ -177,6 +177,26 @@ pub(crate) async fn levels(
         .collect()
 }
 
+statement!(
+    NEWEST_MOVEMENT,
+    sqlite "select max(j.seq) from json_each($1) as wanted
+            cross join level as l on l.item_id = wanted.value
+            cross join journal as j on j.item_id = l.item_id and j.location_id = l.location_id
+              and j.level_version = l.version",
+    postgres "select max(j.seq) from level as l
+              join journal as j on j.item_id = l.item_id and j.location_id = l.location_id
+                and j.level_version = l.version
+              where l.item_id = any($1::bigint[])"
+);
+
+/// The seq of the newest movement of any of the items; 0 where none moved.
+pub(crate) async fn newest_movement(
+    conn: &mut Conn<'_>,
+    items: Vec<i64>,
+) -> Result<i64, StoreError> {
+    Ok(conn.one(&NEWEST_MOVEMENT, args![items]).await?.int_opt(0)?.unwrap_or(0))
+}
+
 statement!(ALIASES, "select sku from item_sku where item_id = $1 order by sku");
 
 /// Every name an item has or had.
@@ -186,4 +206,4 @@ pub(crate) async fn names(conn: &mut Conn<'_>, item: ItemId) -> Result<Vec<Strin
 }
 
 pub(super) const STATEMENTS: &[&Statement] =
-    &[&ITEM_PAGE, &ITEM_RECORDS, &LEVELS_OF_ITEMS, &ALIASES];
+    &[&ITEM_PAGE, &ITEM_RECORDS, &LEVELS_OF_ITEMS, &NEWEST_MOVEMENT, &ALIASES];

@@ -90,9 +90,10 @@ fn item_content(sku: &Sku, row: &ItemRow, mode: Upsert) -> Value {
     json!({
         "sku": sku.as_str(),
         "mode": match mode {
-            Upsert::Create => "create",
-            Upsert::Update => "update",
-            Upsert::Either => "either",
+            Upsert::Create => "create".to_owned(),
+            Upsert::Update => "update".to_owned(),
+            Upsert::UpdateAt(version) => format!("update at {version}"),
+            Upsert::Either => "either".to_owned(),
         },
         "title": row.title.as_ref().map(AsRef::as_ref),
         "barcode": row.barcode.as_ref().map(AsRef::as_ref),

@@ -194,6 +194,11 @@ impl Writer {
         answer.await.unwrap_or(Err(WriteError::Unknown(key)))
     }
 
+    /// Waits until the writer is gone: nothing is written any more.
+    pub async fn ended(&self) {
+        self.commands.closed().await;
+    }
+
     fn job(
         &self,
         request: Request,

@@ -94,3 +94,65 @@ both!(items_come_in_pages_and_by_the_hundred, |shop| {
     assert_eq!((future.status, future.code()), (422, "invalid"));
     served.end().await;
 });
+
+both!(a_catalogue_entry_is_created_changed_by_version_and_ended, |shop| {
+    let served = Served::new(&shop).await;
+    let client = served.client("office", "operator").await;
+    let new = json!({
+        "sku": "POT", "title": "Pot", "price": { "amount": 2490, "currency": "EUR" },
+        "attributes": { "litres": 2 }, "on_hand": 3
+    });
+    let created = client.post("/v1/inventory", &new).await;
+    assert_eq!((created.status, &created.body["on_hand"]), (201, &json!(3)), "{created:?}");
+    let again = client.post("/v1/inventory", &new).await;
+    assert_eq!((again.status, again.code()), (409, "already_exists"));
+
+    let read = client.get("/v1/inventory/POT").await;
+    let tag = read.headers["etag"].to_str().unwrap().to_owned();
+    let request = client.request(reqwest::Method::GET, "/v1/inventory/POT");
+    let same = client.send(request.header("If-None-Match", &tag)).await;
+    assert_eq!(same.status, 304);
+    let change = async |title: &str, tag: &str| {
+        let request = client.request(reqwest::Method::PUT, "/v1/inventory/POT");
+        client.send(request.header("If-Match", tag).json(&json!({ "title": title }))).await
+    };
+    let changed = change("Big pot", &tag).await;
+    assert_eq!((changed.status, &changed.body["title"]), (200, &json!("Big pot")), "{changed:?}");
+    assert_eq!(changed.body["price"]["amount"], 2490, "what is left out stays");
+    let stale = change("Small pot", &tag).await;
+    assert_eq!((stale.status, stale.code()), (412, "version_conflict"));
+    assert_eq!(change("Pot", "\"x\"").await.status, 412);
+    // A movement changes the tag and not the entry's version: the change goes through.
+    let tag = changed.headers["etag"].to_str().unwrap().to_owned();
+    let receipt = json!({ "kind": "receipt", "quantity": 1 });
+    client.post("/v1/inventory/POT/movements", &receipt).await;
+    let moved = client.get("/v1/inventory/POT").await;
+    assert_ne!(moved.headers["etag"].to_str().unwrap(), tag);
+    assert_eq!(change("Pot", &tag).await.status, 200);
+    for (body, field) in [
+        (json!({ "on_hand": 5 }), "on_hand"),
+        (json!({ "reorder_point": -1 }), "reorder_point"),
+        (json!({ "price": { "amount": 1, "currency": "EURO" } }), "price.currency"),
+        (json!({ "attributes": [1] }), "attributes"),
+    ] {
+        let reply = client.put("/v1/inventory/POT", &body).await;
+        assert_eq!((reply.status, &reply.body["field"]), (422, &json!(field)), "{reply:?}");
+    }
+
+    let order = json!({ "order_id": "1", "lines": [{ "sku": "POT", "quantity": 1 }] });
+    assert_eq!(client.post("/v1/orders", &order).await.status, 201);
+    let delete =
+        async || client.send(client.request(reqwest::Method::DELETE, "/v1/inventory/POT")).await;
+    let promised = delete().await;
+    assert_eq!((promised.status, promised.code()), (409, "has_open_reservations"));
+    client.put("/v1/orders/1/cancel", &json!({})).await;
+    assert_eq!(delete().await.status, 204);
+    let ended = client.get("/v1/inventory/POT").await;
+    assert_eq!(
+        (&ended.body["status"], &ended.body["available_to_promise"]),
+        (&json!("discontinued"), &json!(0))
+    );
+    let unknown = client.send(client.request(reqwest::Method::DELETE, "/v1/inventory/NONE")).await;
+    assert_eq!(unknown.status, 404);
+    served.end().await;
+});
