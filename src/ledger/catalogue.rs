@@ -66,6 +66,21 @@ pub struct NewAccount {
     pub key: Option<(String, [u8; 32])>,
 }
 
+/// A further key of a key holder, or the first of a new one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewKey {
+    /// The key holder's name.
+    pub account: AccountName,
+    /// What it may do; an existing key holder keeps its role.
+    pub role: &'static str,
+    /// How the key is found.
+    pub prefix: String,
+    /// What tells the key.
+    pub hash: [u8; 32],
+    /// When it ends, UTC milliseconds; never when left out.
+    pub expires_at: Option<i64>,
+}
+
 /// A new import.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewBatch {

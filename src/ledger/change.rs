@@ -1,6 +1,6 @@
 //! What a decision changes beside levels and orders, and the one way to change a level.
 
-use super::catalogue::{ItemFields, NewAccount, NewBatch, NewItem, NewLocation};
+use super::catalogue::{ItemFields, NewAccount, NewBatch, NewItem, NewKey, NewLocation};
 use crate::domain::{
     AccountId, BatchId, BundlePart, Deltas, ItemId, ItemStatus, Kind, LevelKey, LocationId,
     OrderId, Seq, Sku,
@@ -27,6 +27,10 @@ pub enum Added {
     Personal(OrderId, Vec<u8>),
     /// A key holder and its key.
     Key(NewAccount, AccountId),
+    /// A further key of a key holder.
+    NextKey(NewKey, AccountId),
+    /// The key of a prefix ends.
+    KeyRevoked(String),
     /// An import begins, for a key holder.
     Batch(NewBatch, BatchId, AccountId),
     /// Rows of an import that are now written: (batch, rows done before, after).

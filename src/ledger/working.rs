@@ -155,8 +155,11 @@ pub struct Working {
     pub added: Vec<Added>,
     /// Items whose ATP may have changed.
     pub touched: HashSet<ItemId>,
-    /// Names of key holders that exist, of those that are to be created.
-    pub accounts: HashSet<String>,
+    /// Key holders that exist, of those that commands name, with their roles.
+    pub accounts: HashMap<String, (AccountId, String)>,
+    /// Keys that exist, of those that commands name by their prefix, and whether
+    /// they are revoked.
+    pub api_keys: HashMap<String, bool>,
     /// Items that are components of a bundle, where a recipe may change.
     pub used_in_bundles: HashSet<ItemId>,
     /// Full catalogue entries, where a command of the batch compares them.
@@ -192,7 +195,8 @@ impl Working {
             entries: Vec::new(),
             added: Vec::new(),
             touched: HashSet::new(),
-            accounts: HashSet::new(),
+            accounts: HashMap::new(),
+            api_keys: HashMap::new(),
             used_in_bundles: HashSet::new(),
             records: HashMap::new(),
             new_items: HashSet::new(),

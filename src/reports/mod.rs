@@ -8,6 +8,7 @@ mod error;
 mod explain;
 mod history;
 mod items;
+mod keys;
 mod locations;
 mod low;
 mod newest;
@@ -27,6 +28,7 @@ pub use items::{
     Component, ItemDetail, ItemFilter, ItemState, ItemView, LevelView, item, item_detail,
     item_state, items, items_by_sku,
 };
+pub use keys::{KeyView, keys};
 pub use locations::locations;
 pub use low::{LowStockRow, low_stock};
 pub use newest::newest;

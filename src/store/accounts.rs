@@ -3,7 +3,7 @@
 use super::statement::{args, statement};
 use super::{Conn, Statement, StoreError};
 use crate::domain::AccountId;
-use crate::ledger::catalogue::NewAccount;
+use crate::ledger::catalogue::{NewAccount, NewKey};
 
 statement!(FIND_ACCOUNT, "select id from account where name = $1");
 
@@ -13,13 +13,29 @@ pub(crate) async fn find(conn: &mut Conn<'_>, name: &str) -> Result<Option<Accou
     row.map(|row| row.int(0).map(AccountId::new)).transpose()
 }
 
+statement!(FIND_ROLE, "select id, role from account where name = $1");
+
+/// A key holder by its name, with its role.
+pub(crate) async fn find_role(
+    conn: &mut Conn<'_>,
+    name: &str,
+) -> Result<Option<(AccountId, String)>, StoreError> {
+    let row = conn.optional(&FIND_ROLE, args![name]).await?;
+    row.map(|row| Ok((AccountId::new(row.int(0)?), row.text(1)?))).transpose()
+}
+
 statement!(
     INSERT_ACCOUNT,
     "insert into account (id, name, role, created_at) values ($1, $2, $3, $4)"
 );
 statement!(
     INSERT_KEY,
-    "insert into api_key (prefix, account_id, hash, created_at) values ($1, $2, $3, $4)"
+    "insert into api_key (prefix, account_id, hash, created_at, expires_at)
+     values ($1, $2, $3, $4, $5)"
+);
+statement!(
+    REVOKE_KEY,
+    "update api_key set revoked_at = $2 where prefix = $1 and revoked_at is null"
 );
 
 /// Adds a key holder, and its key where it gets one.
@@ -32,10 +48,65 @@ pub(crate) async fn insert(
     let args = args![id.get(), new.name.as_str(), new.role, now];
     conn.execute_one(&INSERT_ACCOUNT, args).await?;
     if let Some((prefix, hash)) = &new.key {
-        let args = args![prefix.as_str(), id.get(), *hash, now];
+        let args = args![prefix.as_str(), id.get(), *hash, now, None::<i64>];
         conn.execute_one(&INSERT_KEY, args).await?;
     }
     Ok(())
+}
+
+/// Adds a key to a key holder.
+pub(crate) async fn insert_key(
+    conn: &mut Conn<'_>,
+    id: AccountId,
+    new: &NewKey,
+    now: i64,
+) -> Result<(), StoreError> {
+    let args = args![new.prefix.as_str(), id.get(), new.hash, now, new.expires_at];
+    conn.execute_one(&INSERT_KEY, args).await
+}
+
+/// Ends a key that had no end yet; one that was ended meanwhile fails the batch,
+/// which is done again.
+pub(crate) async fn revoke_key(
+    conn: &mut Conn<'_>,
+    prefix: &str,
+    now: i64,
+) -> Result<(), StoreError> {
+    conn.execute_one(&REVOKE_KEY, args![prefix, now]).await
+}
+
+/// A key as lists show it: never its hash.
+#[derive(Clone, Debug)]
+pub(crate) struct ListedKey {
+    pub(crate) prefix: String,
+    pub(crate) account: String,
+    pub(crate) role: String,
+    pub(crate) created_at: i64,
+    pub(crate) expires_at: Option<i64>,
+    pub(crate) revoked_at: Option<i64>,
+}
+
+statement!(
+    LIST_KEYS,
+    "select k.prefix, a.name, a.role, k.created_at, k.expires_at, k.revoked_at
+     from api_key as k join account as a on a.id = k.account_id order by a.name, k.id"
+);
+
+/// All keys, by their holders' names, the oldest first.
+pub(crate) async fn list_keys(conn: &mut Conn<'_>) -> Result<Vec<ListedKey>, StoreError> {
+    let rows = conn.all(&LIST_KEYS, args![]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(ListedKey {
+                prefix: row.text(0)?,
+                account: row.text(1)?,
+                role: row.text(2)?,
+                created_at: row.int(3)?,
+                expires_at: row.int_opt(4)?,
+                revoked_at: row.int_opt(5)?,
+            })
+        })
+        .collect()
 }
 
 /// A key as it is stored, with its holder.
@@ -75,4 +146,4 @@ pub(crate) async fn find_key(
 }
 
 pub(super) const STATEMENTS: &[&Statement] =
-    &[&FIND_ACCOUNT, &INSERT_ACCOUNT, &INSERT_KEY, &FIND_KEY];
+    &[&FIND_ACCOUNT, &FIND_ROLE, &INSERT_ACCOUNT, &INSERT_KEY, &REVOKE_KEY, &LIST_KEYS, &FIND_KEY];

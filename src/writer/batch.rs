@@ -329,6 +329,10 @@ async fn write_added(conn: &mut Conn<'_>, working: &Working, now: i64) -> Result
             }
             Added::Location(new, id) => store::locations::insert(conn, *id, new, now).await?,
             Added::Key(new, id) => store::accounts::insert(conn, *id, new, now).await?,
+            Added::NextKey(new, id) => {
+                store::accounts::insert_key(conn, *id, new, now).await?;
+            }
+            Added::KeyRevoked(prefix) => store::accounts::revoke_key(conn, prefix, now).await?,
             Added::Batch(new, id, account) => {
                 store::batches::insert(conn, *id, new, *account, now).await?;
             }

@@ -7,7 +7,9 @@ use tokio::time::Instant;
 
 use crate::domain::{AccountId, BatchId, Key, LevelKey, OrderId, OrderRef, Refusal, Seq, Sku};
 use crate::ledger::RevertRow;
-use crate::ledger::catalogue::{ItemRow, NewAccount, NewBatch, NewLocation, RowOutcome, Upsert};
+use crate::ledger::catalogue::{
+    ItemRow, NewAccount, NewBatch, NewKey, NewLocation, RowOutcome, Upsert,
+};
 use crate::ledger::stock::{Change, ImportMode, StockCommand, StockRow};
 use crate::orders::{
     Cancel, Import, MapLine, PayOutcome, Payment, Place, Reassign, Refund, Return, Ship,
@@ -44,6 +46,10 @@ pub enum Command {
     CreateLocation(NewLocation),
     /// Add a key holder, with or without a key.
     CreateAccount(NewAccount),
+    /// Give a key holder a further key, or make a new one with its first.
+    CreateKey(NewKey),
+    /// End the key of a prefix.
+    RevokeKey(String),
     /// Place an order (a request).
     Place(Place),
     /// Record the state of an order (a fact).
@@ -166,6 +172,8 @@ impl Command {
             Self::Rename { .. } => "rename",
             Self::CreateLocation(_) => "create_location",
             Self::CreateAccount(_) => "create_account",
+            Self::CreateKey(_) => "create_key",
+            Self::RevokeKey(_) => "revoke_key",
             Self::Place(_) => "place",
             Self::Import(_) => "import",
             Self::Cancel(_) => "cancel",

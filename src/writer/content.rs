@@ -34,6 +34,9 @@ impl Command {
             Self::Discontinue(sku) | Self::FillItem(sku) => json!(sku.as_str()),
             Self::Rename { from, to } => json!([from.as_str(), to.as_str()]),
             Self::CreateLocation(new) => json!([new.code.as_str(), new.kind.as_str()]),
+            // Each try makes another secret: the same command is one for the same holder.
+            Self::CreateKey(new) => json!([new.account.as_str(), new.role, new.expires_at]),
+            Self::RevokeKey(prefix) => json!(prefix),
             Self::CreateAccount(new) => json!([new.name.as_str(), new.role]),
             Self::Place(place) => json!(PlaceContent::of(place)),
             Self::Import(import) => json!({

@@ -3,8 +3,9 @@
 use super::Job;
 use super::command::{Chunk, Command, Detail};
 use super::content::state_hash;
+use super::keys;
 use crate::domain::{BatchId, Kind, Refusal, Seq};
-use crate::ledger::catalogue::{self, NewAccount, NewBatch};
+use crate::ledger::catalogue::{self, NewBatch};
 use crate::ledger::{self, Added, Context, Decided, Kept, Need, Stop, Working, each, stock};
 use crate::orders::{self, Ended};
 
@@ -137,7 +138,9 @@ fn dispatch(set: &mut Working, job: &Job) -> Decided<(Detail, Ended)> {
         Command::CreateLocation(new) => {
             catalogue::create_location(set, new).map(|id| (Detail::Id(id.get()), Ended::Done))
         }
-        Command::CreateAccount(new) => create_account(set, new),
+        Command::CreateAccount(new) => keys::create_account(set, new),
+        Command::CreateKey(new) => keys::create(set, new),
+        Command::RevokeKey(prefix) => keys::revoke(set, prefix),
         Command::Place(place) => orders::place(set, place, content).map(order),
         Command::Import(import) => orders::import(set, import, &state_hash(import)).map(order),
         Command::Cancel(cancel) => orders::cancel(set, cancel).map(order),
@@ -255,22 +258,6 @@ fn append_batch(set: &mut Working, batch: BatchId, kind: Kind) {
     let mut entry = set.entry(kind);
     entry.batch = Some(batch);
     set.append(entry);
-}
-
-fn create_account(set: &mut Working, new: &NewAccount) -> Decided<(Detail, Ended)> {
-    let name = new.name.to_string();
-    if !set.accounts.insert(name.clone()) {
-        return Err(Refusal::AlreadyExists { what: "account", name }.into());
-    }
-    let Some(id) = set.rare_ids.accounts.pop_front() else {
-        return Err(Refusal::invalid("account", "no id was set aside for it").into());
-    };
-    set.added.push(Added::Key(new.clone(), id));
-    let mut entry = set.entry(Kind::KeyCreated);
-    let data = serde_json::json!({ "account": new.name.as_str(), "role": new.role });
-    entry.data = Some(data.to_string());
-    set.append(entry);
-    Ok((Detail::Id(id.get()), Ended::Done))
 }
 
 /// The seq an entry of the batch got.

@@ -34,6 +34,7 @@ pub(super) struct LoadSet {
     new_accounts: i64,
     new_batches: i64,
     accounts: Vec<String>,
+    api_keys: Vec<String>,
     records: bool,
     sweep: bool,
     /// Orders are due whose hold ends by this time: fixed for all rounds of the
@@ -63,6 +64,11 @@ impl LoadSet {
                 self.sku(from);
                 self.sku(to);
             }
+            Command::CreateKey(new) => {
+                self.accounts.push(new.account.to_string());
+                self.new_accounts += 1;
+            }
+            Command::RevokeKey(prefix) => self.api_keys.push(prefix.clone()),
             Command::CreateAccount(new) => {
                 self.accounts.push(new.name.to_string());
                 self.new_accounts += 1;
@@ -366,8 +372,13 @@ async fn set_ids_aside(
     working: &mut Working,
 ) -> Result<(), StoreError> {
     for name in &set.accounts {
-        if store::accounts::find(conn, name).await?.is_some() {
-            working.accounts.insert(name.clone());
+        if let Some(known) = store::accounts::find_role(conn, name).await? {
+            working.accounts.insert(name.clone(), known);
+        }
+    }
+    for prefix in &set.api_keys {
+        if let Some(key) = store::accounts::find_key(conn, prefix).await? {
+            working.api_keys.insert(prefix.clone(), key.revoked_at.is_some());
         }
     }
     let items = store::catalogue::next_item_ids(conn, set.new_items).await?;

@@ -10,6 +10,7 @@ mod batch;
 mod command;
 mod content;
 mod decide;
+mod keys;
 mod load;
 mod subject;
 

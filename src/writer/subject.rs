@@ -16,6 +16,8 @@ impl Command {
             }
             Self::Rename { from, to } => format!("{from} to {to}"),
             Self::CreateLocation(new) => new.code.to_string(),
+            Self::CreateKey(new) => new.account.to_string(),
+            Self::RevokeKey(prefix) => format!("key {prefix}"),
             Self::CreateAccount(new) => new.name.to_string(),
             Self::Place(one) => one.reference.to_string(),
             Self::Import(one) => one.reference.to_string(),

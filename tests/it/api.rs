@@ -2,5 +2,6 @@
 
 mod client;
 mod input;
+mod keys;
 mod orders;
 mod stock;

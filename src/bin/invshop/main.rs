@@ -25,6 +25,7 @@ mod import;
 mod init;
 mod interrupt;
 mod item;
+mod key;
 mod location;
 mod order;
 mod output;
@@ -92,6 +93,9 @@ enum Noun {
     /// The places that hold stock
     #[command(subcommand)]
     Location(location::Verb),
+    /// API keys: make, list and revoke them
+    #[command(subcommand)]
+    Key(key::Verb),
     /// Figures over many items or orders
     #[command(subcommand)]
     Report(report::Verb),
@@ -134,6 +138,7 @@ async fn dispatch(app: &App<'_>, noun: Noun) -> Result<Reply, Failure> {
         Noun::Item(verb) => app.with_shop(async |shop| item::run(app, shop, verb).await).await,
         Noun::Order(verb) => app.with_shop(async |shop| order::run(app, shop, verb).await).await,
         Noun::Location(verb) => app.with_shop(async |shop| location::run(shop, verb).await).await,
+        Noun::Key(verb) => app.with_shop(async |shop| key::run(shop, verb).await).await,
         Noun::Import(verb) => app.with_shop(async |shop| import::run(app, shop, verb).await).await,
         Noun::Export(export) => {
             app.with_shop(async |shop| export::run(app, shop, export).await).await
