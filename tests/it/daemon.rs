@@ -27,14 +27,14 @@ const CLIENTS: u64 = 8;
 const ACCEPTED_MAX: i64 = 40;
 
 /// A running daemon.
-struct Daemon {
+pub(crate) struct Daemon {
     child: Child,
     base: String,
 }
 
 impl Daemon {
     /// Starts it on the test's shop, on a port of its own.
-    fn start(shop: &TestShop) -> Self {
+    pub(crate) fn start(shop: &TestShop) -> Self {
         let url = match &shop.opening.place {
             Place::Sqlite(path) => format!("sqlite:{}", path.display()),
             Place::Postgres(url) => url.clone(),
@@ -62,12 +62,17 @@ impl Daemon {
         Self { child, base: format!("http://{address}") }
     }
 
-    fn signal(&self, name: &str) {
+    /// Where it is served.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         assert!(Process::new("kill").args([name, &pid]).status().unwrap().success());
     }
 
-    fn wait(mut self) -> ExitStatus {
+    pub(crate) fn wait(mut self) -> ExitStatus {
         self.child.wait().unwrap()
     }
 }

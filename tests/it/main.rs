@@ -32,6 +32,7 @@ mod overtake;
 
 mod probe;
 mod raw;
+mod readme;
 mod reads;
 mod reports;
 mod scenarios;

@@ -1,0 +1,65 @@
+//! What the README tells people to type does what it says.
+
+use std::process::Command as Process;
+
+use invshop::domain::AccountName;
+use invshop::ledger::catalogue::NewKey;
+use invshop::secret::ApiKey;
+use invshop::writer::Command;
+
+use crate::daemon::Daemon;
+use crate::harness::{Backend, TestShop, has_postgres};
+
+/// The fenced block that follows the mark.
+fn walk_through() -> String {
+    let text = include_str!("../../README.md");
+    let (_, after) = text.split_once("<!-- The next block is run by a test. -->").unwrap();
+    let (_, block) = after.split_once("```sh\n").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    block.to_owned()
+}
+
+async fn walk(backend: Backend) {
+    let shop = TestShop::new(backend).await;
+    let key = ApiKey::generate(shop.random().as_ref());
+    let new = NewKey {
+        account: AccountName::new("office").unwrap(),
+        role: "operator",
+        prefix: key.prefix().to_owned(),
+        hash: key.hash(),
+        expires_at: None,
+    };
+    shop.run(Command::CreateKey(new)).await.unwrap();
+    let daemon = Daemon::start(&shop);
+    let script = format!("set -euo pipefail\n{}", walk_through());
+    let run = Process::new("bash")
+        .args(["-c", &script])
+        .env("BASE", daemon.base())
+        .env("KEY", key.expose())
+        .env("no_proxy", "*")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&run.stdout).into_owned();
+    let wrong = String::from_utf8_lossy(&run.stderr).into_owned();
+    assert!(run.status.success(), "{said}\n{wrong}");
+    let calls = walk_through().lines().filter(|line| line.starts_with("api \"")).count();
+    assert!(calls >= 17, "{calls} calls");
+    assert!(said.contains("\"Big pot\""), "{said}");
+    assert!(said.contains("\"status\":\"shipped\""), "{said}");
+    assert!(said.contains("\"unknown_sku\""), "{said}");
+    daemon.signal("-TERM");
+    assert!(daemon.wait().success());
+    shop.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_walk_through_works_on_sqlite() {
+    walk(Backend::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_walk_through_works_on_postgres() {
+    if has_postgres() {
+        walk(Backend::Postgres).await;
+    }
+}
