@@ -4,9 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use axum::body::to_bytes;
 use axum::extract::{FromRequest, OptionalFromRequest, Request};
 use axum::http::{StatusCode, header};
+use http_body_util::BodyExt as _;
 use serde::de::{self, DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -16,6 +16,8 @@ use crate::domain::Quantity;
 
 /// The most bytes of a body.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// The most bytes that are read of one that is too long.
+const READ_BYTES_MAX: usize = 8 * BODY_BYTES_MAX;
 /// How long a body may take to arrive.
 const BODY_MAX: Duration = Duration::from_secs(10);
 
@@ -37,23 +39,14 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         }
         let length = request.headers().get(header::CONTENT_LENGTH);
         let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-        if length.is_some_and(|length| length > BODY_BYTES_MAX) {
+        if length.is_some_and(|length| length > READ_BYTES_MAX) {
             return Err(too_large());
         }
-        let read = tokio::time::timeout(BODY_MAX, to_bytes(request.into_body(), BODY_BYTES_MAX));
-        let Ok(read) = read.await else {
+        let Ok(read) = tokio::time::timeout(BODY_MAX, read(request.into_body())).await else {
             let detail = "the body did not arrive in time";
             return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail));
         };
-        let bytes = read.map_err(|error| {
-            let too_long = std::error::Error::source(&error)
-                .is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>);
-            if too_long {
-                return too_large();
-            }
-            let detail = "the body broke off before its end";
-            Problem::new(StatusCode::BAD_REQUEST, "body_incomplete", detail)
-        })?;
+        let bytes = read?;
         parse(&bytes).map(Self)
     }
 }
@@ -68,6 +61,26 @@ impl<S: Send + Sync, T: DeserializeOwned> OptionalFromRequest<S> for Body<T> {
         }
         <Self as FromRequest<S>>::from_request(request, state).await.map(Some)
     }
+}
+
+/// All of a body. One that is too long is read on for a while and thrown away: a
+/// client that is still sending when the connection ends never sees the answer.
+async fn read(mut body: axum::body::Body) -> Result<Vec<u8>, Problem> {
+    let (mut bytes, mut seen) = (Vec::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| {
+            let detail = "the body broke off before its end";
+            Problem::new(StatusCode::BAD_REQUEST, "body_incomplete", detail)
+        })?;
+        let Ok(data) = frame.into_data() else { continue };
+        seen += data.len();
+        if seen <= BODY_BYTES_MAX {
+            bytes.extend_from_slice(&data);
+        } else if seen > READ_BYTES_MAX {
+            break;
+        }
+    }
+    if seen > BODY_BYTES_MAX { Err(too_large()) } else { Ok(bytes) }
 }
 
 fn too_large() -> Problem {

@@ -92,6 +92,7 @@ both!(bad_input_is_refused_by_its_name, |shop| {
         (b"{\"lines\":".repeat(100_000), 422, "invalid"),
         (b"[\"1\",[{\"sku\":\"MUG\",\"quantity\":1}]]".to_vec(), 422, "invalid"),
         (vec![b' '; 1024 * 1024 + 1], 413, "body_too_large"),
+        (vec![b' '; 7 * 1024 * 1024], 413, "body_too_large"),
         (Vec::new(), 400, "malformed_json"),
     ] {
         let request = client.request(Method::POST, "/v1/orders");
