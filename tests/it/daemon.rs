@@ -6,6 +6,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command as Process, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use invshop::domain::AccountName;
@@ -25,6 +26,9 @@ const KILLS: u64 = 30;
 const CLIENTS: u64 = 8;
 /// Orders that are accepted before the daemon is ended, at most.
 const ACCEPTED_MAX: i64 = 40;
+
+/// How long a client waits for its answer.
+const ANSWER_MAX: Duration = Duration::from_secs(20);
 
 /// A running daemon.
 pub(crate) struct Daemon {
@@ -97,7 +101,9 @@ struct Told {
 
 /// Clients place orders until the daemon is gone; it is ended once so many are accepted.
 async fn load(daemon: &Daemon, key: &str, round: u64, enough: u64, end: &str) -> Told {
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    // Bounded: after one of several hundred kills a client still waited when none of
+    // its connections was left.
+    let http = reqwest::Client::builder().no_proxy().timeout(ANSWER_MAX).build().unwrap();
     let (accepted, ended) = (Arc::new(AtomicU64::new(0)), AtomicBool::new(false));
     let client = async |client: u64| {
         let mut told = Told::default();
@@ -106,7 +112,13 @@ async fn load(daemon: &Daemon, key: &str, round: u64, enough: u64, end: &str) ->
             let sku = if number % 4 == 3 { "NONE-LEFT" } else { "MUG" };
             let order = json!({ "order_id": id, "lines": [{ "sku": sku, "quantity": 1 }] });
             let request = http.post(format!("{}/v1/orders", daemon.base)).bearer_auth(key);
-            let Ok(response) = request.json(&order).send().await else { break };
+            let response = match request.json(&order).send().await {
+                Ok(response) => response,
+                Err(error) => {
+                    assert!(ended.load(Ordering::Relaxed), "{id}: {error:?}");
+                    break;
+                }
+            };
             match response.status().as_u16() {
                 201 => told.accepted.insert(id),
                 409 => told.refused.insert(id),

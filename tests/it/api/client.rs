@@ -74,7 +74,8 @@ impl Served {
     }
 
     pub(crate) fn with_key(&self, key: Option<String>) -> Client {
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let http =
+            reqwest::Client::builder().no_proxy().timeout(Duration::from_mins(1)).build().unwrap();
         Client { base: self.base.clone(), http, key }
     }
 
