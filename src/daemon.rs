@@ -5,17 +5,21 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Api, serve};
 use crate::domain::AllocationPolicy;
 use crate::shop::{Opening, Shop, ShopError};
-use crate::writer::Command;
+use crate::writer::{Command, Request};
 
 /// How long requests under way may take to finish when the daemon ends.
 const DRAIN: Duration = Duration::from_secs(20);
 /// How often holds that are due are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a sweep may wait for its turn.
+const SWEEP_MAX: Duration = Duration::from_secs(10);
 
 /// Why the daemon cannot run.
 #[derive(Debug, Error)]
@@ -68,8 +72,10 @@ pub async fn run(
     };
     tokio::join!(serve(listener, router, stop.clone(), DRAIN), sweep(&shop, &stop), watched);
     // A request that was cut off may still hold it: the end of the process closes it.
-    if let Some(shop) = Arc::into_inner(shop) {
-        shop.close().await;
+    if let Some(shop) = Arc::into_inner(shop)
+        && tokio::time::timeout(DRAIN, shop.close()).await.is_err()
+    {
+        tracing::warn!("the database is closed by the end of the process: it was in use");
     }
     result
 }
@@ -84,7 +90,14 @@ async fn sweep(shop: &Shop, stop: &CancellationToken) {
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        if let Err(error) = shop.submit(Command::ExpireDue, None).await {
+        let mut request = Request::new(shop.account, Command::ExpireDue);
+        request.deadline = Some(Instant::now() + SWEEP_MAX);
+        let swept = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            swept = shop.writer.submit(request) => swept,
+        };
+        if let Err(error) = swept {
             tracing::warn!(error = %error, "holds that are due could not be expired");
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::IntoResponse as _;
 use serde::Deserialize;
@@ -13,7 +13,7 @@ use super::Api;
 use super::auth::{Caller, Right};
 use super::body::{Body, text, text_opt};
 use super::problem::{Answered, Problem};
-use super::query::{Parameters, limit};
+use super::query::{Parameters, Segment, limit};
 use crate::clock::Timestamp;
 use crate::domain::{ItemStatus, LocationCode, Sku};
 use crate::reports::{self, HistoryFilter, ItemFilter, ItemState, LIMIT_MAX};
@@ -40,7 +40,7 @@ pub(super) struct Moment {
 pub(super) async fn show(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    Path(sku): Path<String>,
+    Segment(sku): Segment,
     Parameters(moment): Parameters<Moment>,
     headers: HeaderMap,
 ) -> Answered {
@@ -151,7 +151,7 @@ pub(super) struct History {
 pub(super) async fn movements(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    Path(sku): Path<String>,
+    Segment(sku): Segment,
     Parameters(given): Parameters<History>,
 ) -> Answered {
     caller.require(Right::ReadLedger)?;

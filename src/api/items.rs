@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse as _;
 use serde::Deserialize;
@@ -13,6 +13,7 @@ use super::auth::{Caller, Right};
 use super::body::{Amount, Body, Object, text_opt};
 use super::inventory::{sku_of, tag, unknown};
 use super::problem::{Answered, Problem};
+use super::query::Segment;
 use crate::domain::{Barcode, Currency, LocationCode, Quantity, QuantityError, Sku, Title};
 use crate::ledger::catalogue::{ItemRow, Upsert};
 use crate::reports;
@@ -103,7 +104,7 @@ pub(super) async fn create(
 pub(super) async fn change(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    Path(sku): Path<String>,
+    Segment(sku): Segment,
     headers: HeaderMap,
     Body(fields): Body<Fields>,
 ) -> Answered {
@@ -147,7 +148,7 @@ fn expected(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
 pub(super) async fn discontinue(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    Path(sku): Path<String>,
+    Segment(sku): Segment,
     headers: HeaderMap,
 ) -> Answered {
     caller.require(Right::WriteStock)?;
@@ -158,7 +159,8 @@ pub(super) async fn discontinue(
 }
 
 async fn shown(api: &Api, sku: &Sku, answer: &Answer, status: StatusCode) -> Answered {
-    let state = reports::item_state(&api.shop.db, sku, api.policy).await?;
+    let state = reports::item_state(&api.shop.db, sku, api.policy).await;
+    let state = state.map_err(|error| Problem::from(error).after_commit())?;
     let state = state.ok_or_else(|| unknown(sku))?;
     let tagged = ([(header::ETAG, tag(&state))], Json(state.item)).into_response();
     Ok(super::written(status, answer, tagged))

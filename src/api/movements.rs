@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse as _;
 use serde::Deserialize;
@@ -14,6 +14,7 @@ use super::auth::{Caller, Right};
 use super::body::{Body, text_opt};
 use super::inventory::sku_of;
 use super::problem::{Answered, Problem};
+use super::query::Segment;
 use crate::clock::Timestamp;
 use crate::domain::{Delta, LocationCode, Quantity, QuantityError, Reason, Seq};
 use crate::ledger::stock::{Basis, Change, Place, StockCommand};
@@ -77,7 +78,7 @@ impl Movement {
 pub(super) async fn post(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    Path(sku): Path<String>,
+    Segment(sku): Segment,
     headers: HeaderMap,
     Body(given): Body<Movement>,
 ) -> Answered {
@@ -92,7 +93,8 @@ pub(super) async fn post(
     });
     let answer = api.submit(&caller, command, &headers).await;
     let answer = answer.map_err(|problem| problem.of_path("unknown_sku"))?;
-    let item = reports::item(&api.shop.db, &sku, api.policy).await?;
+    let item = reports::item(&api.shop.db, &sku, api.policy).await;
+    let item = item.map_err(|error| Problem::from(error).after_commit())?;
     let document = json!({ "seq": answer.seq.map(Seq::get), "inventory": item });
     Ok(super::written(StatusCode::CREATED, &answer, Json(document).into_response()))
 }

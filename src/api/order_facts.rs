@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse as _;
 use serde::Deserialize;
@@ -15,8 +15,9 @@ use super::auth::{Caller, Right};
 use super::body::{Amount, Body, each, text, text_opt, units};
 use super::orders::{shown, view};
 use super::problem::{Answered, Problem};
+use super::query::Segment;
 use crate::clock::Timestamp;
-use crate::domain::{FactId, LocationCode, Title};
+use crate::domain::{Currency, FactId, LocationCode, Title};
 use crate::orders::{Disposition, Payment, Return, ReturnLine, Ship, ShipLine};
 use crate::reports;
 use crate::writer::{Command, Detail};
@@ -33,7 +34,7 @@ pub(super) struct NewPayment {
 pub(super) async fn pay(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     headers: HeaderMap,
     Body(given): Body<NewPayment>,
 ) -> Answered {
@@ -42,6 +43,13 @@ pub(super) async fn pay(
     let order = view(&api, &caller, &reference).await?;
     let priced = order.lines.iter().find_map(|line| line.unit_price.as_ref());
     let own = order.total.as_ref().or(priced).map(|amount| amount.currency.as_str());
+    if let Some(paid) = &given.amount {
+        if paid.amount < 0 {
+            return Err(Problem::invalid("amount.amount", "is below 0"));
+        }
+        Currency::parse(&paid.currency)
+            .map_err(|error| Problem::invalid("amount.currency", error.to_string()))?;
+    }
     if let (Some(paid), Some(own)) = (&given.amount, own)
         && paid.currency != own
     {
@@ -56,7 +64,7 @@ pub(super) async fn pay(
         Detail::Payment(_, outcome) => Some(outcome.as_str()),
         _ => None,
     };
-    let order = view(&api, &caller, &reference).await?;
+    let order = view(&api, &caller, &reference).await.map_err(Problem::after_commit)?;
     let document = json!({
         "payment_id": given.payment_id.as_str(), "outcome": outcome, "order": order
     });
@@ -89,7 +97,7 @@ pub(super) struct NewShipment {
 pub(super) async fn ship(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     headers: HeaderMap,
     Body(given): Body<NewShipment>,
 ) -> Answered {
@@ -155,7 +163,7 @@ pub(super) struct NewReturn {
 pub(super) async fn take_back(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     headers: HeaderMap,
     Body(given): Body<NewReturn>,
 ) -> Answered {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse as _;
 use serde::Deserialize;
@@ -12,7 +12,7 @@ use super::Api;
 use super::auth::{Caller, Right, Role};
 use super::body::{Amount, Body, Object, each, text, text_opt, units};
 use super::problem::{Answered, Problem};
-use super::query::{Parameters, limit};
+use super::query::{Parameters, Segment, limit};
 use crate::clock::Timestamp;
 use crate::domain::{Currency, ExternalId, LocationCode, OrderRef, OrderStatus, Reason, Sku};
 use crate::orders::{Cancel, LineRequest, Personal, Place};
@@ -120,7 +120,7 @@ pub(super) async fn shown(
     answer: &Answer,
     status: StatusCode,
 ) -> Answered {
-    let order = view(api, caller, reference).await?;
+    let order = view(api, caller, reference).await.map_err(Problem::after_commit)?;
     Ok(super::written(status, answer, Json(order).into_response()))
 }
 
@@ -148,7 +148,7 @@ fn viewer<'a>(api: &'a Api, caller: &'a Caller) -> Viewer<'a> {
 pub(super) async fn show(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    Path(id): Path<String>,
+    Segment(id): Segment,
 ) -> Answered {
     caller.require(Right::ReadOrders)?;
     let reference = reports::resolve_order(&api.shop.db, &id, caller.of_orders()).await?;
@@ -211,7 +211,7 @@ pub(super) struct Cancellation {
 pub(super) async fn cancel(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     headers: HeaderMap,
     body: Option<Body<Cancellation>>,
 ) -> Answered {

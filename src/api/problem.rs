@@ -60,6 +60,17 @@ impl Problem {
         self
     }
 
+    /// The same after a command was done: what failed then is only the showing of it.
+    #[must_use]
+    pub(super) fn after_commit(self) -> Self {
+        if !self.status.is_server_error() {
+            return self;
+        }
+        let detail = "it was done, but cannot be shown now; the same request with the same id or \
+                      Idempotency-Key shows it";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unknown_outcome", detail)
+    }
+
     /// What a condition of the request's headers asked for is not so.
     #[must_use]
     pub(super) fn precondition(mut self, code: &str) -> Self {
@@ -170,7 +181,11 @@ impl From<WriteError> for Problem {
                               Idempotency-Key tells or does it";
                 Self::new(unavailable, "unknown_outcome", detail).with("key", key.as_str())
             }
-            WriteError::Store(error) => Self::of_store(&error),
+            WriteError::Store(error) => {
+                let problem = Self::of_store(&error);
+                let detail = format!("{}; nothing of this was written", problem.detail);
+                Self { detail, ..problem }
+            }
             WriteError::Broken(what) => {
                 tracing::error!(what, "a request met a broken invariant");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "an internal error")
@@ -185,7 +200,7 @@ impl Problem {
         if error.is_of_the_statement() {
             return Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "an internal error");
         }
-        let detail = "the database cannot be used now; nothing of this was written";
+        let detail = "the database cannot be used now";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", detail)
     }
 }

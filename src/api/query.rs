@@ -1,6 +1,6 @@
 //! The query of a URL: strict, like bodies.
 
-use axum::extract::{FromRequestParts, Query};
+use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
@@ -24,6 +24,24 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Parameters<T> 
             Err(rejection) => {
                 let detail = rejection.body_text();
                 Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail))
+            }
+        }
+    }
+}
+
+/// The part of a path that names something.
+#[derive(Debug)]
+pub(super) struct Segment(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segment {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Path::<String>::from_request_parts(parts, state).await {
+            Ok(Path(segment)) => Ok(Self(segment)),
+            Err(rejection) => {
+                let detail = rejection.body_text();
+                Err(Problem::new(StatusCode::BAD_REQUEST, "malformed_path", detail))
             }
         }
     }

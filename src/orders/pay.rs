@@ -37,14 +37,13 @@ impl PayOutcome {
         }
     }
 
+    /// What the data of a payment says: its field, because an id may be any text.
     fn parse(data: &str) -> Self {
-        let says = |outcome: Self| data.contains(&format!("\"{}\"", outcome.as_str()));
-        if says(Self::RefundDue) {
-            Self::RefundDue
-        } else if says(Self::Reopened) {
-            Self::Reopened
-        } else {
-            Self::Confirmed
+        let data: serde_json::Value = serde_json::from_str(data).unwrap_or_default();
+        match data["outcome"].as_str() {
+            Some("refund_due") => Self::RefundDue,
+            Some("reopened") => Self::Reopened,
+            _ => Self::Confirmed,
         }
     }
 }

@@ -24,6 +24,10 @@ pub(super) fn create_account(set: &mut Working, new: &NewAccount) -> Decided<(De
 /// A further key for a key holder, or a new one with its first. The holder stays
 /// the same: what was done under its keys is replayed under the new one (rotation).
 pub(super) fn create(set: &mut Working, new: &NewKey) -> Decided<(Detail, Ended)> {
+    // Before anything is added: a refusal takes back no key holder.
+    if new.expires_at.is_some_and(|at| at <= set.now) {
+        return Err(Refusal::invalid("expires", "is not in the future").into());
+    }
     let name = new.account.to_string();
     let id = match set.accounts.get(&name) {
         Some((id, role)) if role == new.role => *id,
@@ -39,9 +43,6 @@ pub(super) fn create(set: &mut Working, new: &NewKey) -> Decided<(Detail, Ended)
             id
         }
     };
-    if new.expires_at.is_some_and(|at| at <= set.now) {
-        return Err(Refusal::invalid("expires", "is not in the future").into());
-    }
     set.added.push(Added::NextKey(new.clone(), id));
     enter(set, Kind::KeyCreated, new.account.as_str(), Some(new.role), Some(&new.prefix));
     Ok((Detail::Id(id.get()), Ended::Done))

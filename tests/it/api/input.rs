@@ -112,6 +112,7 @@ both!(bad_input_is_refused_by_its_name, |shop| {
         ("/v1/inventory/NONE", 404),
         ("/v1/inventory/NONE/movements", 404),
         ("/v1/inventory/a%00b", 404),
+        ("/v1/inventory/a%FFb", 400),
         ("/v1/nothing", 404),
         ("/v1/orders/1/payments", 405),
     ] {

@@ -94,8 +94,15 @@ both!(an_order_lives_over_http, |shop| {
     assert_eq!((other.status, other.code()), (422, "idempotency_mismatch"));
 
     let path = "/v1/orders/A%201%2Fx";
-    let paid = client.post(&format!("{path}/payments"), &json!({ "payment_id": "p1" })).await;
-    assert_eq!((paid.status, &paid.body["outcome"]), (200, &json!("confirmed")), "{paid:?}");
+    let below = json!({ "payment_id": "p", "amount": { "amount": -1, "currency": "EUR" } });
+    assert_eq!(client.post(&format!("{path}/payments"), &below).await.status, 422);
+    // An id may be any text, an outcome too.
+    for repeat in [false, true] {
+        let payment = json!({ "payment_id": "refund_due" });
+        let paid = client.post(&format!("{path}/payments"), &payment).await;
+        assert_eq!((paid.status, paid.replayed), (200, repeat));
+        assert_eq!(paid.body["outcome"], "confirmed", "{paid:?}");
+    }
     let parcel = json!({ "shipment_id": "s1", "lines": [{ "line": 1, "quantity": 3 }] });
     let shipped = client.post(&format!("{path}/shipments"), &parcel).await;
     assert_eq!((shipped.status, &shipped.body["status"]), (201, &json!("partially_shipped")));
