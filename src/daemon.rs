@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Api, serve};
+use crate::config::LocationConfig;
 use crate::domain::AllocationPolicy;
 use crate::shop::{Opening, Shop, ShopError};
 use crate::writer::{Command, Request};
@@ -47,16 +48,18 @@ pub async fn listen(address: std::net::SocketAddr) -> Result<TcpListener, Daemon
         .map_err(|source| DaemonError::Listen { address: address.to_string(), source })
 }
 
-/// Runs until it is stopped: takes no new requests then, finishes those under way,
+/// Runs until it is stopped, with the configured locations there: takes no new requests then, finishes those under way,
 /// and closes the database.
 pub async fn run(
     opening: Opening,
+    locations: &[LocationConfig],
     listener: TcpListener,
     stop: CancellationToken,
 ) -> Result<(), DaemonError> {
     let policy =
         if opening.orders.split { AllocationPolicy::Split } else { AllocationPolicy::OneLocation };
     let shop = Arc::new(Shop::open(opening).await?);
+    shop.create_configured(locations).await?;
     let router = Api::new(Arc::clone(&shop), policy).router();
     tracing::info!(place = shop.db.place(), "ready");
     let mut result = Ok(());

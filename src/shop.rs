@@ -8,11 +8,14 @@ use std::sync::Arc;
 use thiserror::Error;
 use tokio::task::JoinHandle;
 
-use crate::clock::Clock;
-use crate::domain::{AccountId, AccountName, Key, LocationCode, LocationKind, TextError, Title};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, DatabaseUrl, LocationConfig};
+use crate::domain::{
+    AccountId, AccountName, Key, LocationCode, LocationKind, Refusal, TextError, Title,
+};
 use crate::ledger::OrderPolicy;
 use crate::ledger::catalogue::{NewAccount, NewLocation};
-use crate::secret::{ApiKey, InstanceKey, KeyFile, KeyFileError, Random};
+use crate::secret::{ApiKey, InstanceKey, KeyFile, KeyFileError, Random, SystemRandom};
 use crate::store::{self, Db, Place, StoreError};
 use crate::telemetry::Counters;
 use crate::writer::{self, Answer, Command, Faults, Request, Tools, WriteError, Writer};
@@ -42,6 +45,14 @@ pub enum ShopError {
         "the database at {0} was not created to its end\nhint: remove it and run `invshop init` again"
     )]
     Unfinished(String),
+    /// A location of the configuration.
+    #[error("location '{code}': {message}")]
+    Location {
+        /// Its code.
+        code: String,
+        /// What is wrong with it.
+        message: String,
+    },
 }
 
 /// What a shop is opened with.
@@ -59,6 +70,26 @@ pub struct Opening {
     pub orders: OrderPolicy,
     /// What goes wrong on purpose; `None` outside tests.
     pub faults: Option<Faults>,
+}
+
+impl Opening {
+    /// As the configuration says, on the system's clock and randomness.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            place: match &config.database.url {
+                DatabaseUrl::Sqlite(path) => Place::Sqlite(path.clone()),
+                DatabaseUrl::Postgres(url) => Place::Postgres(url.expose().to_owned()),
+            },
+            key_file: config.database.key_file.clone(),
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SystemRandom),
+            orders: OrderPolicy {
+                split: config.orders.split,
+                hold_ms: i64::from(config.orders.hold_seconds) * 1000,
+            },
+            faults: None,
+        }
+    }
 }
 
 impl std::fmt::Debug for Opening {
@@ -158,6 +189,38 @@ impl Shop {
         });
         let Opening { clock, random, .. } = opening;
         Self { db, writer, key: Arc::new(key), clock, random, counters, account, task }
+    }
+
+    /// Creates the locations of the configuration that do not exist yet. What is in
+    /// the database already stays as it is there.
+    pub async fn create_configured(&self, configured: &[LocationConfig]) -> Result<(), ShopError> {
+        if configured.is_empty() {
+            return Ok(());
+        }
+        let known = store::locations::all(&mut self.db.read().await?.conn()).await?;
+        for location in configured {
+            if known.iter().any(|one| one.code.as_str() == location.code) {
+                continue;
+            }
+            let bad = |error: &dyn std::fmt::Display| ShopError::Location {
+                code: location.code.clone(),
+                message: error.to_string(),
+            };
+            let command = Command::CreateLocation(NewLocation {
+                code: LocationCode::new(&location.code).map_err(|error| bad(&error))?,
+                name: Title::new(&location.name).map_err(|error| bad(&error))?,
+                kind: location.kind.as_str().parse().map_err(|error: String| bad(&error))?,
+                sellable: None,
+                authority: None,
+                priority: None,
+            });
+            match self.submit(command, None).await {
+                // Another process, started with the same file, was first.
+                Ok(_) | Err(WriteError::Refused(Refusal::AlreadyExists { .. })) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     /// Has a command done for the shop's own account.

@@ -2,8 +2,8 @@
 //!
 //! A peer of the command line over the same library: handlers turn a request into
 //! one command for the writer, or one question to the reports, and the answer into
-//! JSON. Nothing is decided here. A client that hangs up stops neither: the writer
-//! works on commands in a task of its own.
+//! JSON. Nothing is decided here. A client that hangs up does not stop its command:
+//! the writer works on it in a task of its own.
 
 mod auth;
 mod body;

@@ -2,17 +2,12 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Parser;
-use invshop::clock::SystemClock;
-use invshop::config::{Config, DatabaseUrl};
+use invshop::config::Config;
 use invshop::daemon;
-use invshop::ledger::OrderPolicy;
-use invshop::secret::SystemRandom;
 use invshop::shop::{Opening, Shop};
-use invshop::store::Place;
 use invshop::telemetry::{self, Format, Verbosity};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -63,7 +58,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 async fn serve(arguments: &Arguments, config: &Config) -> anyhow::Result<()> {
-    let opening = opening(config);
+    let opening = Opening::of(config);
     if arguments.check {
         Shop::open(opening).await?.close().await;
         return Ok(());
@@ -73,7 +68,7 @@ async fn serve(arguments: &Arguments, config: &Config) -> anyhow::Result<()> {
     let mut terminations = signal(SignalKind::terminate()).context("SIGTERM")?;
     let listener = daemon::listen(config.server.listen).await?;
     tracing::info!(address = %listener.local_addr()?, "listening");
-    let work = daemon::run(opening, listener, stop.clone());
+    let work = daemon::run(opening, &config.locations, listener, stop.clone());
     tokio::pin!(work);
     loop {
         tokio::select! {
@@ -85,22 +80,5 @@ async fn serve(arguments: &Arguments, config: &Config) -> anyhow::Result<()> {
         anyhow::ensure!(!stop.is_cancelled(), "stopped at once by a second signal");
         tracing::info!("ending: requests under way are finished");
         stop.cancel();
-    }
-}
-
-fn opening(config: &Config) -> Opening {
-    Opening {
-        place: match &config.database.url {
-            DatabaseUrl::Sqlite(path) => Place::Sqlite(path.clone()),
-            DatabaseUrl::Postgres(url) => Place::Postgres(url.expose().to_owned()),
-        },
-        key_file: config.database.key_file.clone(),
-        clock: Arc::new(SystemClock),
-        random: Arc::new(SystemRandom),
-        orders: OrderPolicy {
-            split: config.orders.split,
-            hold_ms: i64::from(config.orders.hold_seconds) * 1000,
-        },
-        faults: None,
     }
 }

@@ -23,7 +23,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// in six texts each; none may fall out of the cache.
 const STATEMENT_CACHE: usize = 256;
 /// Rows that wait for their reader: with sqlx's 50 the two threads stop for each
-/// other ten times in the reads of a batch.
+/// other again and again in long reads.
 const ROW_BUFFER: usize = 1024;
 /// Page cache of the writing connection, in KiB (negative is SQLite's way to say KiB).
 const CACHE_KIB: &str = "-12288";

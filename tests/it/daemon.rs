@@ -230,3 +230,23 @@ async fn check_tells_whether_the_daemon_could_run() {
     assert!(said.contains("there is no database") && said.contains("none.db"), "{said}");
     shop.end().await;
 }
+
+// As config.example.toml says: with the daemon too.
+#[tokio::test]
+async fn the_daemon_creates_the_configured_locations() {
+    let shop = TestShop::new(Backend::Sqlite).await;
+    let file = "[[location]]\ncode = \"main\"\nname = \"another name\"\n\
+                [[location]]\ncode = \"north\"\nkind = \"store\"\n";
+    std::fs::write(shop.dir().join("invshop.toml"), file).unwrap();
+    let daemon = Daemon::start(&shop);
+    let http = reqwest::Client::builder().no_proxy().timeout(ANSWER_MAX).build().unwrap();
+    let ready = http.get(format!("{}/readyz", daemon.base())).send().await.unwrap();
+    assert_eq!(ready.status(), 200);
+    daemon.signal("-TERM");
+    assert!(daemon.wait().success());
+    let mut raw = Raw::open(&shop.opening.place).await;
+    let known =
+        raw.texts("select code || ' ' || name || ' ' || kind from location order by id").await;
+    assert_eq!(known, ["main main warehouse", "north north store"]);
+    shop.end().await;
+}

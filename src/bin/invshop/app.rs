@@ -3,21 +3,17 @@
 use std::cell::OnceCell;
 use std::io::IsTerminal as _;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use invshop::clock::SystemClock;
 use invshop::config::{Config, DatabaseUrl};
 use invshop::domain::AllocationPolicy;
-use invshop::ledger::OrderPolicy;
-use invshop::secret::SystemRandom;
 use invshop::shop::{Opening, Shop};
 use invshop::store::Place;
 use invshop::telemetry::{self, Format, Verbosity};
 
 use crate::failure::{Exit, Failure};
 use crate::output::{Output, Reply};
-use crate::{Global, Noun, interrupt, location};
+use crate::{Global, Noun, interrupt};
 
 /// Threads of the runtime: the writer and the reads of one command.
 const WORKERS: usize = 2;
@@ -116,10 +112,10 @@ impl App<'_> {
         work: impl AsyncFnOnce(&Shop) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let config = self.config()?;
-        let shop = Shop::open(opening(config)).await?;
-        let result = match location::create_configured(&shop, &config.locations).await {
+        let shop = Shop::open(Opening::of(config)).await?;
+        let result = match shop.create_configured(&config.locations).await {
             Ok(()) => Box::pin(work(&shop)).await,
-            Err(failure) => Err(failure),
+            Err(error) => Err(error.into()),
         };
         shop.close().await;
         result
@@ -149,21 +145,6 @@ impl App<'_> {
             return Ok(());
         }
         Err(Failure::refused("declined", "nothing was done"))
-    }
-}
-
-/// How the shop of a configuration is opened.
-pub(crate) fn opening(config: &Config) -> Opening {
-    Opening {
-        place: place(config),
-        key_file: config.database.key_file.clone(),
-        clock: Arc::new(SystemClock),
-        random: Arc::new(SystemRandom),
-        orders: OrderPolicy {
-            split: config.orders.split,
-            hold_ms: i64::from(config.orders.hold_seconds) * 1000,
-        },
-        faults: None,
     }
 }
 

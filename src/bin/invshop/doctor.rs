@@ -12,11 +12,11 @@ use std::time::Duration;
 use invshop::clock::{Clock as _, SystemClock};
 use invshop::config::{Config, DatabaseUrl};
 use invshop::reports;
-use invshop::shop::Shop;
+use invshop::shop::{Opening, Shop};
 use invshop::store::{Db, SCHEMA_VERSION};
 use serde_json::{Value, json};
 
-use crate::app::{App, opening, place};
+use crate::app::{App, place};
 use crate::failure::Failure;
 use crate::output::{Reply, Table};
 
@@ -259,7 +259,7 @@ fn space(database: &Path) -> Check {
 /// Whether the key is the database's own, and the shop was created to its end.
 async fn belongs(config: &Config) -> Check {
     const NAME: &str = "instance key";
-    match Shop::open(opening(config)).await {
+    match Shop::open(Opening::of(config)).await {
         Ok(shop) => {
             shop.close().await;
             Check::ok(NAME, "it is the one of this database")

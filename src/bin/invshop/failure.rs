@@ -267,8 +267,9 @@ impl From<ShopError> for Failure {
         match error {
             ShopError::Store(error) => error.into(),
             ShopError::KeyFile(error) => error.into(),
-            ShopError::Write(error) => error.into(),
+            ShopError::Write(error) => Self::of_step(error),
             ShopError::Name(error) => error.into(),
+            ShopError::Location { .. } => Self::failed("config", error.to_string()),
             ShopError::Unfinished(_) => Self::failed("database_unfinished", error.to_string()),
         }
     }

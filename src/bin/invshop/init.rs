@@ -7,12 +7,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use invshop::config::{Config, DatabaseUrl};
 use invshop::secret::ApiKey;
-use invshop::shop::Shop;
+use invshop::shop::{Opening, Shop};
 use serde_json::json;
 
-use crate::app::{App, opening};
+use crate::app::App;
 use crate::failure::Failure;
-use crate::location;
 use crate::output::Reply;
 
 /// The configuration's name in the directory of the shop.
@@ -55,8 +54,8 @@ async fn create(app: &App<'_>, init: &Init, made: &mut Made) -> Result<Reply, Fa
     }
     refuse_existing(&config)?;
     made.expect(&config)?;
-    let (shop, key) = Shop::create(opening(&config)).await?;
-    let located = location::create_configured(&shop, &config.locations).await;
+    let (shop, key) = Shop::create(Opening::of(&config)).await?;
+    let located = shop.create_configured(&config.locations).await;
     let database = shop.db.place();
     shop.close().await;
     located?;

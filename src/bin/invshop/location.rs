@@ -1,12 +1,11 @@
 //! `location …`: the places that hold stock.
 
 use clap::{Args, Subcommand};
-use invshop::config::LocationConfig;
-use invshop::domain::{AccountName, Location, LocationCode, LocationKind, Refusal, Title};
+use invshop::domain::{AccountName, Location, LocationCode, LocationKind, Title};
 use invshop::ledger::catalogue::NewLocation;
 use invshop::reports;
 use invshop::shop::Shop;
-use invshop::writer::{Command, WriteError};
+use invshop::writer::Command;
 use serde_json::{Value, json};
 
 use crate::arguments::KeyArgument;
@@ -106,38 +105,4 @@ async fn add(shop: &Shop, create: Create) -> Result<Reply, Failure> {
     locations.retain(|location| location.code == code);
     let document = json!({ "location": locations.first().map(document) });
     Ok(Reply::written(&answer, &format!("created location {code}"), table(&locations), document))
-}
-
-/// Creates the locations of the configuration that do not exist yet. What is in
-/// the database already stays as it is there.
-pub(crate) async fn create_configured(
-    shop: &Shop,
-    configured: &[LocationConfig],
-) -> Result<(), Failure> {
-    if configured.is_empty() {
-        return Ok(());
-    }
-    let known = reports::locations(&shop.db).await?;
-    for location in configured {
-        if known.iter().any(|one| one.code.as_str() == location.code) {
-            continue;
-        }
-        let bad = |error: &dyn std::fmt::Display| {
-            Failure::failed("config", format!("location '{}': {error}", location.code))
-        };
-        let command = Command::CreateLocation(NewLocation {
-            code: LocationCode::new(&location.code).map_err(|error| bad(&error))?,
-            name: Title::new(&location.name).map_err(|error| bad(&error))?,
-            kind: location.kind.as_str().parse().map_err(|error: String| bad(&error))?,
-            sellable: None,
-            authority: None,
-            priority: None,
-        });
-        match shop.submit(command, None).await {
-            // Another process, started with the same file, was first.
-            Ok(_) | Err(WriteError::Refused(Refusal::AlreadyExists { .. })) => {}
-            Err(error) => return Err(Failure::of_step(error)),
-        }
-    }
-    Ok(())
 }
