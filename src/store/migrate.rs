@@ -16,12 +16,20 @@ struct Twin {
     postgres: &'static str,
 }
 
-const TWINS: &[Twin] = &[Twin {
-    version: 1,
-    name: "ledger",
-    sqlite: include_str!("../../migrations/sqlite/0001_ledger.sql"),
-    postgres: include_str!("../../migrations/postgres/0001_ledger.sql"),
-}];
+const TWINS: &[Twin] = &[
+    Twin {
+        version: 1,
+        name: "ledger",
+        sqlite: include_str!("../../migrations/sqlite/0001_ledger.sql"),
+        postgres: include_str!("../../migrations/postgres/0001_ledger.sql"),
+    },
+    Twin {
+        version: 2,
+        name: "operations",
+        sqlite: include_str!("../../migrations/sqlite/0002_operations.sql"),
+        postgres: include_str!("../../migrations/postgres/0002_operations.sql"),
+    },
+];
 
 /// The newest schema version this program knows.
 pub const SCHEMA_VERSION: i64 = TWINS[TWINS.len() - 1].version;

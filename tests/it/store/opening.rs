@@ -2,7 +2,7 @@
 
 use invshop::secret::{InstanceKey, KeyFile, SeededRandom};
 use invshop::shop::{Opening, Shop, ShopError};
-use invshop::store::{Db, Place, StoreError};
+use invshop::store::{Db, Place, SCHEMA_VERSION, StoreError};
 
 use crate::both;
 use crate::harness::{Backend, TestShop, drop_database, new_database};
@@ -31,7 +31,7 @@ both!(a_newer_schema_is_refused, |shop| {
     changed(&shop, &newer).await;
     let error = refusal(shop.opening.clone()).await;
     assert!(
-        matches!(&error, ShopError::Store(StoreError::Newer { found: 99, known: 1 })),
+        matches!(&error, ShopError::Store(StoreError::Newer { found: 99, known: SCHEMA_VERSION })),
         "{error}"
     );
     let text = error.to_string();
@@ -46,7 +46,7 @@ both!(an_older_schema_is_refused_with_the_way_to_migrate_it, |shop| {
     changed(&shop, "delete from _sqlx_migrations").await;
     let error = refusal(shop.opening.clone()).await;
     assert!(
-        matches!(&error, ShopError::Store(StoreError::Older { found: 0, known: 1 })),
+        matches!(&error, ShopError::Store(StoreError::Older { found: 0, known: SCHEMA_VERSION })),
         "{error}"
     );
     assert!(error.to_string().contains("hint: run `invshop db migrate`"), "{error}");
