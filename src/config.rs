@@ -14,8 +14,10 @@ mod database;
 mod error;
 mod keys;
 mod location;
+mod schedule;
 mod search;
 mod settings;
+mod telemetry;
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -24,11 +26,15 @@ use std::path::{Path, PathBuf};
 pub use database::{DatabaseUrl, DatabaseUrlError, PostgresUrl};
 pub use error::{ConfigError, Problem};
 pub use location::{LocationConfig, LocationKind};
+pub use schedule::{Schedule, ScheduleConfig};
 pub use search::{Inputs, SYSTEM_FILE};
+pub use telemetry::{LogFormat, LogLevel, TelemetryConfig};
 
 use crate::secret::{KeyFile, Secret, SecretSource};
 use keys::Key;
+use schedule::schedule;
 use settings::{Settings, SyntaxError, Value};
+use telemetry::{log_format, log_level};
 
 /// The database file when none is named.
 const DATABASE_FILE: &str = "invshop.db";
@@ -40,6 +46,15 @@ const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALH
 const HOLD_SECONDS: u32 = 900;
 /// Thirty days.
 const HOLD_SECONDS_MAX: u32 = 2_592_000;
+
+/// When the whole database is proven each night, in UTC.
+const VERIFY: &str = "0 30 3 * * *";
+/// Where backups go, beside the configuration.
+const BACKUP_DIRECTORY: &str = "backups";
+/// A fortnight of nightly backups.
+const BACKUP_KEEP: u32 = 14;
+/// More backups than this is a slip.
+const BACKUP_KEEP_MAX: u32 = 10_000;
 
 /// The configuration of one shop, checked.
 #[derive(Debug, Clone)]
@@ -54,6 +69,10 @@ pub struct Config {
     pub orders: OrdersConfig,
     /// `[server]`
     pub server: ServerConfig,
+    /// `[schedule]`
+    pub schedule: ScheduleConfig,
+    /// `[telemetry]`
+    pub telemetry: TelemetryConfig,
     /// `[[location]]`, in the order of the file; their codes are distinct.
     pub locations: Vec<LocationConfig>,
     /// What is allowed but unwise; to be logged once at the start.
@@ -61,7 +80,7 @@ pub struct Config {
 }
 
 /// `[database]`: where the ledger lives.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DatabaseConfig {
     /// Which database.
     pub url: DatabaseUrl,
@@ -107,6 +126,20 @@ impl Config {
         }
     }
 
+    /// The sections in which another configuration differs so that only a new start
+    /// takes it over: all but the log level.
+    pub fn differs_from(&self, running: &Self) -> Vec<&'static str> {
+        let sections = [
+            ("database", self.database != running.database),
+            ("orders", self.orders != running.orders),
+            ("server", self.server != running.server),
+            ("schedule", self.schedule != running.schedule),
+            ("telemetry", self.telemetry.log_format != running.telemetry.log_format),
+            ("location", self.locations != running.locations),
+        ];
+        sections.into_iter().filter(|(_, differs)| *differs).map(|(section, _)| section).collect()
+    }
+
     /// The configuration file that `invshop init` writes: every key, commented out.
     pub fn example_text() -> &'static str {
         include_str!("../config.example.toml")
@@ -135,13 +168,25 @@ impl Config {
         let database = reader.database(inputs, &directory);
         let orders = reader.orders();
         let server = reader.server();
+        let schedule = reader.schedule(&directory);
+        let telemetry = reader.telemetry();
         let locations = reader.locations();
         let Some((database, warnings)) = database.filter(|_| problems.is_empty()) else {
             // What has no line comes from outside the file, and follows it.
             problems.sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
             return Err(ConfigError::Invalid { file, problems });
         };
-        Ok(Self { file, directory, database, orders, server, locations, warnings })
+        Ok(Self {
+            file,
+            directory,
+            database,
+            orders,
+            server,
+            schedule,
+            telemetry,
+            locations,
+            warnings,
+        })
     }
 }
 
@@ -209,6 +254,33 @@ impl Reader<'_> {
         let public_url =
             self.read(&keys::SERVER_PUBLIC_URL.path(), |value| public_url(value.text()?));
         ServerConfig { listen: listen.unwrap_or(LISTEN), public_url }
+    }
+
+    fn schedule(&mut self, directory: &Path) -> ScheduleConfig {
+        let verify = self.read(&keys::SCHEDULE_VERIFY.path(), |value| schedule(value.text()?));
+        let backup = self.read(&keys::SCHEDULE_BACKUP.path(), |value| schedule(value.text()?));
+        let backup_directory = self.read(&keys::SCHEDULE_BACKUP_DIRECTORY.path(), |value| {
+            Ok::<_, String>(directory.join(value.text()?))
+        });
+        let backup_keep = self.read(&keys::SCHEDULE_BACKUP_KEEP.path(), |value| {
+            value.integer(&(1..=BACKUP_KEEP_MAX))
+        });
+        ScheduleConfig {
+            verify: verify.unwrap_or_else(|| VERIFY.parse().ok()),
+            backup: backup.flatten(),
+            backup_directory: backup_directory.unwrap_or_else(|| directory.join(BACKUP_DIRECTORY)),
+            backup_keep: backup_keep.unwrap_or(BACKUP_KEEP),
+        }
+    }
+
+    fn telemetry(&mut self) -> TelemetryConfig {
+        let format =
+            self.read(&keys::TELEMETRY_LOG_FORMAT.path(), |value| log_format(value.text()?));
+        let level = self.read(&keys::TELEMETRY_LOG_LEVEL.path(), |value| log_level(value.text()?));
+        TelemetryConfig {
+            log_format: format.unwrap_or_default(),
+            log_level: level.unwrap_or_default(),
+        }
     }
 
     fn locations(&mut self) -> Vec<LocationConfig> {

@@ -1,26 +1,42 @@
-//! The daemon: put the parts together, serve, sweep, and end in order.
+//! The daemon: put the parts together, supervise them, and end in order.
+//!
+//! Everything that goes on beside requests is a named task of [`Tasks`]; one that
+//! ends before it is told to takes the process down, so that whoever supervises it
+//! starts a whole one. The end goes with the flow: no new requests, those under way
+//! finish, then the tasks stop, then the writer's queue runs empty, then the
+//! database closes.
+
+mod fold;
+mod jobs;
+mod service;
+mod sweep;
+mod tasks;
+mod uses;
+mod work;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+pub use service::{reloaded, reloading};
 
 use crate::api::{Api, serve};
-use crate::config::LocationConfig;
+use crate::config::Config;
 use crate::domain::AllocationPolicy;
 use crate::shop::{Opening, Shop, ShopError};
-use crate::writer::{Command, Request};
+use crate::store::{DaemonLock, Place, StoreError};
+use tasks::Tasks;
 
 /// How long requests under way may take to finish when the daemon ends.
 const DRAIN: Duration = Duration::from_secs(20);
-/// How often holds that are due are looked for.
-const SWEEP_EVERY: Duration = Duration::from_secs(1);
-
-/// How long a sweep may wait for its turn.
-const SWEEP_MAX: Duration = Duration::from_secs(10);
+/// How long the tasks beside them may take after that.
+const TASKS_DRAIN: Duration = Duration::from_secs(5);
+/// Where Linux tells the name of the machine.
+const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 
 /// Why the daemon cannot run.
 #[derive(Debug, Error)]
@@ -28,6 +44,9 @@ pub enum DaemonError {
     /// The shop cannot be opened.
     #[error(transparent)]
     Shop(#[from] ShopError),
+    /// The database has a daemon already, or cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The address cannot be listened on.
     #[error("{address} cannot be listened on: {source}")]
     Listen {
@@ -36,9 +55,10 @@ pub enum DaemonError {
         /// Why.
         source: std::io::Error,
     },
-    /// The writer is gone: a bug. Whoever supervises the process starts it again.
-    #[error("the writer ended unexpectedly")]
-    WriterEnded,
+    /// A task is gone that must not be: a bug. Whoever supervises the process starts
+    /// it again.
+    #[error("the task '{0}' ended unexpectedly")]
+    TaskEnded(&'static str),
 }
 
 /// Listens on an address.
@@ -48,60 +68,91 @@ pub async fn listen(address: std::net::SocketAddr) -> Result<TcpListener, Daemon
         .map_err(|source| DaemonError::Listen { address: address.to_string(), source })
 }
 
-/// Runs until it is stopped, with the configured locations there: takes no new requests then, finishes those under way,
-/// and closes the database.
+/// Checks that the daemon could run: opens the shop as [`run`] would, and changes
+/// nothing.
+pub async fn check(config: &Config) -> Result<(), DaemonError> {
+    Shop::open(Opening::of(config)).await?.close().await;
+    Ok(())
+}
+
+/// Runs until it is stopped, with the configured locations there: takes no new
+/// requests then, finishes those under way, and closes the database.
 pub async fn run(
-    opening: Opening,
-    locations: &[LocationConfig],
+    config: &Config,
     listener: TcpListener,
     stop: CancellationToken,
 ) -> Result<(), DaemonError> {
-    let policy =
-        if opening.orders.split { AllocationPolicy::Split } else { AllocationPolicy::OneLocation };
-    let shop = Arc::new(Shop::open(opening).await?);
-    shop.create_configured(locations).await?;
-    let router = Api::new(Arc::clone(&shop), policy).router();
-    tracing::info!(place = shop.db.place(), "ready");
-    let mut result = Ok(());
-    let watched = async {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => {}
-            () = shop.writer.ended() => {
-                result = Err(DaemonError::WriterEnded);
-                stop.cancel();
-            }
-        }
+    let opening = Opening::of(config);
+    let _lock = match &opening.place {
+        Place::Sqlite(file) if file.exists() => Some(DaemonLock::take(file)?),
+        Place::Sqlite(_) | Place::Postgres(_) => None,
     };
-    tokio::join!(serve(listener, router, stop.clone(), DRAIN), sweep(&shop, &stop), watched);
+    let shop = Arc::new(Shop::open(opening).await?);
+    shop.create_configured(&config.locations).await?;
+    let (requests_stop, tasks_stop) = (CancellationToken::new(), CancellationToken::new());
+    let mut requests = Tasks::default();
+    let mut tasks = Tasks::default();
+    start_tasks(&mut tasks, &shop, config, &tasks_stop).await?;
+    let api = api(&shop, config);
+    tasks.start("uses", uses::run(Arc::clone(&shop), api.keys(), tasks_stop.clone()));
+    requests.start("requests", serve(listener, api.router(), requests_stop.clone(), DRAIN));
+    tracing::info!(place = shop.db.place(), "ready");
+    service::ready();
+
+    let ended = tokio::select! {
+        biased;
+        () = stop.cancelled() => Ok(()),
+        () = shop.writer.ended() => Err(DaemonError::TaskEnded("writer")),
+        name = requests.ended() => Err(DaemonError::TaskEnded(name)),
+        name = tasks.ended() => Err(DaemonError::TaskEnded(name)),
+    };
+
+    service::stopping();
+    requests_stop.cancel();
+    // A little longer than requests are given, so that it is they who say so.
+    requests.drain(DRAIN + TASKS_DRAIN).await;
+    tasks_stop.cancel();
+    tasks.drain(TASKS_DRAIN).await;
     // A request that was cut off may still hold it: the end of the process closes it.
     if let Some(shop) = Arc::into_inner(shop)
         && tokio::time::timeout(DRAIN, shop.close()).await.is_err()
     {
         tracing::warn!("the database is closed by the end of the process: it was in use");
     }
-    result
+    ended
 }
 
-/// Expires holds that are due on levels nobody else touches.
-async fn sweep(shop: &Shop, stop: &CancellationToken) {
-    let mut ticks = tokio::time::interval(SWEEP_EVERY);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return,
-            _ = ticks.tick() => {}
-        }
-        let mut request = Request::new(shop.account, Command::ExpireDue);
-        request.deadline = Some(Instant::now() + SWEEP_MAX);
-        let swept = tokio::select! {
-            biased;
-            () = stop.cancelled() => return,
-            swept = shop.writer.submit(request) => swept,
-        };
-        if let Err(error) = swept {
-            tracing::warn!(error = %error, "holds that are due could not be expired");
-        }
+fn api(shop: &Arc<Shop>, config: &Config) -> Api {
+    let policy =
+        if config.orders.split { AllocationPolicy::Split } else { AllocationPolicy::OneLocation };
+    Api::new(Arc::clone(shop), policy)
+}
+
+/// What goes on beside requests.
+async fn start_tasks(
+    tasks: &mut Tasks,
+    shop: &Arc<Shop>,
+    config: &Config,
+    stop: &CancellationToken,
+) -> Result<(), DaemonError> {
+    let node = node(shop);
+    tasks.start("sweep", sweep::run(Arc::clone(shop), node.clone(), stop.clone()));
+    let schedule = config.schedule.clone();
+    tasks.start("jobs", jobs::run(Arc::clone(shop), schedule, node, stop.clone()));
+    tasks.start("watchdog", service::watchdog(shop.writer.clone(), stop.clone()));
+    if let Some(checkpointer) = shop.db.checkpointer().await? {
+        tasks.start("checkpoint", fold::run(checkpointer, stop.clone()));
     }
+    Ok(())
+}
+
+/// The name of this daemon among others: its machine, its process, and what no
+/// other process before or after has.
+fn node(shop: &Shop) -> String {
+    let host = std::fs::read_to_string(HOST_NAME).unwrap_or_default();
+    let host = if host.trim().is_empty() { "host" } else { host.trim() };
+    let mut bytes = [0; 16];
+    shop.random.fill(&mut bytes);
+    let unique = Uuid::from_bytes(bytes).simple().to_string();
+    format!("{host}/{}/{}", std::process::id(), unique.get(..8).unwrap_or(&unique))
 }

@@ -4,12 +4,16 @@
 //! once by whoever assembles the program and passed on, so that tests see only
 //! their own. Data goes to stdout and is not this module's.
 
-use std::io::IsTerminal;
-use std::sync::atomic::{AtomicU64, Ordering};
+mod metrics;
 
-use tracing_subscriber::EnvFilter;
+use std::io::IsTerminal;
+
 use tracing_subscriber::filter::ParseError;
-use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt, reload};
+
+pub use metrics::{Counter, Counters};
 
 /// The variable that says in full what is logged, as `warn,invshop::sync=debug`.
 pub const FILTER_VARIABLE: &str = "INVSHOP_LOG";
@@ -17,6 +21,8 @@ pub const FILTER_VARIABLE: &str = "INVSHOP_LOG";
 /// How much is logged when [`FILTER_VARIABLE`] does not say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Verbosity {
+    /// Errors only.
+    Error,
     /// Warnings and errors: for a command.
     #[default]
     Warn,
@@ -41,6 +47,7 @@ impl Verbosity {
 
     fn as_str(self) -> &'static str {
         match self {
+            Self::Error => "error",
             Self::Warn => "warn",
             Self::Info => "info",
             Self::Debug => "debug",
@@ -59,23 +66,40 @@ pub enum Format {
     Json,
 }
 
+/// Changes how much is logged, later.
+#[derive(Clone, Debug)]
+pub struct Level(reload::Handle<EnvFilter, Registry>);
+
+impl Level {
+    /// Logs so much from now on, unless [`FILTER_VARIABLE`] says otherwise.
+    pub fn set(&self, verbosity: Verbosity) -> Result<(), TelemetryError> {
+        let filter = filter(verbosity, given().as_deref())?;
+        // It fails only when the subscriber is gone, and then nothing is logged anyway.
+        self.0.reload(filter).ok();
+        Ok(())
+    }
+}
+
 /// Logs to stderr from now on; a second call changes nothing.
 ///
 /// An error means that [`FILTER_VARIABLE`] cannot be understood; nothing is
 /// logged then.
-pub fn init(verbosity: Verbosity, format: Format) -> Result<(), TelemetryError> {
-    let given = std::env::var_os(FILTER_VARIABLE).map(|value| value.to_string_lossy().into_owned());
-    let filter = filter(verbosity, given.as_deref())?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let installed = match format {
-        Format::Json => lines.json().flatten_event(true).finish().try_init(),
+pub fn init(verbosity: Verbosity, format: Format) -> Result<Level, TelemetryError> {
+    let (filter, level) = reload::Layer::new(filter(verbosity, given().as_deref())?);
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = match format {
+        Format::Json => lines.json().flatten_event(true).boxed(),
         // Left alone on a terminal, the library minds NO_COLOR.
-        Format::Human if std::io::stderr().is_terminal() => lines.finish().try_init(),
-        Format::Human => lines.with_ansi(false).finish().try_init(),
+        Format::Human if std::io::stderr().is_terminal() => lines.boxed(),
+        Format::Human => lines.with_ansi(false).boxed(),
     };
     // It fails only when there is a subscriber already: that of the first call, or a test's.
-    installed.ok();
-    Ok(())
+    tracing_subscriber::registry().with(filter).with(lines).try_init().ok();
+    Ok(Level(level))
+}
+
+fn given() -> Option<String> {
+    std::env::var_os(FILTER_VARIABLE).map(|value| value.to_string_lossy().into_owned())
 }
 
 /// The filter: what the variable says, else the verbosity.
@@ -94,41 +118,6 @@ pub enum TelemetryError {
     /// The variable is not a list of `TARGET=LEVEL` or `LEVEL`.
     #[error("{FILTER_VARIABLE} cannot be understood; write for example info,invshop::writer=debug")]
     Filter(#[from] ParseError),
-}
-
-/// A number that only grows; it starts at 0 with the process.
-#[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
-
-impl Counter {
-    /// Counts so many more; after 2⁶⁴ it starts again at 0, as metrics may.
-    pub fn add(&self, count: u64) {
-        // Counters order nothing else, so the cheapest ordering is enough.
-        self.0.fetch_add(count, Ordering::Relaxed);
-    }
-
-    /// The count so far.
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// What the program counts; one set for each that is assembled, no globals.
-#[derive(Debug, Default)]
-pub struct Counters {
-    /// Broken invariants that were noticed: `invshop_invariant_violations_total`.
-    /// Anything but 0 is a bug and wakes someone.
-    pub invariant_violations: Counter,
-    /// Transactions begun again after a deadlock or a serialisation failure:
-    /// `invshop_deadlock_retries_total`.
-    pub deadlock_retries: Counter,
-    /// Batches decided again because a need lay outside the locked set:
-    /// `invshop_batch_redos_total`.
-    pub batch_redos: Counter,
-    /// Batches committed: the count of `invshop_ledger_batch_size`.
-    pub batches: Counter,
-    /// Commands decided, refusals included: the sum of `invshop_ledger_batch_size`.
-    pub commands: Counter,
 }
 
 #[cfg(test)]
@@ -159,15 +148,5 @@ mod tests {
     fn a_second_init_changes_nothing() {
         init(Verbosity::Warn, Format::Human).unwrap();
         init(Verbosity::Trace, Format::Json).unwrap();
-    }
-
-    #[test]
-    fn counters_count_on_their_own() {
-        let counters = Counters::default();
-        counters.batches.add(1);
-        counters.batches.add(2);
-        assert_eq!(counters.batches.get(), 3);
-        assert_eq!(counters.commands.get(), 0);
-        assert_eq!(Counters::default().batches.get(), 0);
     }
 }

@@ -33,3 +33,12 @@ create table job_run (
   primary key (job, due_at),
   constraint job_run_end check ((finished_at is null) = (outcome is null))
 );
+
+-- What one node at a time does. Each new holder gets the next epoch: who acts under
+-- an older one has lost it.
+create table lease (
+  name text collate "C" primary key,
+  node text not null,
+  epoch bigint not null check (epoch >= 1),
+  held_until bigint not null
+);

@@ -33,3 +33,12 @@ create table job_run (
   primary key (job, due_at),
   constraint job_run_end check ((finished_at is null) = (outcome is null))
 ) strict, without rowid;
+
+-- What one node at a time does. Each new holder gets the next epoch: who acts under
+-- an older one has lost it.
+create table lease (
+  name text primary key,
+  node text not null,
+  epoch integer not null check (epoch >= 1),
+  held_until integer not null
+) strict, without rowid;

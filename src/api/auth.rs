@@ -11,7 +11,6 @@ use super::problem::Problem;
 use crate::domain::AccountId;
 use crate::reports;
 use crate::secret::ApiKey;
-use crate::store;
 
 /// What a key holder may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,9 +105,7 @@ impl FromRequestParts<Arc<Api>> for Caller {
             return Err(unknown());
         }
         let key = ApiKey::parse(key.trim()).map_err(|_| unknown())?;
-        let mut reader = api.shop.db.read().await?;
-        let stored = store::accounts::find_key(&mut reader.conn(), key.prefix()).await?;
-        drop(reader);
+        let stored = api.keys.find(&api.shop, key.prefix()).await?;
         let now = api.shop.clock.now().as_millis();
         let stored = stored
             .filter(|stored| key.verify(&stored.hash))
@@ -116,6 +113,7 @@ impl FromRequestParts<Arc<Api>> for Caller {
             .filter(|stored| stored.expires_at.is_none_or(|at| at > now))
             .ok_or_else(unknown)?;
         let role = Role::parse(&stored.role).ok_or_else(unknown)?;
+        api.keys.note_use(key.prefix(), now);
         Ok(Self { account: stored.account, name: stored.name, role })
     }
 }

@@ -1,10 +1,11 @@
-//! `/healthz` and `/readyz`: whether the process lives, and whether it can work.
+//! `/healthz`, `/readyz`, `/metrics`: whether the process lives, whether it can work,
+//! and what it counts.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::json;
 
@@ -30,6 +31,18 @@ pub(super) async fn ready(State(api): State<Arc<Api>>) -> Response {
         Err(error) => {
             tracing::warn!(error = %error, "the database cannot be used");
             unavailable("the database cannot be used now".to_owned())
+        }
+    }
+}
+
+/// `GET /metrics`: Prometheus' text format, whose type this is.
+pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Response {
+    match api.shop.counters.text() {
+        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
+        Err(error) => {
+            tracing::error!(error = %error, "the metrics cannot be written");
+            let detail = "the metrics cannot be written";
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail).into_response()
         }
     }
 }

@@ -10,6 +10,7 @@ mod body;
 mod health;
 mod inventory;
 mod items;
+mod keys;
 mod movements;
 mod order_facts;
 mod orders;
@@ -29,6 +30,7 @@ use axum::routing::{get, post, put};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+pub use keys::Keys;
 pub use serve::serve;
 
 use crate::domain::{AllocationPolicy, Key};
@@ -47,13 +49,19 @@ const COMMAND_MAX: Duration = Duration::from_secs(10);
 pub struct Api {
     shop: Arc<Shop>,
     policy: AllocationPolicy,
+    keys: Arc<Keys>,
     requests: Semaphore,
 }
 
 impl Api {
     /// Over an opened shop.
     pub fn new(shop: Arc<Shop>, policy: AllocationPolicy) -> Self {
-        Self { shop, policy, requests: Semaphore::new(REQUESTS_MAX) }
+        Self { shop, policy, keys: Arc::default(), requests: Semaphore::new(REQUESTS_MAX) }
+    }
+
+    /// What is known of keys, whose last use somebody should write down.
+    pub fn keys(&self) -> Arc<Keys> {
+        Arc::clone(&self.keys)
     }
 
     /// All routes.
@@ -78,6 +86,7 @@ impl Api {
             .nest("/v1", v1)
             .route("/healthz", get(health::process))
             .route("/readyz", get(health::ready))
+            .route("/metrics", get(health::metrics))
             .fallback(async || Problem::not_found("not_found", "there is nothing at this path"))
             .method_not_allowed_fallback(async || {
                 let detail = "this path has no such method";

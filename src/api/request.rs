@@ -4,15 +4,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::Api;
 use super::problem::Problem;
 
+/// The route of requests that match none, in metrics.
+const NO_ROUTE: &str = "none";
 const REQUEST_ID: &str = "x-request-id";
 /// The longest name a client may give its request, in bytes.
 const REQUEST_ID_BYTES_MAX: usize = 64;
@@ -29,16 +32,30 @@ pub(super) async fn name(State(api): State<Arc<Api>>, request: Request, next: Ne
         HeaderValue::from_str(&name).unwrap_or(HeaderValue::from_static("unnamed"))
     });
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let begun = Instant::now();
     let mut response = next.run(request).await;
+    let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
+    let (took, status) = (begun.elapsed(), response.status());
+    api.shop.counters.requested(route, method_of(&method), status.as_str(), took);
     tracing::debug!(
         http.method = %method,
         http.path = path,
-        http.status = response.status().as_u16(),
+        http.status = status.as_u16(),
+        duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
         request.id = ?id,
         "answered"
     );
     response.headers_mut().insert(REQUEST_ID, id);
     response
+}
+
+/// What clients make up is one name.
+fn method_of(method: &Method) -> &str {
+    match *method {
+        Method::GET | Method::POST | Method::PUT | Method::DELETE | Method::HEAD => method.as_str(),
+        _ => "other",
+    }
 }
 
 fn is_name(value: &HeaderValue) -> bool {

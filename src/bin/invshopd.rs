@@ -5,10 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser;
-use invshop::config::Config;
+use invshop::config::{Config, ConfigError, LogFormat, LogLevel};
 use invshop::daemon;
-use invshop::shop::{Opening, Shop};
-use invshop::telemetry::{self, Format, Verbosity};
+use invshop::telemetry::{self, Format, Level, Verbosity};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The stock ledger's daemon: serves its REST API
+/// The stock ledger's daemon: serves its REST API, and does what is due
 #[derive(Debug, Parser)]
 #[command(name = "invshopd", version, max_term_width = 100)]
 struct Arguments {
@@ -45,35 +44,58 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    telemetry::init(Verbosity::from_count(1), Format::Human)?;
-    let config = Config::from_process(arguments.config.as_deref(), &[])?;
+    let config = read(arguments)?;
+    let format = match config.telemetry.log_format {
+        LogFormat::Human => Format::Human,
+        LogFormat::Json => Format::Json,
+    };
+    let level = telemetry::init(verbosity(&config), format)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let result = runtime.block_on(serve(arguments, &config));
+    let result = runtime.block_on(async {
+        if arguments.check {
+            return Ok(daemon::check(&config).await?);
+        }
+        serve(arguments, &config, &level).await
+    });
     // The thread that waits for other writers' locks may wait for long.
     runtime.shutdown_background();
     result
 }
 
-async fn serve(arguments: &Arguments, config: &Config) -> anyhow::Result<()> {
-    let opening = Opening::of(config);
-    if arguments.check {
-        Shop::open(opening).await?.close().await;
-        return Ok(());
+fn read(arguments: &Arguments) -> Result<Config, ConfigError> {
+    Config::from_process(arguments.config.as_deref(), &[])
+}
+
+const fn verbosity(config: &Config) -> Verbosity {
+    match config.telemetry.log_level {
+        LogLevel::Error => Verbosity::Error,
+        LogLevel::Warn => Verbosity::Warn,
+        LogLevel::Info => Verbosity::Info,
+        LogLevel::Debug => Verbosity::Debug,
+        LogLevel::Trace => Verbosity::Trace,
     }
+}
+
+async fn serve(arguments: &Arguments, config: &Config, level: &Level) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let mut interrupts = signal(SignalKind::interrupt()).context("SIGINT")?;
     let mut terminations = signal(SignalKind::terminate()).context("SIGTERM")?;
+    let mut hangups = signal(SignalKind::hangup()).context("SIGHUP")?;
     let listener = daemon::listen(config.server.listen).await?;
     tracing::info!(address = %listener.local_addr()?, "listening");
-    let work = daemon::run(opening, &config.locations, listener, stop.clone());
+    let work = daemon::run(config, listener, stop.clone());
     tokio::pin!(work);
     loop {
         tokio::select! {
             biased;
             result = &mut work => return Ok(result?),
+            _ = hangups.recv() => {
+                reload(arguments, config, level);
+                continue;
+            }
             _ = interrupts.recv() => {}
             _ = terminations.recv() => {}
         }
@@ -81,4 +103,25 @@ async fn serve(arguments: &Arguments, config: &Config) -> anyhow::Result<()> {
         tracing::info!("ending: requests under way are finished");
         stop.cancel();
     }
+}
+
+/// Reads the configuration again and takes over what can change while it runs. A
+/// configuration with problems changes nothing.
+fn reload(arguments: &Arguments, running: &Config, level: &Level) {
+    daemon::reloading();
+    match read(arguments) {
+        Ok(config) => {
+            if let Err(error) = level.set(verbosity(&config)) {
+                tracing::error!(error = %error, "the log level stays as it was");
+            }
+            for section in config.differs_from(running) {
+                tracing::warn!(section, "changes of this section need a restart");
+            }
+            tracing::info!("the configuration was read again");
+        }
+        Err(error) => {
+            tracing::error!(error = %error, "the configuration has problems; nothing was changed");
+        }
+    }
+    daemon::reloaded();
 }

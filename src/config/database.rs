@@ -12,7 +12,7 @@ const QUERY_SHOWN: [&str; 7] =
     ["application_name", "dbname", "host", "hostaddr", "port", "sslmode", "user"];
 
 /// The database of the shop. `Debug` and `Display` show no password.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub enum DatabaseUrl {
     /// The file of an SQLite database.
     Sqlite(PathBuf),
@@ -65,6 +65,12 @@ impl fmt::Debug for DatabaseUrl {
 pub struct PostgresUrl {
     url: SecretString,
     shown: String,
+}
+
+impl PartialEq for PostgresUrl {
+    fn eq(&self, other: &Self) -> bool {
+        self.url.expose_secret() == other.url.expose_secret()
+    }
 }
 
 impl PostgresUrl {

@@ -19,18 +19,30 @@ pub(super) const ORDERS_SPLIT: Key = key("orders", "split");
 pub(super) const ORDERS_HOLD_SECONDS: Key = key("orders", "hold_seconds");
 pub(super) const SERVER_LISTEN: Key = key("server", "listen");
 pub(super) const SERVER_PUBLIC_URL: Key = key("server", "public_url");
+pub(super) const SCHEDULE_VERIFY: Key = key("schedule", "verify");
+pub(super) const SCHEDULE_BACKUP: Key = key("schedule", "backup");
+pub(super) const SCHEDULE_BACKUP_DIRECTORY: Key = key("schedule", "backup_directory");
+pub(super) const SCHEDULE_BACKUP_KEEP: Key = key("schedule", "backup_keep");
+pub(super) const TELEMETRY_LOG_FORMAT: Key = key("telemetry", "log_format");
+pub(super) const TELEMETRY_LOG_LEVEL: Key = key("telemetry", "log_level");
 pub(super) const LOCATION_CODE: Key = key("location", "code");
 pub(super) const LOCATION_NAME: Key = key("location", "name");
 pub(super) const LOCATION_KIND: Key = key("location", "kind");
 
 /// Every setting there is; what is not here is an unknown key.
-pub(super) const KEYS: [Key; 9] = [
+pub(super) const KEYS: [Key; 15] = [
     DATABASE_URL,
     DATABASE_KEY,
     ORDERS_SPLIT,
     ORDERS_HOLD_SECONDS,
     SERVER_LISTEN,
     SERVER_PUBLIC_URL,
+    SCHEDULE_VERIFY,
+    SCHEDULE_BACKUP,
+    SCHEDULE_BACKUP_DIRECTORY,
+    SCHEDULE_BACKUP_KEEP,
+    TELEMETRY_LOG_FORMAT,
+    TELEMETRY_LOG_LEVEL,
     LOCATION_CODE,
     LOCATION_NAME,
     LOCATION_KIND,
@@ -40,8 +52,7 @@ pub(super) const KEYS: [Key; 9] = [
 pub(super) const LOCATION: &str = "location";
 
 /// Sections that are planned: named as such, so that no one believes they work.
-const LATER_SECTIONS: [&str; 7] =
-    ["auth", "rate_limit", "channel", "schedule", "alerts", "events", "telemetry"];
+const LATER_SECTIONS: [&str; 5] = ["auth", "rate_limit", "channel", "alerts", "events"];
 /// Likewise the settings of `[server]` that begin so.
 const LATER_SERVER_PREFIX: &str = "tls_";
 

@@ -77,6 +77,8 @@ fn the_example_shows_the_defaults() {
     assert_eq!(format!("{:?}", shown.database), format!("{:?}", default.database));
     assert_eq!(shown.orders, default.orders);
     assert_eq!(shown.server.listen, default.server.listen);
+    assert_eq!(shown.schedule, default.schedule);
+    assert_eq!(shown.telemetry, default.telemetry);
     assert_eq!(shown.locations[0].kind, LocationKind::default());
     assert_eq!(shown.warnings, []);
 }

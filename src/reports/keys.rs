@@ -22,6 +22,8 @@ pub struct KeyView {
     pub expires_at: Option<Timestamp>,
     /// When it was revoked; `null` where it was not.
     pub revoked_at: Option<Timestamp>,
+    /// When a daemon accepted it last, within a minute; `null` for never.
+    pub last_used_at: Option<Timestamp>,
 }
 
 /// All keys, by their holders' names, the oldest first.
@@ -36,6 +38,7 @@ pub async fn keys(db: &Db) -> Result<Vec<KeyView>, ReportError> {
             created_at: time(key.created_at)?,
             expires_at: key.expires_at.map(time).transpose()?,
             revoked_at: key.revoked_at.map(time).transpose()?,
+            last_used_at: key.last_used_at.map(time).transpose()?,
         })
     };
     listed.into_iter().map(view).collect()

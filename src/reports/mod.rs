@@ -8,6 +8,7 @@ mod error;
 mod explain;
 mod history;
 mod items;
+mod jobs;
 mod keys;
 mod locations;
 mod low;
@@ -28,10 +29,11 @@ pub use items::{
     Component, ItemDetail, ItemFilter, ItemState, ItemView, LevelView, item, item_detail,
     item_state, items, items_by_sku,
 };
+pub use jobs::{JobRunView, last_runs};
 pub use keys::{KeyView, keys};
 pub use locations::locations;
 pub use low::{LowStockRow, low_stock};
-pub use newest::newest;
+pub use newest::{newest, server_time};
 pub use orders::{
     AllocationView, Caller, LineView, OrderFilter, OrderView, PartView, Viewer, order, orders,
     resolve_order,

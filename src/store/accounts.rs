@@ -84,11 +84,12 @@ pub(crate) struct ListedKey {
     pub(crate) created_at: i64,
     pub(crate) expires_at: Option<i64>,
     pub(crate) revoked_at: Option<i64>,
+    pub(crate) last_used_at: Option<i64>,
 }
 
 statement!(
     LIST_KEYS,
-    "select k.prefix, a.name, a.role, k.created_at, k.expires_at, k.revoked_at
+    "select k.prefix, a.name, a.role, k.created_at, k.expires_at, k.revoked_at, k.last_used_at
      from api_key as k join account as a on a.id = k.account_id order by a.name, k.id"
 );
 
@@ -104,9 +105,27 @@ pub(crate) async fn list_keys(conn: &mut Conn<'_>) -> Result<Vec<ListedKey>, Sto
                 created_at: row.int(3)?,
                 expires_at: row.int_opt(4)?,
                 revoked_at: row.int_opt(5)?,
+                last_used_at: row.int_opt(6)?,
             })
         })
         .collect()
+}
+
+statement!(
+    WRITE_USE,
+    "update api_key set last_used_at = $2
+     where prefix = $1 and (last_used_at is null or last_used_at < $2)"
+);
+
+/// Writes when keys were used last, unless a later use is there already.
+pub(crate) async fn write_uses(
+    conn: &mut Conn<'_>,
+    uses: &[(String, i64)],
+) -> Result<(), StoreError> {
+    for (prefix, at) in uses {
+        conn.execute(&WRITE_USE, args![prefix.as_str(), *at]).await?;
+    }
+    Ok(())
 }
 
 /// A key as it is stored, with its holder.
@@ -145,5 +164,13 @@ pub(crate) async fn find_key(
     }))
 }
 
-pub(super) const STATEMENTS: &[&Statement] =
-    &[&FIND_ACCOUNT, &FIND_ROLE, &INSERT_ACCOUNT, &INSERT_KEY, &REVOKE_KEY, &LIST_KEYS, &FIND_KEY];
+pub(super) const STATEMENTS: &[&Statement] = &[
+    &FIND_ACCOUNT,
+    &FIND_ROLE,
+    &INSERT_ACCOUNT,
+    &INSERT_KEY,
+    &REVOKE_KEY,
+    &LIST_KEYS,
+    &WRITE_USE,
+    &FIND_KEY,
+];

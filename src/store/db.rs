@@ -15,7 +15,7 @@ use sqlx::{Postgres, Sqlite, Transaction};
 
 use super::postgres::PostgresDb;
 use super::sqlite::{SqliteDb, WriterGuard};
-use super::{Conn, SchemaState, StoreError, migrate};
+use super::{Checkpointer, Conn, SchemaState, StoreError, migrate};
 
 /// Where a database is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,6 +186,15 @@ impl Db {
         })
         .await;
         written.map_err(|error| error.in_file(|| self.place()))
+    }
+
+    /// Who folds the write-ahead log from now on, in place of commits; only SQLite
+    /// has one.
+    pub async fn checkpointer(&self) -> Result<Option<Checkpointer>, StoreError> {
+        match self {
+            Self::Sqlite(sqlite) => Checkpointer::start(sqlite).await.map(Some),
+            Self::Postgres(_) => Ok(None),
+        }
     }
 
     /// Closes all connections.

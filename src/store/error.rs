@@ -84,6 +84,16 @@ pub enum StoreError {
     /// The database belongs to another program.
     #[error("{0} is not an invshop database")]
     Foreign(String),
+    /// A daemon has the SQLite file already.
+    #[error(
+        "a daemon (process {pid}) runs on {place} already\nhint: stop it first; several daemons need PostgreSQL"
+    )]
+    DaemonRuns {
+        /// The database.
+        place: String,
+        /// Its process id, as it wrote it.
+        pid: String,
+    },
     /// The schema is newer than this program.
     #[error(
         "the database has schema version {found}, this program knows {known}\nhint: use the invshop version that wrote it, or a newer one"
@@ -134,6 +144,14 @@ pub enum StoreError {
         path: PathBuf,
         /// The file system.
         kind: String,
+    },
+    /// A new database file cannot be created.
+    #[error("{path} cannot be created: {source}")]
+    Create {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
     },
     /// A lock file beside the database cannot be used.
     #[error("the lock file {path} cannot be used: {source}")]

@@ -21,4 +21,15 @@ pub(crate) async fn insert(conn: &mut Conn<'_>, key_id: &str, now: i64) -> Resul
     conn.execute_one(&INSERT_SHOP, args![key_id, now]).await
 }
 
-pub(super) const STATEMENTS: &[&Statement] = &[&SHOP, &INSERT_SHOP];
+statement!(
+    SERVER_TIME,
+    sqlite "select cast(unixepoch('subsec') * 1000 as integer)",
+    postgres "select (extract(epoch from clock_timestamp()) * 1000)::bigint"
+);
+
+/// Milliseconds since 1970 by the clock of the database.
+pub(crate) async fn server_time(conn: &mut Conn<'_>) -> Result<i64, StoreError> {
+    conn.one(&SERVER_TIME, args![]).await?.int(0)
+}
+
+pub(super) const STATEMENTS: &[&Statement] = &[&SHOP, &INSERT_SHOP, &SERVER_TIME];

@@ -1,5 +1,6 @@
 //! What only SQLite has: pragmas, the one writing connection, the turn.
 
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +39,7 @@ statement!(COMMIT, "commit");
 // The file remembers it, so that only the first connection of a process says it.
 statement!(SET_JOURNAL_MODE, "pragma journal_mode = wal");
 statement!(ROLLBACK, "rollback");
+statement!(LEAVE_LOG_ALONE, "pragma wal_autocheckpoint = 0");
 statement!(JOURNAL_MODE, sqlite "select journal_mode from pragma_journal_mode", postgres "select 'wal'");
 statement!(SYNCHRONOUS, sqlite "select synchronous from pragma_synchronous", postgres "select 2::bigint");
 statement!(FOREIGN_KEYS, sqlite "select foreign_keys from pragma_foreign_keys", postgres "select 1::bigint");
@@ -82,7 +84,11 @@ impl SqliteDb {
         }
         refuse_network_disk(path)?;
         let turn = Arc::new(Turn::open(path)?);
-        let options = options(path).create_if_missing(create);
+        if create {
+            create_private(path)
+                .map_err(|source| StoreError::Create { path: path.to_owned(), source })?;
+        }
+        let options = options(path).create_if_missing(false);
         let guard = turn.take().await?;
         let mut connection = options.connect().await?;
         if !create {
@@ -100,13 +106,8 @@ impl SqliteDb {
             .idle_timeout(None)
             .max_lifetime(None)
             .connect_lazy_with(
-                options
-                    .clone()
-                    .create_if_missing(false)
-                    .read_only(true)
-                    .pragma("cache_size", READER_CACHE_KIB),
+                options.clone().read_only(true).pragma("cache_size", READER_CACHE_KIB),
             );
-        let options = options.create_if_missing(false);
         let writer = Arc::new(Mutex::new(Writer { options, connection: Some(connection) }));
         Ok(Self { path: path.to_owned(), readers, writer, turn })
     }
@@ -114,6 +115,28 @@ impl SqliteDb {
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Its write-ahead log, where there is one.
+    pub(crate) fn log_path(&self) -> PathBuf {
+        let mut path = self.path.clone().into_os_string();
+        path.push("-wal");
+        path.into()
+    }
+
+    /// How the writing connection is opened.
+    pub(crate) async fn options(&self) -> SqliteConnectOptions {
+        self.writer.lock().await.options.clone()
+    }
+
+    /// Has commits fold nothing any more: somebody else does it from now on.
+    pub(crate) async fn leave_log_alone(&self) -> Result<(), StoreError> {
+        let mut guard = self.lock_writer().await?;
+        Conn::Sqlite(guard.connection()?).execute(&LEAVE_LOG_ALONE, args![]).await?;
+        // The connection that follows a broken one, too.
+        let options = guard.writer.options.clone().pragma("wal_autocheckpoint", "0");
+        guard.writer.options = options;
+        Ok(())
     }
 
     pub(crate) const fn readers(&self) -> &SqlitePool {
@@ -204,6 +227,13 @@ impl WriterGuard {
             let _already_broken = broken.close().await;
         }
     }
+}
+
+/// An empty file that its owner alone may use; SQLite gives those beside it the same
+/// rights.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600).open(path).map(drop)
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {

@@ -9,6 +9,7 @@
 //! join it: it may stand at another process' lock for as long as that takes.
 
 use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 
@@ -117,20 +118,24 @@ fn wait_for_locks(inbox: &mpsc::Receiver<Waiting>, files: &Files) {
     }
 }
 
-fn beside(database: &Path, suffix: &str) -> PathBuf {
+/// The name of a file beside a database file.
+pub(super) fn beside(database: &Path, suffix: &str) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push(".");
     name.push(suffix);
     PathBuf::from(name)
 }
 
-fn lock_file(database: &Path, suffix: &str) -> Result<File, StoreError> {
+/// Opens a lock file, and makes it where it is missing: its owner's alone, because
+/// whoever may read it may lock it.
+pub(super) fn lock_file(database: &Path, suffix: &str) -> Result<File, StoreError> {
     let path = beside(database, suffix);
     OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
+        .mode(0o600)
         .open(&path)
         .map_err(|source| StoreError::LockFile { path, source })
 }

@@ -357,9 +357,10 @@ type Entries<'w> = BTreeMap<ItemId, (i64, i64, &'w ItemFields)>;
 /// again, and its keys turn what was committed into replays.
 async fn commit(tools: &Tools, tx: WriteTx, jobs: &mut [Job]) -> Result<(), Failed> {
     let injected = tools.step(Step::Committing)?;
+    let begun = Instant::now();
     let mut result = tx.commit().await;
     if result.is_ok() {
-        tools.counters.batches.add(1);
+        tools.counters.committed(jobs.len(), begun.elapsed());
         tools.step(Step::Committed)?;
         if injected == Injected::LoseReply {
             let lost = std::io::Error::other("the reply to the commit was lost");

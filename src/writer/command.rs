@@ -283,3 +283,18 @@ pub enum WriteError {
     #[error("the outcome of the command under the key '{0}' is not known")]
     Unknown(Key),
 }
+
+/// How a command ended, as a label of `invshop_ledger_commands_total`: `done`,
+/// `replayed`, the code of a refusal, or why there is no answer.
+pub(super) fn outcome(answer: &Result<Answer, WriteError>) -> &'static str {
+    match answer {
+        Ok(answer) if answer.replayed => "replayed",
+        Ok(_) => "done",
+        Err(WriteError::Refused(refusal)) => refusal.code(),
+        Err(WriteError::Busy) => "busy",
+        Err(WriteError::Expired) => "expired",
+        Err(WriteError::Store(_)) => "failed",
+        Err(WriteError::Broken(_)) => "broken",
+        Err(WriteError::Unknown(_)) => "unknown",
+    }
+}

@@ -155,6 +155,7 @@ pub struct Writer {
     commands: mpsc::Sender<Job>,
     bulk: mpsc::Sender<Job>,
     random: Arc<dyn Random>,
+    counters: Arc<Counters>,
 }
 
 /// Starts the writer of a process. The task ends when the last [`Writer`] is
@@ -164,7 +165,8 @@ pub struct Writer {
 pub fn start(tools: Tools) -> (Writer, JoinHandle<()>) {
     let (commands, queue) = mpsc::channel(QUEUE_MAX);
     let (bulk, bulk_queue) = mpsc::channel(BULK_QUEUE_MAX);
-    let writer = Writer { commands, bulk, random: Arc::clone(&tools.random) };
+    let (random, counters) = (Arc::clone(&tools.random), Arc::clone(&tools.counters));
+    let writer = Writer { commands, bulk, random, counters };
     let task = WriterTask {
         tools,
         queue,
@@ -181,6 +183,13 @@ impl Writer {
     /// Queues a command and waits for its answer. A full queue is an answer too.
     /// Whoever stops waiting does not stop the command.
     pub async fn submit(&self, request: Request) -> Result<Answer, WriteError> {
+        let command = request.command.name();
+        let answer = self.queue(request).await;
+        self.counters.answered(command, command::outcome(&answer));
+        answer
+    }
+
+    async fn queue(&self, request: Request) -> Result<Answer, WriteError> {
         let (reply, answer) = oneshot::channel();
         let job = self.job(request, reply)?;
         let key = job.key.clone();

@@ -4,8 +4,11 @@
 //! changes nothing: the one transaction it begins is rolled back, the one file
 //! it writes has no name.
 
+mod daemon;
+
 use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -124,10 +127,9 @@ async fn installation(config: &Config, checks: &mut Vec<Check>) {
         }
         Err(error) => Check::fail("key file", &error.into()),
     });
-    if let DatabaseUrl::Sqlite(file) = &config.database.url
-        && let Some(check) = writable(file)
-    {
-        checks.push(check);
+    if let DatabaseUrl::Sqlite(file) = &config.database.url {
+        checks.extend(writable(file));
+        checks.extend(private(file));
     }
     match Db::open(&place(config)).await {
         Ok(db) => {
@@ -140,7 +142,11 @@ async fn installation(config: &Config, checks: &mut Vec<Check>) {
             if let Some(file) = db.file() {
                 checks.push(wal(file));
                 checks.push(space(file));
+                checks.push(daemon::daemon(file));
+            } else {
+                checks.push(daemon::server_clock(&db).await);
             }
+            checks.push(daemon::jobs(&db).await);
             db.close().await;
             checks.push(belongs(config).await);
         }
@@ -164,6 +170,18 @@ fn writable(file: &Path) -> Option<Check> {
             Some(Check::fail(NAME, &failure.hint("give this user the right to write it")))
         }
     }
+}
+
+/// Whether others on this machine may read orders and prices, or even write them.
+fn private(file: &Path) -> Option<Check> {
+    const NAME: &str = "permissions";
+    let mode = std::fs::metadata(file).ok()?.permissions().mode() & 0o777;
+    if mode & 0o007 == 0 {
+        return Some(Check::ok(NAME, format!("mode {mode:04o}")));
+    }
+    let may = if mode & 0o002 == 0 { "read" } else { "write" };
+    let detail = format!("{} has mode {mode:04o}: everybody may {may} it", file.display());
+    Some(Check::warn(NAME, detail, "chmod o= it and the files beside it"))
 }
 
 /// Which check a database that cannot be opened has failed.

@@ -237,7 +237,9 @@ impl From<&StoreError> for Failure {
             StoreError::NotDurable { .. } => "not_durable",
             StoreError::WrongKey { .. } => "wrong_key",
             StoreError::NetworkDisk { .. } => "network_disk",
+            StoreError::Create { .. } => "database_create",
             StoreError::LockFile { .. } => "lock_file",
+            StoreError::DaemonRuns { .. } => "daemon_runs",
             _ => "database",
         };
         Self::failed(code, chain(error))

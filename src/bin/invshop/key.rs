@@ -115,7 +115,8 @@ async fn of_prefix(shop: &Shop, prefix: &str) -> Result<Vec<KeyView>, Failure> {
 }
 
 fn table(keys: &[KeyView]) -> Table {
-    let names = ["prefix", "name", "role", "created_at", "expires_at", "revoked_at"];
+    let names =
+        ["prefix", "name", "role", "created_at", "expires_at", "revoked_at", "last_used_at"];
     let mut table = Table::new(&names, "no keys");
     let shown = |time: Option<Timestamp>| time.map(|at| at.to_string()).unwrap_or_default();
     for key in keys {
@@ -126,6 +127,7 @@ fn table(keys: &[KeyView]) -> Table {
             key.created_at.to_string(),
             shown(key.expires_at),
             shown(key.revoked_at),
+            shown(key.last_used_at),
         ]);
     }
     table

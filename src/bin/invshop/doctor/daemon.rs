@@ -1,0 +1,66 @@
+//! What the daemon left behind: whether one runs, and how its jobs went.
+
+use std::path::Path;
+
+use invshop::clock::{Clock as _, SystemClock};
+use invshop::reports;
+use invshop::store::{DaemonLock, Db};
+
+use super::Check;
+
+/// How far the database server's clock may be from this one's: leases of several
+/// nodes go by their clocks.
+const CLOCK_APART_MS: i64 = 2_000;
+
+/// Whether a daemon has the file. Neither is wrong: it is for the one who wonders.
+pub(super) fn daemon(file: &Path) -> Check {
+    const NAME: &str = "daemon";
+    match DaemonLock::holder(file) {
+        Ok(Some(pid)) => Check::ok(NAME, format!("runs as process {pid}")),
+        Ok(None) => Check::ok(NAME, "none runs on this file"),
+        Err(error) => Check::fail(NAME, &error.into()),
+    }
+}
+
+/// Whether the database server's clock goes with this one.
+pub(super) async fn server_clock(db: &Db) -> Check {
+    const NAME: &str = "server clock";
+    let before = SystemClock.now();
+    match reports::server_time(db).await {
+        Ok(server) => {
+            let after = SystemClock.now();
+            let early = before.as_millis() - server.as_millis();
+            let late = server.as_millis() - after.as_millis();
+            let apart = early.max(late).max(0);
+            if apart > CLOCK_APART_MS {
+                let detail = format!("it is {server} at the database and {after} here");
+                let hint = "set both clocks: several nodes share work by the time";
+                return Check::warn(NAME, detail, hint);
+            }
+            Check::ok(NAME, format!("within {} ms of this one's", apart + 1))
+        }
+        Err(error) => Check::fail(NAME, &error.into()),
+    }
+}
+
+/// How the last runs of scheduled jobs went.
+pub(super) async fn jobs(db: &Db) -> Check {
+    const NAME: &str = "jobs";
+    let runs = match reports::last_runs(db).await {
+        Ok(runs) => runs,
+        Err(error) => return Check::fail(NAME, &error.into()),
+    };
+    if runs.is_empty() {
+        return Check::ok(NAME, "none has run yet");
+    }
+    let told = runs.iter().map(|run| {
+        let outcome = run.outcome.as_deref().unwrap_or("not finished");
+        let detail = run.detail.as_deref().unwrap_or_default();
+        format!("{} of {}: {outcome}: {detail}", run.job, run.due_at)
+    });
+    let told = told.collect::<Vec<_>>().join("; ");
+    if runs.iter().any(|run| run.outcome.as_deref() == Some("failed")) {
+        return Check::warn(NAME, told, "the daemon's log of that time has more");
+    }
+    Check::ok(NAME, told)
+}

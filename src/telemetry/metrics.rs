@@ -1,0 +1,237 @@
+//! What the program counts and measures, under the names that `/metrics` shows.
+//!
+//! One set for each shop that is opened, with a registry of its own: tests see only
+//! their own numbers. The text is Prometheus' own format (0.0.4), which every
+//! scraper reads.
+
+use std::time::Duration;
+
+use prometheus::core::Collector;
+use prometheus::{
+    Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
+    TextEncoder,
+};
+
+/// Bounds of durations in seconds: from what a fast disk takes to what a client
+/// still waits for.
+const SECONDS: [f64; 14] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+/// Bounds of the commands of a batch, up to the most there can be.
+const SIZES: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+
+/// A number that only grows; it starts at 0 with the process.
+#[derive(Clone, Debug)]
+pub struct Counter(IntCounter);
+
+impl Counter {
+    /// Counts so many more.
+    pub fn add(&self, count: u64) {
+        self.0.inc_by(count);
+    }
+
+    /// The count so far.
+    pub fn get(&self) -> u64 {
+        self.0.get()
+    }
+}
+
+/// What the program counts and measures.
+#[derive(Debug)]
+pub struct Counters {
+    registry: Registry,
+    /// Broken invariants that were noticed: `invshop_invariant_violations_total`.
+    /// Anything but 0 is a bug and wakes someone.
+    pub invariant_violations: Counter,
+    /// Transactions begun again after a deadlock or a serialisation failure:
+    /// `invshop_deadlock_retries_total`.
+    pub deadlock_retries: Counter,
+    /// Batches decided again because a need lay outside the locked set:
+    /// `invshop_batch_redos_total`.
+    pub batch_redos: Counter,
+    /// Batches committed.
+    pub batches: Counter,
+    /// Commands that were decided, those of batches decided again too.
+    pub commands: Counter,
+    ledger_commands: IntCounterVec,
+    commit_seconds: Histogram,
+    batch_size: Histogram,
+    http_requests: IntCounterVec,
+    http_seconds: Histogram,
+    job_runs: IntCounterVec,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        // The library refuses only malformed names and one name twice: constants of
+        // this file, which every test registers.
+        Self::new(Registry::new()).unwrap_or_else(|error| wrong_name(&error))
+    }
+}
+
+fn wrong_name(error: &prometheus::Error) -> Counters {
+    panic!("a metric cannot be registered: {error}")
+}
+
+impl Counters {
+    fn new(registry: Registry) -> Result<Self, prometheus::Error> {
+        let at = &registry;
+        let build = IntGaugeVec::new(
+            Opts::new("invshop_build_info", "The program that runs: always 1."),
+            &["version"],
+        )?;
+        keep(at, build.clone())?.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        Ok(Self {
+            invariant_violations: counter(
+                at,
+                "invshop_invariant_violations_total",
+                "Broken invariants that were noticed; anything but 0 is a bug.",
+            )?,
+            deadlock_retries: counter(
+                at,
+                "invshop_deadlock_retries_total",
+                "Transactions begun again after a deadlock or a serialisation failure.",
+            )?,
+            batch_redos: counter(
+                at,
+                "invshop_batch_redos_total",
+                "Batches decided again with more rows or a new connection.",
+            )?,
+            batches: Counter(IntCounter::new("batches", "not shown")?),
+            commands: Counter(IntCounter::new("commands", "not shown")?),
+            ledger_commands: counters(
+                at,
+                "invshop_ledger_commands_total",
+                "Commands answered, by what they were and how they ended.",
+                &["command", "outcome"],
+            )?,
+            commit_seconds: histogram(
+                at,
+                "invshop_ledger_commit_seconds",
+                "How long the database took to commit a batch.",
+                &SECONDS,
+            )?,
+            batch_size: histogram(
+                at,
+                "invshop_ledger_batch_size",
+                "Commands committed together.",
+                &SIZES,
+            )?,
+            http_requests: counters(
+                at,
+                "invshop_http_requests_total",
+                "Requests answered, by route, method and status.",
+                &["route", "method", "status"],
+            )?,
+            http_seconds: histogram(
+                at,
+                "invshop_http_request_seconds",
+                "From the headers of a request to those of its answer.",
+                &SECONDS,
+            )?,
+            job_runs: counters(
+                at,
+                "invshop_job_runs_total",
+                "Runs of scheduled jobs on this node, by how they ended.",
+                &["job", "outcome"],
+            )?,
+            registry,
+        })
+    }
+
+    /// A batch was committed: so many commands, in so much time.
+    pub(crate) fn committed(&self, commands: usize, took: Duration) {
+        self.batches.add(1);
+        #[expect(clippy::cast_precision_loss, reason = "a batch has 256 commands at most")]
+        self.batch_size.observe(commands as f64);
+        self.commit_seconds.observe(took.as_secs_f64());
+    }
+
+    /// A command was answered.
+    pub(crate) fn answered(&self, command: &str, outcome: &str) {
+        self.ledger_commands.with_label_values(&[command, outcome]).inc();
+    }
+
+    /// A request was answered. The route is the pattern it matched, never the path:
+    /// what clients make up must not become names of numbers.
+    pub(crate) fn requested(&self, route: &str, method: &str, status: &str, took: Duration) {
+        self.http_requests.with_label_values(&[route, method, status]).inc();
+        self.http_seconds.observe(took.as_secs_f64());
+    }
+
+    /// A run of a job has ended.
+    pub(crate) fn job_ended(&self, job: &str, outcome: &str) {
+        self.job_runs.with_label_values(&[job, outcome]).inc();
+    }
+
+    /// All of them, in Prometheus' text format.
+    pub fn text(&self) -> Result<String, prometheus::Error> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        String::from_utf8(text).map_err(|error| prometheus::Error::Msg(error.to_string()))
+    }
+}
+
+fn keep<C: Collector + Clone + 'static>(at: &Registry, one: C) -> Result<C, prometheus::Error> {
+    at.register(Box::new(one.clone()))?;
+    Ok(one)
+}
+
+fn counter(at: &Registry, name: &str, help: &str) -> Result<Counter, prometheus::Error> {
+    Ok(Counter(keep(at, IntCounter::new(name, help)?)?))
+}
+
+fn counters(
+    at: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> Result<IntCounterVec, prometheus::Error> {
+    keep(at, IntCounterVec::new(Opts::new(name, help), labels)?)
+}
+
+fn histogram(
+    at: &Registry,
+    name: &str,
+    help: &str,
+    bounds: &[f64],
+) -> Result<Histogram, prometheus::Error> {
+    let opts = HistogramOpts::new(name, help).buckets(bounds.to_vec());
+    keep(at, Histogram::with_opts(opts)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_count_on_their_own() {
+        let counters = Counters::default();
+        counters.batches.add(1);
+        counters.batches.add(2);
+        assert_eq!(counters.batches.get(), 3);
+        assert_eq!(counters.commands.get(), 0);
+        assert_eq!(Counters::default().batches.get(), 0);
+    }
+
+    #[test]
+    fn what_was_counted_is_in_the_text() {
+        let counters = Counters::default();
+        counters.invariant_violations.add(2);
+        counters.committed(64, Duration::from_millis(4));
+        counters.answered("place", "done");
+        counters.requested("/v1/orders", "POST", "201", Duration::from_millis(5));
+        let text = counters.text().unwrap();
+        for line in [
+            "# TYPE invshop_invariant_violations_total counter",
+            "invshop_invariant_violations_total 2",
+            "invshop_ledger_batch_size_bucket{le=\"32\"} 0",
+            "invshop_ledger_batch_size_bucket{le=\"64\"} 1",
+            "invshop_ledger_commit_seconds_sum 0.004",
+            "invshop_ledger_commands_total{command=\"place\",outcome=\"done\"} 1",
+            "invshop_http_requests_total{method=\"POST\",route=\"/v1/orders\",status=\"201\"} 1",
+        ] {
+            assert!(text.lines().any(|one| one == line), "{line}\n{text}");
+        }
+        assert!(!text.contains("not shown"), "{text}");
+    }
+}
