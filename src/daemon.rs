@@ -1,6 +1,6 @@
 //! The daemon: put the parts together, supervise them, and end in order.
 //!
-//! Everything that goes on beside requests is a named task of [`Tasks`]; one that
+//! Everything that goes on beside requests is a named task of `Tasks`; one that
 //! ends before it is told to takes the process down, so that whoever supervises it
 //! starts a whole one. The end goes with the flow: no new requests, those under way
 //! finish, then the tasks stop, then the writer's queue runs empty, then the
@@ -140,7 +140,7 @@ async fn start_tasks(
     let schedule = config.schedule.clone();
     tasks.start("jobs", jobs::run(Arc::clone(shop), schedule, node, stop.clone()));
     tasks.start("watchdog", service::watchdog(shop.writer.clone(), stop.clone()));
-    if let Some(checkpointer) = shop.db.checkpointer().await? {
+    if let Some(checkpointer) = shop.db.checkpointer(fold::LOG_BYTES_MAX).await? {
         tasks.start("checkpoint", fold::run(checkpointer, stop.clone()));
     }
     Ok(())

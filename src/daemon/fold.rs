@@ -10,6 +10,9 @@ use crate::store::Checkpointer;
 /// How often: what piles up in between is folded in a few milliseconds.
 const EVERY: Duration = Duration::from_millis(200);
 
+/// A log of so many bytes is folded whole: twice what commits fold by themselves.
+pub(super) const LOG_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
 /// Folds until it is stopped.
 pub(super) async fn run(mut checkpointer: Checkpointer, stop: CancellationToken) {
     let mut ticks = interval(EVERY);

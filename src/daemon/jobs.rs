@@ -23,7 +23,7 @@ use crate::store::job_runs::{self, Claim};
 use crate::store::{Conn, StoreError};
 
 /// How often jobs are looked at besides the ticks of their clock.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_mins(1);
 /// Pokes that may wait: one is as good as many.
 const POKES_MAX: usize = 4;
 /// How long a claim lasts unless it is renewed: a node that died keeps its run so long.
@@ -31,7 +31,7 @@ const CLAIM_MS: i64 = 120_000;
 /// How often it is renewed.
 const RENEW_EVERY: Duration = Duration::from_secs(30);
 /// How long one run may take.
-const RUN_MAX: Duration = Duration::from_secs(6 * 60 * 60);
+const RUN_MAX: Duration = Duration::from_hours(6);
 /// How long the rows of old runs are kept: 90 days.
 const KEEP_MS: i64 = 90 * 24 * 60 * 60 * 1000;
 

@@ -1,4 +1,4 @@
-//! What the service manager is told: systemd's notify protocol (sd_notify(3)), where
+//! What the service manager is told: systemd's notify protocol (`sd_notify(3)`), where
 //! the variable `NOTIFY_SOCKET` asks for it, and nothing elsewhere.
 
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub(super) fn stopping() {
     say(&[NotifyState::Stopping]);
 }
 
-/// Says that the configuration is read again; [`ready`] ends it.
+/// Says that the configuration is read again; [`reloaded`] ends it.
 pub fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => say(&[NotifyState::Reloading, now]),

@@ -10,7 +10,7 @@ use crate::api::Keys;
 use crate::shop::Shop;
 
 /// How old what `key list` shows may be.
-const EVERY: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_mins(1);
 
 /// Writes until it is stopped, then once more.
 pub(super) async fn run(shop: Arc<Shop>, keys: Arc<Keys>, stop: CancellationToken) {

@@ -15,6 +15,9 @@ use super::InstanceKey;
 const FORMAT: &str = "invshop-instance-key-v1";
 /// Longer than the one line of the format, in bytes.
 const FILE_BYTES_MAX: usize = 256;
+/// Where systemd tells a service the directory of its credentials.
+#[cfg(unix)]
+const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
 
 /// The file of an [`InstanceKey`]: one line of text, readable by its owner only.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +36,8 @@ impl KeyFile {
         &self.path
     }
 
-    /// Reads the key; on Unix refuses a file that others than its owner may use.
+    /// Reads the key; on Unix refuses a file that others than its owner may use, unless
+    /// it is a credential of the service.
     pub fn read(&self) -> Result<InstanceKey, KeyFileError> {
         let file = File::open(&self.path).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => KeyFileError::Missing { path: self.path.clone() },
@@ -86,10 +90,19 @@ impl KeyFile {
         let metadata = file.metadata().map_err(|source| self.io("examined", source))?;
         let mode = metadata.permissions().mode() & 0o7777;
         let shared = mode & 0o077;
-        if shared != 0 {
+        if shared != 0 && !self.is_credential() {
             return Err(KeyFileError::Permissions { path: self.path.clone(), mode });
         }
         Ok(())
+    }
+
+    /// Whether the service manager put the file there for this process alone
+    /// (systemd.exec(5), `LoadCredential=`): it grants access by a list, which shows
+    /// as rights of the group.
+    #[cfg(unix)]
+    fn is_credential(&self) -> bool {
+        let directory = std::env::var_os(CREDENTIALS_VARIABLE);
+        directory.is_some_and(|directory| self.path.parent() == Some(Path::new(&directory)))
     }
 
     fn io(&self, action: &'static str, source: io::Error) -> KeyFileError {

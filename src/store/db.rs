@@ -188,11 +188,14 @@ impl Db {
         written.map_err(|error| error.in_file(|| self.place()))
     }
 
-    /// Who folds the write-ahead log from now on, in place of commits; only SQLite
-    /// has one.
-    pub async fn checkpointer(&self) -> Result<Option<Checkpointer>, StoreError> {
+    /// Who folds the write-ahead log from now on, in place of commits, and all of it
+    /// when it is longer than so many bytes; only SQLite has one.
+    pub async fn checkpointer(
+        &self,
+        log_bytes_max: u64,
+    ) -> Result<Option<Checkpointer>, StoreError> {
         match self {
-            Self::Sqlite(sqlite) => Checkpointer::start(sqlite).await.map(Some),
+            Self::Sqlite(sqlite) => Checkpointer::start(sqlite, log_bytes_max).await.map(Some),
             Self::Postgres(_) => Ok(None),
         }
     }

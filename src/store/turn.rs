@@ -9,7 +9,7 @@
 //! join it: it may stand at another process' lock for as long as that takes.
 
 use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 
@@ -137,7 +137,20 @@ pub(super) fn lock_file(database: &Path, suffix: &str) -> Result<File, StoreErro
         .truncate(false)
         .mode(0o600)
         .open(&path)
+        .inspect(|file| give_to_owner(file, database))
         .map_err(|source| StoreError::LockFile { path, source })
+}
+
+/// Gives a file to the owner of the database, as SQLite does with its own: what root
+/// made beside a daemon's database would be closed to the daemon.
+fn give_to_owner(file: &File, database: &Path) {
+    let (Ok(own), Ok(wanted)) = (file.metadata(), database.metadata()) else {
+        return;
+    };
+    if own.uid() != wanted.uid() {
+        // Only root may; for anyone else it is a file that could be opened anyway.
+        fchown(file, Some(wanted.uid()), Some(wanted.gid())).ok();
+    }
 }
 
 #[cfg(test)]

@@ -159,7 +159,7 @@ impl Counters {
     }
 
     /// A run of a job has ended.
-    pub(crate) fn job_ended(&self, job: &str, outcome: &str) {
+    pub fn job_ended(&self, job: &str, outcome: &str) {
         self.job_runs.with_label_values(&[job, outcome]).inc();
     }
 

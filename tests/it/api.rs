@@ -1,6 +1,6 @@
 //! The REST API, over real HTTP on both databases.
 
-mod client;
+pub(crate) mod client;
 mod input;
 mod keys;
 mod orders;

@@ -2,6 +2,7 @@
 
 mod broken;
 mod commands;
+mod doctor;
 mod init;
 mod together;
 

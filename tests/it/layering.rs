@@ -11,7 +11,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("secret", &[]),
     ("telemetry", &[]),
-    ("config", &["secret"]),
+    ("config", &["clock", "secret"]),
     ("domain", &[]),
     ("ledger", &["domain"]),
     // Sealing personal data is a pure function of the key that is passed in.

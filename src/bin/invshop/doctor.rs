@@ -176,10 +176,11 @@ fn writable(file: &Path) -> Option<Check> {
 fn private(file: &Path) -> Option<Check> {
     const NAME: &str = "permissions";
     let mode = std::fs::metadata(file).ok()?.permissions().mode() & 0o777;
-    if mode & 0o007 == 0 {
+    let everybody = mode & 0o007;
+    if everybody == 0 {
         return Some(Check::ok(NAME, format!("mode {mode:04o}")));
     }
-    let may = if mode & 0o002 == 0 { "read" } else { "write" };
+    let may = if everybody & 0o002 == 0 { "read" } else { "write" };
     let detail = format!("{} has mode {mode:04o}: everybody may {may} it", file.display());
     Some(Check::warn(NAME, detail, "chmod o= it and the files beside it"))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use invshop::api::{Api, serve};
+use invshop::api::{Api, Keys, serve};
 use invshop::domain::{AccountName, AllocationPolicy};
 use invshop::ledger::catalogue::NewAccount;
 use invshop::secret::ApiKey;
@@ -21,6 +21,7 @@ use crate::harness::TestShop;
 pub(crate) struct Served {
     base: String,
     shop: Arc<Shop>,
+    keys: Arc<Keys>,
     stop: CancellationToken,
     serving: JoinSet<()>,
 }
@@ -55,10 +56,11 @@ impl Served {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
-        let router = Api::new(Arc::clone(&shop), AllocationPolicy::Split).router();
+        let api = Api::new(Arc::clone(&shop), AllocationPolicy::Split);
+        let (keys, router) = (api.keys(), api.router());
         let mut serving = JoinSet::new();
         serving.spawn(serve(listener, router, stop.clone(), Duration::from_secs(20)));
-        Self { base, shop, stop, serving }
+        Self { base, shop, keys, stop, serving }
     }
 
     /// A client whose new key has a role.
@@ -71,6 +73,16 @@ impl Served {
         };
         self.shop.submit(Command::CreateAccount(account), None).await.unwrap();
         self.with_key(Some(key.expose().to_owned()))
+    }
+
+    /// The shop as it is served, with its counters.
+    pub(crate) fn shop(&self) -> &Shop {
+        &self.shop
+    }
+
+    /// Writes down what keys were used since the last time.
+    pub(crate) async fn write_uses(&self) {
+        self.keys.write_uses(&self.shop).await.unwrap();
     }
 
     pub(crate) fn with_key(&self, key: Option<String>) -> Client {
@@ -115,6 +127,13 @@ impl Client {
 
     pub(crate) async fn get(&self, path: &str) -> Reply {
         self.send(self.request(Method::GET, path)).await
+    }
+
+    /// The type and the text of what is not JSON.
+    pub(crate) async fn text(&self, path: &str) -> (String, String) {
+        let response = self.request(Method::GET, path).send().await.unwrap();
+        let kind = response.headers()["content-type"].to_str().unwrap().to_owned();
+        (kind, response.text().await.unwrap())
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Reply {

@@ -48,7 +48,10 @@ fn r12_no_lock_is_skipped_and_no_entry_is_dropped() {
         assert!(!sql.contains("skip locked"), "{sql}");
         assert!(!(sql.contains("insert into journal") && sql.contains("on conflict")), "{sql}");
         assert!(!sql.contains("update journal") && !sql.contains("delete from journal"), "{sql}");
-        assert!(!sql.contains("delete from level") && !sql.contains("truncate"), "{sql}");
+        assert!(!sql.contains("delete from level"), "{sql}");
+        // SQLite's log is cut off once all of it is in the file: no rows are.
+        let cuts = sql.contains("truncate") && !sql.starts_with("pragma wal_checkpoint");
+        assert!(!cuts, "{sql}");
     }
 }
 
