@@ -18,6 +18,9 @@ pub use metrics::{Counter, Counters};
 /// The variable that says in full what is logged, as `warn,invshop::sync=debug`.
 pub const FILTER_VARIABLE: &str = "INVSHOP_LOG";
 
+/// Libraries that say too much.
+const QUIET: &str = "sqlx=warn,tokio_cron_scheduler=warn";
+
 /// How much is logged when [`FILTER_VARIABLE`] does not say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Verbosity {
@@ -104,11 +107,11 @@ fn given() -> Option<String> {
 
 /// The filter: what the variable says, else the verbosity.
 ///
-/// `sqlx` logs every statement at `debug`, which would drown our own lines, so
-/// it stays at `warn` unless it is named.
+/// `sqlx` logs every statement at `debug`, and the clock of jobs its own life at
+/// `info`, which would drown our own lines: they stay at `warn` unless they are named.
 fn filter(verbosity: Verbosity, given: Option<&str>) -> Result<EnvFilter, TelemetryError> {
     let rest = given.filter(|given| !given.trim().is_empty()).unwrap_or(verbosity.as_str());
-    Ok(EnvFilter::try_new(format!("sqlx=warn,{rest}"))?)
+    Ok(EnvFilter::try_new(format!("{QUIET},{rest}"))?)
 }
 
 /// Why logging could not begin.
@@ -134,6 +137,7 @@ mod tests {
             (Verbosity::Warn, Some("debug,sqlx=info"), "sqlx=info,debug"),
         ] {
             let filter = filter(verbosity, given).unwrap();
+            let expected = format!("tokio_cron_scheduler=warn,{expected}");
             assert_eq!(filter.to_string(), expected);
         }
     }
