@@ -1,5 +1,5 @@
-//! Serving a router on a listener: bounded connections, slow headers cut off, and
-//! an end that lets what was begun finish.
+//! Serving a router on a listener: bounded connections, slow headers and clients that
+//! do not take their answers cut off, and an end that lets what was begun finish.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,15 +9,18 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
 /// Connections at the same time; others wait to be accepted.
 const CONNECTIONS_MAX: usize = 4096;
 /// How long the headers of a request may take to arrive.
 const HEADERS_MAX: Duration = Duration::from_secs(10);
+/// How long an answer may wait for its client to take any of it.
+const UNREAD_MAX: Duration = Duration::from_secs(20);
 /// The pause after a connection could not be accepted: mostly there are no files left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -60,7 +63,7 @@ pub async fn serve(
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADERS_MAX)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(Box::pin(bounded(stream))), service);
         let connection = graceful.watch(connection);
         connections.spawn(async move {
             if let Err(error) = connection.await {
@@ -73,4 +76,12 @@ pub async fn serve(
     if tokio::time::timeout(drain, graceful.shutdown()).await.is_err() {
         tracing::warn!("requests were cut off: they took longer than the end may take");
     }
+}
+
+/// A connection whose writes fail when the other side takes nothing for too long.
+/// Reading is bounded by what is read: headers and bodies have their own limits.
+fn bounded(stream: TcpStream) -> TimeoutStream<TcpStream> {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(UNREAD_MAX));
+    stream
 }

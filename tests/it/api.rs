@@ -5,3 +5,4 @@ mod input;
 mod keys;
 mod orders;
 mod stock;
+mod unread;

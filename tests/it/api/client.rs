@@ -80,6 +80,11 @@ impl Served {
         &self.shop
     }
 
+    /// Where it is served.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
     /// Writes down what keys were used since the last time.
     pub(crate) async fn write_uses(&self) {
         self.keys.write_uses(&self.shop).await.unwrap();
@@ -101,6 +106,11 @@ impl Served {
 }
 
 impl Client {
+    /// The key it asks with.
+    pub(crate) fn key(&self) -> &str {
+        self.key.as_deref().unwrap()
+    }
+
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base));
         match &self.key {
