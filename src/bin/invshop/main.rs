@@ -27,6 +27,7 @@ mod interrupt;
 mod item;
 mod key;
 mod location;
+mod man;
 mod order;
 mod output;
 mod report;
@@ -114,6 +115,8 @@ enum Noun {
     Doctor,
     /// Print the completion script of a shell
     Completions(completions::Completions),
+    /// Print the manual page, or write the pages of all commands
+    Man(man::Man),
 }
 
 fn main() -> ExitCode {
@@ -134,6 +137,7 @@ async fn dispatch(app: &App<'_>, noun: Noun) -> Result<Reply, Failure> {
         Noun::Db(verb) => db::run(app, verb).await,
         Noun::Doctor => doctor::run(app).await,
         Noun::Completions(shell) => Ok(completions::run(&shell, Cli::command())),
+        Noun::Man(man) => man::run(&man, Cli::command()),
         Noun::Stock(verb) => app.with_shop(async |shop| stock::run(app, shop, verb).await).await,
         Noun::Item(verb) => app.with_shop(async |shop| item::run(app, shop, verb).await).await,
         Noun::Order(verb) => app.with_shop(async |shop| order::run(app, shop, verb).await).await,

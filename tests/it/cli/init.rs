@@ -105,6 +105,12 @@ fn every_noun_has_help_and_every_shell_its_script() {
     for shell in ["bash", "zsh", "fish"] {
         assert!(cli.ok(&["completions", shell]).contains("write-off"), "{shell}");
     }
+    assert!(cli.ok(&["man"]).contains(".TH invshop 1"));
+    let pages = cli.json(&["man", "pages"])["pages"].as_u64().unwrap();
+    let files = fs::read_dir(cli.path().join("pages")).unwrap().count();
+    assert_eq!(u64::try_from(files).unwrap(), pages, "each page has a name of its own");
+    let page = fs::read_to_string(cli.path().join("pages/invshop-stock-count.1")).unwrap();
+    assert!(page.contains("observed\\-at"), "{page}");
     assert!(cli.ok(&["--version"]).starts_with("invshop "));
 }
 
