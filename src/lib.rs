@@ -33,6 +33,7 @@
 pub mod api;
 pub mod clock;
 pub mod config;
+pub mod connectors;
 pub mod daemon;
 pub mod domain;
 pub mod import;

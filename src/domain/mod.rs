@@ -15,6 +15,7 @@ pub mod money;
 pub mod order;
 pub mod quantity;
 pub mod refusal;
+pub mod remote;
 pub mod text;
 
 pub use allocation::{AllocationPolicy, Demand, DemandLine, Placement, allocate};
@@ -30,6 +31,8 @@ pub use order::{
 };
 pub use quantity::{Delta, QUANTITY_MAX, Quantity, QuantityError};
 pub use refusal::{Refusal, Shortage};
+pub use remote::RemoteQuantity;
 pub use text::{
-    AccountName, Barcode, ExternalId, FactId, Key, LocationCode, Reason, Sku, TextError, Title,
+    AccountName, Barcode, ExternalId, FactId, Key, LocationCode, Reason, RemoteId, Sku, TextError,
+    Title,
 };

@@ -134,6 +134,10 @@ text! {
     ExternalId, "order_id", 200, printable
 }
 text! {
+    /// An id that a channel gave to something of its own: opaque, and for ever.
+    RemoteId, "external_id", 200, printable
+}
+text! {
     /// The caller's id of a payment, shipment, return or refund.
     FactId, "id", 200, printable
 }

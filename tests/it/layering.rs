@@ -251,3 +251,19 @@ fn sql_is_recognised() {
         assert!(!is_sql(text), "{text}");
     }
 }
+
+// Budget, time, length and what may be said of a failure are in one place.
+#[test]
+fn channels_are_called_by_one_client() {
+    const CLIENT: &str = "src/connectors/http.rs";
+    let files = files("src");
+    assert!(files.iter().any(|source| source.path.ends_with(CLIENT)));
+    for source in files.iter().filter(|source| !source.path.ends_with(CLIENT)) {
+        let path = source.path.display();
+        let in_connectors = source.path.starts_with("src/connectors");
+        assert!(in_connectors || !source.code.contains("reqwest"), "{path} calls somebody");
+        for client in ["Client::new", "Client::builder", ".send().await"] {
+            assert!(!in_connectors || !source.code.contains(client), "{path}: {client}");
+        }
+    }
+}

@@ -15,6 +15,7 @@ mod catalogue;
 mod cli;
 mod concurrency;
 mod conflicts;
+mod connectors;
 mod daemon;
 mod dice;
 mod edges;

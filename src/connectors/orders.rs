@@ -1,0 +1,130 @@
+//! The orders of a channel: found by what changed, fetched by id, decoded from what
+//! was stored.
+
+use super::{Answer, Cursor, DecodeError, Holder, Page};
+use crate::clock::Timestamp;
+use crate::domain::{Money, Quantity, RemoteId};
+
+/// From when to when orders changed that are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// The beginning, the overlap with the window before included.
+    pub from: Timestamp,
+    /// The end: taken before the first page is asked for.
+    pub until: Timestamp,
+}
+
+/// An order as the channel wrote it: kept before anything is made of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RawOrder {
+    /// The channel's id of it.
+    pub id: RemoteId,
+    /// The document.
+    pub body: Vec<u8>,
+}
+
+/// A body holds customers: it is never shown.
+impl std::fmt::Debug for RawOrder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "order {} with {} bytes", self.id, self.body.len())
+    }
+}
+
+/// Which of two states of an order is newer; the larger one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RemoteVersion {
+    /// The channel's time of the last change: two changes may have one.
+    ChangedAt(Timestamp),
+    /// A number that grows with each change.
+    Number(i64),
+}
+
+/// An order as it is now: a state, not an event. What happened follows from the state
+/// before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteOrder {
+    /// The channel's id.
+    pub id: RemoteId,
+    /// What people call it there.
+    pub number: Option<String>,
+    /// How new this is; `None` where the channel does not say: fetch it then.
+    pub version: Option<RemoteVersion>,
+    /// Where it stands.
+    pub state: RemoteState,
+    /// The channel's own word for that.
+    pub status: String,
+    /// When it was placed.
+    pub placed_at: Option<Timestamp>,
+    /// What it comes to.
+    pub total: Option<Money>,
+    /// Its lines.
+    pub lines: Vec<RemoteLine>,
+}
+
+/// Where an order stands, as far as stock is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RemoteState {
+    /// Nothing is promised yet: it waits for its payment, or was not finished.
+    Pending,
+    /// Accepted: its units are promised.
+    Open,
+    /// All of it has left.
+    Shipped,
+    /// Nothing more of it will leave.
+    Cancelled,
+    /// It is gone: deleted, or in the bin.
+    Deleted,
+}
+
+/// A line of an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteLine {
+    /// The channel's id of the line.
+    pub id: RemoteId,
+    /// What it is of, by the ids a listing is known by in orders. Never by its SKU,
+    /// which is only shown: texts change.
+    pub order_keys: Vec<RemoteId>,
+    /// The text that stands for a SKU there, as it is.
+    pub sku_text: String,
+    /// What it is called there.
+    pub title: String,
+    /// Units ordered.
+    pub ordered: Quantity,
+    /// Of these, units that will not leave any more.
+    pub cancelled: Quantity,
+    /// Of these, units that have left.
+    pub shipped: Quantity,
+    /// Of these, units that came back into stock there.
+    pub restocked: Quantity,
+    /// What the channel took off its own number for it by now, where it says so.
+    pub deducted: Option<Quantity>,
+    /// Where the channel wants it to leave from.
+    pub holder: Option<Holder>,
+    /// The price of one unit.
+    pub unit_price: Option<Money>,
+}
+
+/// One order, asked for by its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fetched {
+    /// As it is.
+    Found(RawOrder),
+    /// The channel has none of this id (any more).
+    Gone,
+}
+
+/// Reads orders.
+pub trait OrderSource: Send + Sync {
+    /// A page of the orders that changed in a window.
+    fn changed<'a>(
+        &'a self,
+        window: Window,
+        after: Option<&'a Cursor>,
+    ) -> Answer<'a, Page<RawOrder>>;
+
+    /// One order as it is now.
+    fn fetch<'a>(&'a self, id: &'a RemoteId) -> Answer<'a, Fetched>;
+
+    /// What a document says: pure, so that it can be done again by a newer program.
+    fn decode(&self, body: &[u8]) -> Result<RemoteOrder, DecodeError>;
+}

@@ -1,0 +1,5 @@
+//! Connectors: the one client they all call with, and the shape they all have.
+
+mod http;
+mod shape;
+mod trials;
