@@ -1,5 +1,6 @@
 //! Who asks, and what they may do.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
@@ -73,7 +74,7 @@ pub(super) struct Caller {
 
 impl Caller {
     /// Refuses what the role may not do.
-    pub(super) fn require(&self, right: Right) -> Result<(), Problem> {
+    fn require(&self, right: Right) -> Result<(), Problem> {
         if self.role.may(right) {
             return Ok(());
         }
@@ -88,6 +89,43 @@ impl Caller {
             Role::Storefront => reports::Caller::Storefront { own_source },
             Role::Admin | Role::Operator | Role::Reader => reports::Caller::Staff { own_source },
         }
+    }
+}
+
+/// A right as a type, so that a route says in its signature what it asks for.
+pub(super) trait Needs {
+    const RIGHT: Right;
+}
+
+macro_rules! rights {
+    ($($right:ident),*) => {
+        $(
+            #[derive(Debug)]
+            pub(super) struct $right;
+
+            impl Needs for $right {
+                const RIGHT: Right = Right::$right;
+            }
+        )*
+    };
+}
+
+rights!(ReadStock, ReadLedger, WriteStock, ReadOrders, PlaceOrders, FulfilOrders);
+
+/// A caller who has a right. Whoever has not is told before a body is read.
+#[derive(Debug)]
+pub(super) struct May<R> {
+    pub(super) caller: Caller,
+    right: PhantomData<R>,
+}
+
+impl<R: Needs> FromRequestParts<Arc<Api>> for May<R> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, api).await?;
+        caller.require(R::RIGHT)?;
+        Ok(Self { caller, right: PhantomData })
     }
 }
 

@@ -10,13 +10,16 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::Api;
-use super::auth::{Caller, Right};
+use super::auth::{May, ReadLedger, ReadStock};
 use super::body::{Body, text, text_opt};
 use super::problem::{Answered, Problem};
 use super::query::{Parameters, Segment, limit};
 use crate::clock::Timestamp;
 use crate::domain::{ItemStatus, LocationCode, Sku};
 use crate::reports::{self, HistoryFilter, ItemFilter, ItemState, LIMIT_MAX};
+
+/// What of a name that does not exist is repeated in an error.
+const NAMED_CHARS_MAX: usize = 64;
 
 /// A SKU of the path.
 pub(super) fn sku_of(path: &str) -> Result<Sku, Problem> {
@@ -39,12 +42,11 @@ pub(super) struct Moment {
 /// `GET /v1/inventory/{sku}`, now or at a moment.
 pub(super) async fn show(
     State(api): State<Arc<Api>>,
-    caller: Caller,
+    May { .. }: May<ReadStock>,
     Segment(sku): Segment,
     Parameters(moment): Parameters<Moment>,
     headers: HeaderMap,
 ) -> Answered {
-    caller.require(Right::ReadStock)?;
     let sku = sku_of(&sku)?;
     if let Some(at) = moment.as_of {
         let now = api.shop.clock.now();
@@ -84,10 +86,9 @@ pub(super) struct Filter {
 /// `GET /v1/inventory`: a page of items by SKU.
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
-    caller: Caller,
+    May { .. }: May<ReadStock>,
     Parameters(given): Parameters<Filter>,
 ) -> Answered {
-    caller.require(Right::ReadStock)?;
     let limit = limit(given.limit)?;
     let status = given.status.as_deref().map(|status| {
         ItemStatus::parse(status)
@@ -118,10 +119,9 @@ pub(super) struct BatchGet {
 /// `POST /v1/inventory/batch-get`: one outcome a SKU, in the order asked for.
 pub(super) async fn batch_get(
     State(api): State<Arc<Api>>,
-    caller: Caller,
+    May { .. }: May<ReadStock>,
     Body(given): Body<BatchGet>,
 ) -> Answered {
-    caller.require(Right::ReadStock)?;
     if given.skus.len() > LIMIT_MAX {
         return Err(Problem::invalid("skus", format!("at most {LIMIT_MAX} at once")));
     }
@@ -150,14 +150,36 @@ pub(super) struct History {
 /// `GET /v1/inventory/{sku}/movements`: the newest first.
 pub(super) async fn movements(
     State(api): State<Arc<Api>>,
-    caller: Caller,
+    May { .. }: May<ReadLedger>,
     Segment(sku): Segment,
     Parameters(given): Parameters<History>,
 ) -> Answered {
-    caller.require(Right::ReadLedger)?;
     let (sku, limit) = (sku_of(&sku)?, limit(given.limit)?);
     let filter = HistoryFilter { location: given.location, ..HistoryFilter::default() };
     let page = reports::history(&api.shop.db, &sku, &filter, given.cursor.as_deref(), limit).await;
     let page = page.map_err(|error| Problem::from(error).of_path("unknown_sku"))?;
     Ok(Json(page).into_response())
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Explanation {
+    channel: Option<String>,
+}
+
+/// `GET /v1/inventory/{sku}/explain`: the terms that add up to what can be promised.
+pub(super) async fn explain(
+    State(api): State<Arc<Api>>,
+    May { .. }: May<ReadLedger>,
+    Segment(sku): Segment,
+    Parameters(given): Parameters<Explanation>,
+) -> Answered {
+    let sku = sku_of(&sku)?;
+    if let Some(channel) = given.channel {
+        let channel: String = channel.chars().take(NAMED_CHARS_MAX).collect();
+        return Err(Problem::invalid("channel", format!("no channel has the name '{channel}'")));
+    }
+    let explained = reports::explain(&api.shop.db, &sku, api.policy).await;
+    let explained = explained.map_err(|error| Problem::from(error).of_path("unknown_sku"))?;
+    Ok(Json(explained).into_response())
 }

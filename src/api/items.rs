@@ -9,7 +9,7 @@ use axum::response::IntoResponse as _;
 use serde::Deserialize;
 
 use super::Api;
-use super::auth::{Caller, Right};
+use super::auth::{May, WriteStock};
 use super::body::{Amount, Body, Object, text_opt};
 use super::inventory::{sku_of, tag, unknown};
 use super::problem::{Answered, Problem};
@@ -88,11 +88,10 @@ impl Fields {
 /// `POST /v1/inventory`.
 pub(super) async fn create(
     State(api): State<Arc<Api>>,
-    caller: Caller,
+    May { caller, .. }: May<WriteStock>,
     headers: HeaderMap,
     Body(mut new): Body<Fields>,
 ) -> Answered {
-    caller.require(Right::WriteStock)?;
     let sku = new.sku.take().ok_or_else(|| Problem::invalid("sku", "is missing"))?;
     let row = Box::new(new.into_row()?);
     let command = Command::Item { sku: sku.clone(), row, mode: Upsert::Create };
@@ -103,12 +102,11 @@ pub(super) async fn create(
 /// `PUT /v1/inventory/{sku}`; with `If-Match` only in the version that was read.
 pub(super) async fn change(
     State(api): State<Arc<Api>>,
-    caller: Caller,
+    May { caller, .. }: May<WriteStock>,
     Segment(sku): Segment,
     headers: HeaderMap,
     Body(fields): Body<Fields>,
 ) -> Answered {
-    caller.require(Right::WriteStock)?;
     let sku = sku_of(&sku)?;
     for (field, given) in [("sku", fields.sku.is_some()), ("on_hand", fields.on_hand.is_some())] {
         if given {
@@ -147,11 +145,10 @@ fn expected(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
 /// `DELETE /v1/inventory/{sku}`: out of sale; its history stays.
 pub(super) async fn discontinue(
     State(api): State<Arc<Api>>,
-    caller: Caller,
+    May { caller, .. }: May<WriteStock>,
     Segment(sku): Segment,
     headers: HeaderMap,
 ) -> Answered {
-    caller.require(Right::WriteStock)?;
     let command = Command::Discontinue(sku_of(&sku)?);
     let answer = api.submit(&caller, command, &headers).await;
     answer.map_err(|problem| problem.of_path("unknown_sku"))?;

@@ -6,6 +6,7 @@
 //! the writer works on it in a task of its own.
 
 mod auth;
+mod batch;
 mod body;
 mod health;
 mod inventory;
@@ -70,11 +71,13 @@ impl Api {
         let v1 = Router::new()
             .route("/inventory", get(inventory::list).post(items::create))
             .route("/inventory/batch-get", post(inventory::batch_get))
+            .route("/inventory/batch", post(batch::post))
             .route(
                 "/inventory/{sku}",
                 get(inventory::show).put(items::change).delete(items::discontinue),
             )
             .route("/inventory/{sku}/movements", get(inventory::movements).post(movements::post))
+            .route("/inventory/{sku}/explain", get(inventory::explain))
             .route("/orders", get(orders::list).post(orders::place))
             .route("/orders/{order_id}", get(orders::show))
             .route("/orders/{order_id}/cancel", put(orders::cancel))
@@ -103,15 +106,30 @@ impl Api {
         command: Command,
         headers: &HeaderMap,
     ) -> Result<Answer, Problem> {
-        let key = headers.get("idempotency-key").map(|value| {
-            let wrong = |message: String| Problem::invalid("Idempotency-Key", message);
-            let text = value.to_str().map_err(|_| wrong("is not printable ASCII".to_owned()))?;
-            Key::new(text).map_err(|error| wrong(error.to_string()))
-        });
-        let mut request = Request::new(caller.account, command).with_key(key.transpose()?);
+        self.submit_under(caller, command, idempotency_key(headers)?).await
+    }
+
+    /// The same under a key that is known already.
+    async fn submit_under(
+        &self,
+        caller: &Caller,
+        command: Command,
+        key: Option<Key>,
+    ) -> Result<Answer, Problem> {
+        let mut request = Request::new(caller.account, command).with_key(key);
         request.deadline = Some(Instant::now() + COMMAND_MAX);
         Ok(self.shop.writer.submit(request).await?)
     }
+}
+
+/// The `Idempotency-Key` of a request.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<Key>, Problem> {
+    let Some(value) = headers.get("idempotency-key") else {
+        return Ok(None);
+    };
+    let wrong = |message: String| Problem::invalid("Idempotency-Key", message);
+    let text = value.to_str().map_err(|_| wrong("is not printable ASCII".to_owned()))?;
+    Key::new(text).map(Some).map_err(|error| wrong(error.to_string()))
 }
 
 /// The answer to a command: a replay is 200 and says that it is one.

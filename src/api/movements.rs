@@ -10,13 +10,13 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::Api;
-use super::auth::{Caller, Right};
+use super::auth::{May, WriteStock};
 use super::body::{Body, text_opt};
 use super::inventory::sku_of;
 use super::problem::{Answered, Problem};
 use super::query::Segment;
 use crate::clock::Timestamp;
-use crate::domain::{Delta, LocationCode, Quantity, QuantityError, Reason, Seq};
+use crate::domain::{Delta, LocationCode, Quantity, QuantityError, Reason, Seq, Sku};
 use crate::ledger::stock::{Basis, Change, Place, StockCommand};
 use crate::reports;
 use crate::writer::Command;
@@ -34,6 +34,9 @@ enum Kind {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Movement {
+    /// Of what; only where the path does not say it.
+    #[serde(default, deserialize_with = "text_opt")]
+    pub(super) sku: Option<Sku>,
     kind: Kind,
     #[serde(default, deserialize_with = "text_opt")]
     location: Option<LocationCode>,
@@ -48,6 +51,17 @@ pub(super) struct Movement {
 }
 
 impl Movement {
+    /// The command that it is, for an item.
+    pub(super) fn command(self, sku: Sku) -> Result<Command, Problem> {
+        Ok(Command::Stock(StockCommand {
+            change: self.change()?,
+            place: Place { sku, location: self.location },
+            reason: self.reason,
+            effective_at: self.observed_at.map(Timestamp::as_millis),
+            if_version: self.if_version,
+        }))
+    }
+
     fn change(&self) -> Result<Change, Problem> {
         let wrong = |error: QuantityError| Problem::invalid("quantity", error.to_string());
         let positive = || Quantity::positive(self.quantity).map_err(wrong);
@@ -77,20 +91,16 @@ impl Movement {
 /// Posts a movement; a repeat under the same `Idempotency-Key` is a replay.
 pub(super) async fn post(
     State(api): State<Arc<Api>>,
-    caller: Caller,
+    May { caller, .. }: May<WriteStock>,
     Segment(sku): Segment,
     headers: HeaderMap,
     Body(given): Body<Movement>,
 ) -> Answered {
-    caller.require(Right::WriteStock)?;
     let sku = sku_of(&sku)?;
-    let command = Command::Stock(StockCommand {
-        change: given.change()?,
-        place: Place { sku: sku.clone(), location: given.location },
-        reason: given.reason,
-        effective_at: given.observed_at.map(Timestamp::as_millis),
-        if_version: given.if_version,
-    });
+    if given.sku.is_some() {
+        return Err(Problem::invalid("sku", "stands in the path"));
+    }
+    let command = given.command(sku.clone())?;
     let answer = api.submit(&caller, command, &headers).await;
     let answer = answer.map_err(|problem| problem.of_path("unknown_sku"))?;
     let item = reports::item(&api.shop.db, &sku, api.policy).await;

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::Api;
-use super::auth::{Caller, Right};
+use super::auth::{FulfilOrders, May};
 use super::body::{Amount, Body, each, text, text_opt, units};
 use super::orders::{shown, view};
 use super::problem::{Answered, Problem};
@@ -33,12 +33,11 @@ pub(super) struct NewPayment {
 /// `POST /v1/orders/{order_id}/payments`.
 pub(super) async fn pay(
     State(api): State<Arc<Api>>,
-    caller: Caller,
+    May { caller, .. }: May<FulfilOrders>,
     Segment(id): Segment,
     headers: HeaderMap,
     Body(given): Body<NewPayment>,
 ) -> Answered {
-    caller.require(Right::FulfilOrders)?;
     let reference = reports::resolve_order(&api.shop.db, &id, caller.of_orders()).await?;
     let order = view(&api, &caller, &reference).await?;
     let priced = order.lines.iter().find_map(|line| line.unit_price.as_ref());
@@ -96,12 +95,11 @@ pub(super) struct NewShipment {
 /// `POST /v1/orders/{order_id}/shipments`: named lines, or all that is held.
 pub(super) async fn ship(
     State(api): State<Arc<Api>>,
-    caller: Caller,
+    May { caller, .. }: May<FulfilOrders>,
     Segment(id): Segment,
     headers: HeaderMap,
     Body(given): Body<NewShipment>,
 ) -> Answered {
-    caller.require(Right::FulfilOrders)?;
     let reference = reports::resolve_order(&api.shop.db, &id, caller.of_orders()).await?;
     let line = |index, one: Shipped| {
         let quantity = units(index, one.quantity)?;
@@ -162,12 +160,11 @@ pub(super) struct NewReturn {
 /// `POST /v1/orders/{order_id}/returns`.
 pub(super) async fn take_back(
     State(api): State<Arc<Api>>,
-    caller: Caller,
+    May { caller, .. }: May<FulfilOrders>,
     Segment(id): Segment,
     headers: HeaderMap,
     Body(given): Body<NewReturn>,
 ) -> Answered {
-    caller.require(Right::FulfilOrders)?;
     let reference = reports::resolve_order(&api.shop.db, &id, caller.of_orders()).await?;
     let lines = each(given.lines, |index, one| {
         let quantity = units(index, one.quantity)?;

@@ -9,7 +9,7 @@ use axum::response::IntoResponse as _;
 use serde::Deserialize;
 
 use super::Api;
-use super::auth::{Caller, Right, Role};
+use super::auth::{Caller, May, PlaceOrders, ReadOrders, Role};
 use super::body::{Amount, Body, Object, each, text, text_opt, units};
 use super::problem::{Answered, Problem};
 use super::query::{Parameters, Segment, limit};
@@ -101,11 +101,10 @@ fn requested(lines: Vec<Line>) -> Result<(Vec<LineRequest>, Option<String>), Pro
 /// `POST /v1/orders`: held whole or refused whole.
 pub(super) async fn place(
     State(api): State<Arc<Api>>,
-    caller: Caller,
+    May { caller, .. }: May<PlaceOrders>,
     headers: HeaderMap,
     Body(new): Body<New>,
 ) -> Answered {
-    caller.require(Right::PlaceOrders)?;
     let place = new.into_place(&api, &caller.name)?;
     let reference = place.reference.clone();
     let answer = api.submit(&caller, Command::Place(place), &headers).await?;
@@ -147,10 +146,9 @@ fn viewer<'a>(api: &'a Api, caller: &'a Caller) -> Viewer<'a> {
 /// `GET /v1/orders/{order_id}`.
 pub(super) async fn show(
     State(api): State<Arc<Api>>,
-    caller: Caller,
+    May { caller, .. }: May<ReadOrders>,
     Segment(id): Segment,
 ) -> Answered {
-    caller.require(Right::ReadOrders)?;
     let reference = reports::resolve_order(&api.shop.db, &id, caller.of_orders()).await?;
     Ok(Json(view(&api, &caller, &reference).await?).into_response())
 }
@@ -171,10 +169,9 @@ pub(super) struct Filter {
 /// `GET /v1/orders`: the last recorded first; a storefront sees its own only.
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
-    caller: Caller,
+    May { caller, .. }: May<ReadOrders>,
     Parameters(given): Parameters<Filter>,
 ) -> Answered {
-    caller.require(Right::ReadOrders)?;
     let limit = limit(given.limit)?;
     let status = given.status.as_deref().map(|status| {
         OrderStatus::parse(status)
@@ -210,12 +207,11 @@ pub(super) struct Cancellation {
 /// `PUT /v1/orders/{order_id}/cancel`: all that is not shipped, or named lines.
 pub(super) async fn cancel(
     State(api): State<Arc<Api>>,
-    caller: Caller,
+    May { caller, .. }: May<PlaceOrders>,
     Segment(id): Segment,
     headers: HeaderMap,
     body: Option<Body<Cancellation>>,
 ) -> Answered {
-    caller.require(Right::PlaceOrders)?;
     let given = body.map(|Body(given)| given).unwrap_or_default();
     let reference = reports::resolve_order(&api.shop.db, &id, caller.of_orders()).await?;
     let line = |index, line: CancelLine| Ok((line.line, units(index, line.quantity)?));

@@ -80,6 +80,15 @@ impl Problem {
         self
     }
 
+    /// As the outcome of one entry of several: without what belongs to an answer.
+    pub(super) fn outcome(self) -> Map<String, Value> {
+        let mut outcome = self.fields;
+        outcome.insert("status".to_owned(), json!(self.status.as_u16()));
+        outcome.insert("code".to_owned(), json!(self.code));
+        outcome.insert("detail".to_owned(), json!(self.detail));
+        outcome
+    }
+
     #[cfg(test)]
     pub(super) const fn status(&self) -> StatusCode {
         self.status

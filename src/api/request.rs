@@ -17,6 +17,9 @@ use super::problem::Problem;
 /// The route of requests that match none, in metrics.
 const NO_ROUTE: &str = "none";
 const REQUEST_ID: &str = "x-request-id";
+const ACCEPT_VERSION: &str = "accept-version";
+/// The version of the paths below `/v1`.
+const VERSION: &[u8] = b"1";
 /// The longest name a client may give its request, in bytes.
 const REQUEST_ID_BYTES_MAX: usize = 64;
 /// How long a request may take. A command that was queued is done all the same.
@@ -65,6 +68,12 @@ fn is_name(value: &HeaderValue) -> bool {
 
 /// Lets the request in while there is room, and ends it in time.
 pub(super) async fn admit(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+    let wanted = request.headers().get(ACCEPT_VERSION);
+    if wanted.is_some_and(|wanted| wanted.as_bytes().trim_ascii() != VERSION) {
+        let detail = "this version is not spoken here; the one there is: Accept-Version: 1";
+        let status = StatusCode::NOT_ACCEPTABLE;
+        return Problem::new(status, "unknown_version", detail).into_response();
+    }
     let unavailable = StatusCode::SERVICE_UNAVAILABLE;
     let Ok(_place) = api.requests.try_acquire() else {
         let detail = "too many requests are worked on; try again in a moment";

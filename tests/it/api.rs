@@ -1,5 +1,6 @@
 //! The REST API, over real HTTP on both databases.
 
+mod batch;
 pub(crate) mod client;
 mod input;
 mod keys;

@@ -103,7 +103,7 @@ struct Told {
 async fn load(daemon: &Daemon, key: &str, round: u64, enough: u64, end: &str) -> Told {
     // Bounded: after one of several hundred kills a client still waited when none of
     // its connections was left.
-    let http = reqwest::Client::builder().no_proxy().timeout(ANSWER_MAX).build().unwrap();
+    let http = crate::harness::http().timeout(ANSWER_MAX).build().unwrap();
     let (accepted, ended) = (Arc::new(AtomicU64::new(0)), AtomicBool::new(false));
     let client = async |client: u64| {
         let mut told = Told::default();
@@ -239,7 +239,7 @@ async fn the_daemon_creates_the_configured_locations() {
                 [[location]]\ncode = \"north\"\nkind = \"store\"\n";
     std::fs::write(shop.dir().join("invshop.toml"), file).unwrap();
     let daemon = Daemon::start(&shop);
-    let http = reqwest::Client::builder().no_proxy().timeout(ANSWER_MAX).build().unwrap();
+    let http = crate::harness::http().timeout(ANSWER_MAX).build().unwrap();
     let ready = http.get(format!("{}/readyz", daemon.base())).send().await.unwrap();
     assert_eq!(ready.status(), 200);
     daemon.signal("-TERM");

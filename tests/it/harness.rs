@@ -70,6 +70,13 @@ pub(crate) fn has_postgres() -> bool {
     false
 }
 
+/// A client of the API, to be built.
+pub(crate) fn http() -> reqwest::ClientBuilder {
+    // It fails only where one is there already.
+    rustls::crypto::ring::default_provider().install_default().ok();
+    reqwest::Client::builder().no_proxy()
+}
+
 /// A shop with what it needs to be opened again.
 pub(crate) struct TestShop {
     pub(crate) shop: Shop,

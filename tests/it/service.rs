@@ -165,7 +165,7 @@ async fn the_unit_starts_watches_reloads_and_ends_the_daemon() {
     let mut manager = Manager::start(&installed);
     manager.told("READY=1");
     let base = manager.base();
-    let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+    let http = crate::harness::http().timeout(PATIENCE).build().unwrap();
     let ready = async || http.get(format!("{base}/readyz")).send().await.unwrap().status();
     assert_eq!(ready().await, 200, "it is ready when it says so");
     manager.told("WATCHDOG=1");

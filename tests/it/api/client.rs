@@ -91,8 +91,7 @@ impl Served {
     }
 
     pub(crate) fn with_key(&self, key: Option<String>) -> Client {
-        let http =
-            reqwest::Client::builder().no_proxy().timeout(Duration::from_mins(1)).build().unwrap();
+        let http = crate::harness::http().timeout(Duration::from_mins(1)).build().unwrap();
         Client { base: self.base.clone(), http, key }
     }
 
