@@ -334,6 +334,15 @@ fn database_url(
     }
 }
 
+impl DatabaseUrl {
+    /// A database that the command line names: as in the configuration, with `env:NAME`
+    /// and `file:PATH`, relative to the present folder.
+    pub fn from_process(text: &str) -> Result<Self, String> {
+        let inputs = Inputs::from_process(None, &[]);
+        database_url(text, &inputs, Path::new("")).map(|(url, _)| url)
+    }
+}
+
 fn key_file(text: &str, directory: &Path) -> Result<KeyFile, String> {
     match text.strip_prefix("file:") {
         None | Some("") => Err("expected file:PATH, the file of the instance key".to_owned()),

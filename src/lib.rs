@@ -12,7 +12,7 @@
 //!
 //! # The layers
 //!
-//! `bin → {daemon → api, import} → reports → shop → writer → orders → ledger → domain`, and
+//! `bin → {daemon → {api, backup}, import} → reports → shop → writer → orders → ledger → domain`, and
 //! `writer → store → domain` (with the row types of `ledger`). [`clock`],
 //! [`secret`], [`config`] and [`telemetry`] are leaves. A test holds the `use`
 //! lines against this.
@@ -31,6 +31,7 @@
 //! - *batch*: all that one import wrote, under one id.
 
 pub mod api;
+pub mod backup;
 pub mod clock;
 pub mod config;
 pub mod connectors;

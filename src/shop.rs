@@ -165,7 +165,11 @@ impl Shop {
         let mut reader = db.read().await?;
         let wanted = store::shop::key_id(&mut reader.conn()).await?;
         let account = store::accounts::find(&mut reader.conn(), CLI_ACCOUNT).await?;
+        let moved_to = store::dump::moved_to(&mut reader.conn()).await?;
         drop(reader);
+        if let Some(to) = moved_to {
+            return Err(StoreError::Moved { place: db.place(), to }.into());
+        }
         let (Some(wanted), Some(account)) = (wanted, account) else {
             return Err(ShopError::Unfinished(db.place()));
         };

@@ -15,6 +15,7 @@ mod low;
 mod newest;
 mod orders;
 mod sales;
+mod stats;
 mod value;
 mod verify;
 mod view;
@@ -39,6 +40,7 @@ pub use orders::{
     resolve_order,
 };
 pub use sales::{Sales, SalesDay, SalesPeriod, SalesSum, sales};
+pub use stats::{Stats, TableStats, stats};
 pub use value::{StockValue, StockValueRow, StockValueSum, stock_value};
 pub use verify::{FINDINGS_MAX, Finding, FindingKind, Verified, verify};
 pub use view::{AmountView, LIMIT_MAX, Page, TotalsView};

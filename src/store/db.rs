@@ -119,6 +119,14 @@ impl Db {
         }
     }
 
+    /// The write-ahead log of the SQLite file, where it is one.
+    pub(crate) fn log_path(&self) -> Option<PathBuf> {
+        match self {
+            Self::Sqlite(sqlite) => Some(sqlite.log_path()),
+            Self::Postgres(_) => None,
+        }
+    }
+
     /// A connection for reads, each statement on its own.
     pub async fn read(&self) -> Result<Reader, StoreError> {
         Ok(match self {

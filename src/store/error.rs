@@ -84,6 +84,16 @@ pub enum StoreError {
     /// The database belongs to another program.
     #[error("{0} is not an invshop database")]
     Foreign(String),
+    /// The shop went elsewhere.
+    #[error(
+        "the shop in {place} was moved to {to} by `invshop db copy`; nothing is done here any more\nhint: set database.url to the new place"
+    )]
+    Moved {
+        /// The database.
+        place: String,
+        /// Where it went, without credentials.
+        to: String,
+    },
     /// A daemon has the SQLite file already.
     #[error(
         "a daemon (process {pid}) runs on {place} already\nhint: stop it first; several daemons need PostgreSQL"

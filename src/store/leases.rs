@@ -13,7 +13,14 @@ statement!(
 );
 statement!(RELEASE, "update lease set held_until = $3 where name = $1 and node = $2");
 
-pub(super) const STATEMENTS: &[&Statement] = &[&TAKE, &RELEASE];
+statement!(HOLDER, "select min(node) from lease where held_until > $1");
+
+pub(super) const STATEMENTS: &[&Statement] = &[&TAKE, &RELEASE, &HOLDER];
+
+/// A node that holds a lease now: a daemon that runs.
+pub(crate) async fn holder(conn: &mut Conn<'_>, now: i64) -> Result<Option<String>, StoreError> {
+    conn.one(&HOLDER, args![now]).await?.text_opt(0)
+}
 
 /// Takes or renews a lease until a moment; false while another node holds it.
 pub(crate) async fn take(

@@ -10,6 +10,7 @@ const ALL: &[&[&Statement]] = &[
     super::batches::STATEMENTS,
     super::catalogue::STATEMENTS,
     super::checkpoint::STATEMENTS,
+    super::dump::STATEMENTS,
     super::exports::STATEMENTS,
     super::fills::STATEMENTS,
     super::ids::STATEMENTS,
@@ -42,11 +43,11 @@ static BULKS: &[&[&Bulk]] =
 pub async fn prepare_all(db: &Db) -> Result<usize, StoreError> {
     let mut reader = db.read().await?;
     let mut count = 0;
-    for statement in ALL.iter().copied().flatten() {
+    for statement in ALL.iter().copied().flatten().copied().chain(super::dump::statements()) {
         reader.conn().prepare(statement).await?;
         count += 1;
     }
-    for bulk in BULKS.iter().copied().flatten() {
+    for bulk in BULKS.iter().copied().flatten().copied().chain(super::dump::bulks()) {
         bulk.prepare(&mut reader.conn()).await?;
         count += 1;
     }

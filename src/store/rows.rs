@@ -26,7 +26,7 @@ impl Column {
 }
 
 /// The type of a column of [`Rows`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Type {
     /// Whole numbers.
     Int,
@@ -34,6 +34,17 @@ pub(crate) enum Type {
     Text,
     /// Bytes; in the JSON document of SQLite they stand as hexadecimal text.
     Bytes,
+}
+
+impl Type {
+    /// What PostgreSQL calls it.
+    pub(super) const fn postgres(self) -> &'static str {
+        match self {
+            Self::Int => "bigint",
+            Self::Text => "text",
+            Self::Bytes => "bytea",
+        }
+    }
 }
 
 /// Many rows written by one statement.
@@ -62,6 +73,11 @@ impl Rows {
     /// Appends one row; its cells have the types of the columns, in order.
     pub(crate) fn push<const CELLS: usize>(&mut self, cells: [Arg; CELLS]) {
         debug_assert_eq!(CELLS, self.columns.len(), "a row has a cell for each column");
+        self.push_cells(cells);
+    }
+
+    /// The same for rows whose columns are known at run time.
+    pub(crate) fn push_cells(&mut self, cells: impl IntoIterator<Item = Arg>) {
         for (column, cell) in self.columns.iter_mut().zip(cells) {
             match (column, cell) {
                 (Column::Int(values), Arg::Int(value)) => values.push(value),

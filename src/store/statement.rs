@@ -131,6 +131,15 @@ impl Row {
     read!(text_opt, Option<String>);
     read!(bytes_opt, Option<Vec<u8>>);
 
+    /// A cell of a type.
+    pub(super) fn cell(&self, index: usize, kind: Type) -> Result<Arg, StoreError> {
+        Ok(match kind {
+            Type::Int => Arg::Int(self.int_opt(index)?),
+            Type::Text => Arg::Text(self.text_opt(index)?),
+            Type::Bytes => Arg::Bytes(self.bytes_opt(index)?),
+        })
+    }
+
     /// A number that is 0 or 1.
     pub(crate) fn flag(&self, index: usize) -> Result<bool, StoreError> {
         Ok(self.int(index)? != 0)

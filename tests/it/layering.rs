@@ -37,6 +37,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("reports", ABOVE_THE_SHOP),
     ("import", ABOVE_THE_SHOP),
     ("api", API),
+    ("backup", API),
     ("events", ABOVE_THE_SHOP),
     ("webhooks", CHANNELS),
     ("sync", CHANNELS),

@@ -10,6 +10,7 @@ mod acts;
 mod api;
 mod as_of;
 mod auditor;
+mod backup;
 mod batches;
 mod catalogue;
 mod cli;

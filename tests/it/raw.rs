@@ -51,4 +51,13 @@ impl Raw {
             Self::Postgres(conn) => drop(conn.execute(statements).await.unwrap()),
         }
     }
+
+    /// What the database says against statements that it must refuse.
+    pub(crate) async fn refuses(&mut self, statements: &str) -> String {
+        let statements = AssertSqlSafe(statements.to_owned());
+        match self {
+            Self::Sqlite(conn) => conn.execute(statements).await.unwrap_err().to_string(),
+            Self::Postgres(conn) => conn.execute(statements).await.unwrap_err().to_string(),
+        }
+    }
 }

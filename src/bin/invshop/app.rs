@@ -148,6 +148,15 @@ impl App<'_> {
     }
 }
 
+/// Where a database is that the command line names.
+pub(crate) fn place_of(text: &str) -> Result<Place, Failure> {
+    let url = DatabaseUrl::from_process(text).map_err(Failure::usage)?;
+    Ok(match url {
+        DatabaseUrl::Sqlite(path) => Place::Sqlite(path),
+        DatabaseUrl::Postgres(url) => Place::Postgres(url.expose().to_owned()),
+    })
+}
+
 /// Where the database of a configuration is.
 pub(crate) fn place(config: &Config) -> Place {
     match &config.database.url {

@@ -1,5 +1,9 @@
 //! `db …`: the database itself.
 
+mod archive;
+
+use std::fmt::Write as _;
+
 use clap::Subcommand;
 use invshop::reports::{self, Verified};
 use invshop::shop::Shop;
@@ -11,12 +15,20 @@ use crate::failure::Failure;
 use crate::output::{Reply, Table, Text};
 
 /// What can be done.
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Bring the schema to this program's version
     Migrate,
     /// Prove every invariant; exit 1 names what is broken
     Verify,
+    /// Write everything into one checksummed file, while everybody works on
+    Backup(archive::Backup),
+    /// Put a backup into the database of the configuration, and prove it
+    Restore(archive::Restore),
+    /// Move a stopped shop from SQLite into an empty PostgreSQL database
+    Copy(archive::Copy),
+    /// How large the database is, and what it is full of
+    Stats,
 }
 
 /// Does one verb.
@@ -24,6 +36,12 @@ pub(crate) async fn run(app: &App<'_>, verb: Verb) -> Result<Reply, Failure> {
     match verb {
         Verb::Migrate => migrate(app).await,
         Verb::Verify => app.with_shop(async |shop| verify(app, shop).await).await,
+        Verb::Backup(backup) => {
+            app.with_shop(async |shop| archive::backup(app, shop, &backup).await).await
+        }
+        Verb::Restore(restore) => archive::restore(app, &restore).await,
+        Verb::Copy(copy) => archive::copy(app, &copy).await,
+        Verb::Stats => app.with_shop(async |shop| stats(shop).await).await,
     }
 }
 
@@ -59,6 +77,25 @@ async fn verify(app: &App<'_>, shop: &Shop) -> Result<Reply, Failure> {
     }
     let line = format!("{findings_total} broken invariants in {examined}");
     Ok(Reply::one(Text::Both(line, table), document(&verified)).with_findings(true))
+}
+
+async fn stats(shop: &Shop) -> Result<Reply, Failure> {
+    let stats = reports::stats(&shop.db).await?;
+    let mut line = format!(
+        "{}: schema version {}, entry {}, {} bytes",
+        stats.database, stats.schema_version, stats.seq, stats.bytes
+    );
+    if let Some(free) = stats.free_bytes {
+        let _infallible = write!(line, ", {free} of them free");
+    }
+    if let Some(log) = stats.log_bytes {
+        let _infallible = write!(line, ", {log} bytes of log");
+    }
+    let mut table = Table::new(&["table", "rows"], "");
+    for one in &stats.tables {
+        table.row(vec![one.table.to_owned(), one.rows.to_string()]);
+    }
+    Ok(Reply::one(Text::Both(line, table), json!(stats)))
 }
 
 fn document(verified: &Verified) -> Value {

@@ -1,6 +1,7 @@
 //! Why a command was not done, in the form it is told: exit code, stable code,
 //! message, hints and fields.
 
+use invshop::backup::BackupError;
 use invshop::config::ConfigError;
 use invshop::domain::{MoneyError, Refusal, TextError};
 use invshop::reports::{ReportError, ResolveError};
@@ -240,6 +241,7 @@ impl From<&StoreError> for Failure {
             StoreError::Create { .. } => "database_create",
             StoreError::LockFile { .. } => "lock_file",
             StoreError::DaemonRuns { .. } => "daemon_runs",
+            StoreError::Moved { .. } => "moved",
             _ => "database",
         };
         Self::failed(code, chain(error))
@@ -249,6 +251,28 @@ impl From<&StoreError> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         (&error).into()
+    }
+}
+
+impl From<BackupError> for Failure {
+    fn from(error: BackupError) -> Self {
+        let code = match error {
+            BackupError::Store(error) => return error.into(),
+            BackupError::Report(error) => return error.into(),
+            BackupError::Exists(_) => return Self::refused("already_exists", error.to_string()),
+            BackupError::HasShop(_) => return Self::refused("has_shop", error.to_string()),
+            BackupError::Differs(_) => return Self::refused("differs", error.to_string()),
+            BackupError::KeyFile(_) => "key_file",
+            BackupError::Io { .. } => "io",
+            BackupError::Foreign(_) => "no_backup",
+            BackupError::Damaged { .. } => "backup_damaged",
+            BackupError::Version { .. } => "backup_version",
+            BackupError::WrongKey { .. } => "wrong_key",
+            BackupError::DaemonRuns { .. } => "daemon_runs",
+            BackupError::Direction { .. } => "usage",
+            BackupError::Interrupted => "interrupted",
+        };
+        Self::failed(code, error.to_string())
     }
 }
 

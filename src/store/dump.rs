@@ -1,0 +1,323 @@
+//! All tables as rows, out of one database and into another: what backups, restores
+//! and moves are made of.
+//!
+//! The list below is the one place where they are named; a test holds it against both
+//! schemas. The texts are made of it when first needed, and live as long as the program.
+
+use std::sync::OnceLock;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
+use sqlx::{Postgres, Sqlite};
+
+use super::bulk::Bulk;
+use super::statement::{
+    Arg, Row, Rows, Type, args, postgres_arguments, sqlite_arguments, statement,
+};
+use super::{Conn, Statement, StoreError};
+
+/// Rows written with one statement.
+pub(crate) const ROWS_MAX: usize = 256;
+
+/// A table that is part of a shop.
+#[derive(Debug)]
+pub(crate) struct Table {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// Its columns; the first is never null. A generated one is not among them.
+    pub(crate) columns: &'static [(&'static str, Type)],
+    /// By what its rows are ordered, so that two equal shops have equal backups.
+    key: &'static str,
+    /// Whether its ids are handed out by a sequence.
+    sequence: bool,
+    texts: OnceLock<Texts>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Texts {
+    read: &'static Statement,
+    count: &'static Statement,
+    write: &'static Statement,
+    bulk: &'static Bulk,
+    clear: &'static Statement,
+    resume: &'static Statement,
+}
+
+macro_rules! table {
+    ($name:ident by $key:literal $($sequence:ident)?: $($column:ident $kind:ident),*) => {
+        Table {
+            name: stringify!($name),
+            columns: &[$((stringify!($column), Type::$kind)),*],
+            key: $key,
+            sequence: table!(@sequence $($sequence)?),
+            texts: OnceLock::new(),
+        }
+    };
+    (@sequence) => { false };
+    (@sequence sequence) => { true };
+}
+
+/// The tables of a shop, each after those it refers to.
+pub(crate) static TABLES: [Table; 18] = [
+    table!(shop by "one": one Int, format Text, key_id Text, created_at Int, moved_to Text),
+    table!(account by "id" sequence: id Int, name Text, role Text, created_at Int),
+    table!(api_key by "id" sequence: id Int, prefix Text, account_id Int, hash Bytes,
+        created_at Int, expires_at Int, revoked_at Int, last_used_at Int),
+    table!(location by "id" sequence: id Int, code Text, name Text, kind Text, authority Text,
+        sellable Int, priority Int, created_at Int),
+    table!(item by "id" sequence: id Int, sku Text, title Text, status Text, bundle Int,
+        barcode Text, price Int, cost Int, currency Text, reorder_point Int, attributes Text,
+        low Int, version Int, created_at Int, updated_at Int, stopped Int),
+    table!(item_sku by "sku": sku Text, item_id Int),
+    table!(bundle_part by "bundle_id, part_id": bundle_id Int, part_id Int, per_unit Int),
+    table!(level by "item_id, location_id": item_id Int, location_id Int, on_hand Int,
+        reserved Int, shortfall Int, safety Int, version Int, counted_at Int),
+    table!(batch by "id" sequence: id Int, kind Text, status Text, file_name Text,
+        content_hash Bytes, options Text, rows_total Int, rows_done Int, account_id Int,
+        created_at Int, finished_at Int),
+    table!(orders by "id" sequence: id Int, source Text, external_id Text, decision Text,
+        payment Text, accepted Int, location_id Int, expires_at Int, cancel_reason Text,
+        placed_at Int, updated_at Int, currency Text, total Int, content_hash Bytes,
+        source_version Int, version Int, ordered Int, held Int, shipped Int, shortfall Int,
+        cancelled Int, returned Int, refusal Text),
+    table!(order_line by "order_id, line": order_id Int, line Int, item_id Int, sku Text,
+        bundle Int, unit_price Int, fulfilled_by Text, ordered Int, held Int, shipped Int,
+        shortfall Int, cancelled Int, returned Int, expired Int),
+    table!(order_part by "order_id, line, part": order_id Int, line Int, part Int, item_id Int,
+        per_unit Int, ordered Int, held Int, shipped Int, shortfall Int, cancelled Int,
+        returned Int, expired Int),
+    table!(allocation by "order_id, line, part, location_id": order_id Int, line Int, part Int,
+        location_id Int, item_id Int, held Int, shipped Int, shortfall Int),
+    table!(order_fact by "order_id, kind, fact_id": order_id Int, kind Text, fact_id Text,
+        content_hash Bytes, data Text, recorded_at Int),
+    table!(personal by "order_id": order_id Int, sealed Bytes),
+    table!(order_queue by "order_id": order_id Int, allow_backorder Int, hold_ms Int,
+        queued_at Int),
+    table!(fill_rest by "item_id, location_id": item_id Int, location_id Int),
+    table!(journal by "seq": seq Int, at Int, kind Text, item_id Int, location_id Int,
+        level_version Int, d_on_hand Int, d_reserved Int, d_shortfall Int, d_safety Int,
+        on_hand Int, reserved Int, shortfall Int, safety Int, effective_at Int, quantity Int,
+        order_id Int, line Int, part Int, batch_id Int, account_id Int, idem_key Text,
+        content_hash Bytes, reverses Int, data Text),
+];
+
+/// Tables that stay where they are: what nodes do now, and how their jobs went.
+pub const OF_THE_NODES: [&str; 2] = ["job_run", "lease"];
+
+impl Table {
+    /// The types of its columns.
+    pub(crate) fn types(&self) -> Vec<Type> {
+        self.columns.iter().map(|(_, kind)| *kind).collect()
+    }
+
+    fn texts(&'static self) -> Texts {
+        *self.texts.get_or_init(|| self.make())
+    }
+
+    fn make(&'static self) -> Texts {
+        let names: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
+        let (table, names) = (self.name, names.join(", "));
+        let arrays: Vec<String> = self
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(index, (_, kind))| format!("${}::{}[]", index + 1, kind.postgres()))
+            .collect();
+        let resume = if self.sequence {
+            format!(
+                "select setval('{table}_id_seq', greatest(max(id), 1), max(id) is not null) from {table}"
+            )
+        } else {
+            "select 1".to_owned()
+        };
+        let statement = |name, sqlite: String, postgres: String| -> &'static Statement {
+            let (sqlite, postgres) = (&*sqlite.leak(), &*postgres.leak());
+            Box::leak(Box::new(Statement { name, sqlite, postgres }))
+        };
+        let both = |name, text: String| statement(name, text.clone(), text);
+        let bulk = Bulk {
+            name: "WRITE_TABLE",
+            sqlite: format!(
+                "insert into {table} ({names}) select * from ({{rows}}) where column1 is not null"
+            )
+            .leak(),
+            columns: self.columns.len(),
+            texts: [const { OnceLock::new() }; super::bulk::TEXTS],
+        };
+        Texts {
+            read: both("READ_TABLE", format!("select {names} from {table} order by {}", self.key)),
+            count: both("COUNT_TABLE", format!("select count(*) from {table}")),
+            write: statement(
+                "WRITE_TABLE",
+                "select 1 where 0".to_owned(),
+                format!(
+                    "insert into {table} ({names}) select * from unnest({})",
+                    arrays.join(", ")
+                ),
+            ),
+            bulk: Box::leak(Box::new(bulk)),
+            clear: both("CLEAR_TABLE", format!("delete from {table}")),
+            resume: statement("RESUME_IDS", "select 1".to_owned(), resume),
+        }
+    }
+}
+
+/// All texts, to be prepared by a test.
+pub(super) fn statements() -> impl Iterator<Item = &'static Statement> {
+    TABLES.iter().flat_map(|table| {
+        let texts = table.texts();
+        [texts.read, texts.count, texts.write, texts.clear, texts.resume]
+    })
+}
+
+/// The texts with rows, to be prepared by a test.
+pub(super) fn bulks() -> impl Iterator<Item = &'static Bulk> {
+    TABLES.iter().map(|table| table.texts().bulk)
+}
+
+/// How many rows a table has.
+pub(crate) async fn count(conn: &mut Conn<'_>, table: &'static Table) -> Result<i64, StoreError> {
+    conn.one(table.texts().count, args![]).await?.int(0)
+}
+
+/// The rows of a table in their order, as they come.
+pub(crate) fn rows<'c>(
+    conn: &'c mut Conn<'_>,
+    table: &'static Table,
+) -> Result<BoxStream<'c, Result<Vec<Arg>, StoreError>>, StoreError> {
+    let statement = table.texts().read;
+    let cells = |row: Row| -> Result<Vec<Arg>, StoreError> {
+        table.columns.iter().enumerate().map(|(index, (_, kind))| row.cell(index, *kind)).collect()
+    };
+    Ok(match conn {
+        Conn::Sqlite(conn) => {
+            let arguments = sqlite_arguments(args![])?;
+            let query = sqlx::query_with::<Sqlite, _>(statement.sqlite, arguments);
+            let rows = query.fetch(&mut **conn);
+            rows.map(move |row| cells(Row::Sqlite(statement.name, row?))).boxed()
+        }
+        Conn::Postgres(conn) => {
+            let arguments = postgres_arguments(args![])?;
+            let query = sqlx::query_with::<Postgres, _>(statement.postgres, arguments);
+            let rows = query.fetch(&mut **conn);
+            rows.map(move |row| cells(Row::Postgres(statement.name, row?))).boxed()
+        }
+    })
+}
+
+/// Writes rows into a table, at most [`ROWS_MAX`].
+pub(crate) async fn write(
+    conn: &mut Conn<'_>,
+    table: &'static Table,
+    rows: Rows,
+) -> Result<(), StoreError> {
+    let texts = table.texts();
+    conn.write_rows([(texts.write, texts.bulk, rows)]).await
+}
+
+/// New ids go on after those that were written.
+pub(crate) async fn resume_ids(conn: &mut Conn<'_>) -> Result<(), StoreError> {
+    for table in TABLES.iter().filter(|table| table.sequence) {
+        conn.one(table.texts().resume, args![]).await?;
+    }
+    Ok(())
+}
+
+// What keeps the journal from being emptied stands aside for one transaction, in
+// which no other can write: the locks of the file and of the table see to that.
+statement!(
+    OPEN_JOURNAL,
+    sqlite "drop trigger journal_no_delete",
+    postgres "alter table journal disable trigger user"
+);
+statement!(
+    CLOSE_JOURNAL,
+    sqlite "create trigger journal_no_delete before delete on journal
+begin
+  select raise(abort, 'the journal is append-only');
+end",
+    postgres "alter table journal enable trigger user"
+);
+statement!(
+    REOPEN_SHOP,
+    sqlite "drop trigger if exists shop_moved",
+    postgres "drop trigger if exists shop_moved on journal"
+);
+
+static LOCK: OnceLock<&'static Statement> = OnceLock::new();
+
+/// Nobody else reads or writes a shop until the transaction ends; on SQLite nobody
+/// else writes anyway.
+fn lock_text() -> &'static Statement {
+    LOCK.get_or_init(|| {
+        let names: Vec<&str> = TABLES.iter().map(|table| table.name).collect();
+        let postgres = format!("lock table {} in access exclusive mode", names.join(", "));
+        let (sqlite, postgres) = ("select 1", &*postgres.leak());
+        Box::leak(Box::new(Statement { name: "LOCK_TABLES", sqlite, postgres }))
+    })
+}
+
+/// Keeps everybody else out until the transaction ends.
+pub(crate) async fn lock(conn: &mut Conn<'_>) -> Result<(), StoreError> {
+    conn.execute(lock_text(), args![]).await.map(drop)
+}
+
+/// Empties the tables of a shop.
+pub(crate) async fn clear(conn: &mut Conn<'_>) -> Result<(), StoreError> {
+    conn.execute(&OPEN_JOURNAL, args![]).await?;
+    conn.execute(&REOPEN_SHOP, args![]).await?;
+    for table in TABLES.iter().rev() {
+        conn.execute(table.texts().clear, args![]).await?;
+    }
+    conn.execute(&CLOSE_JOURNAL, args![]).await?;
+    Ok(())
+}
+
+statement!(MARK_MOVED, "update shop set moved_to = $1 where moved_to is null");
+// Every fact is in the journal: a shop that cannot write there writes nothing.
+statement!(
+    REFUSE_WRITES,
+    sqlite "create trigger shop_moved before insert on journal
+begin
+  select raise(abort, 'the shop was moved by db copy');
+end",
+    postgres "select 1"
+);
+statement!(MOVED_TO, "select moved_to from shop");
+
+/// Ends a shop whose contents went elsewhere: it refuses to write from now on. Only
+/// SQLite is moved from.
+pub(crate) async fn mark_moved(conn: &mut Conn<'_>, place: &str) -> Result<(), StoreError> {
+    conn.execute_one(&MARK_MOVED, args![place]).await?;
+    conn.execute(&REFUSE_WRITES, args![]).await.map(drop)
+}
+
+/// Where a shop went, if it was moved.
+pub(crate) async fn moved_to(conn: &mut Conn<'_>) -> Result<Option<String>, StoreError> {
+    let row = conn.optional(&MOVED_TO, args![]).await?;
+    row.map(|row| row.text_opt(0)).transpose().map(Option::flatten)
+}
+
+statement!(
+    SIZES,
+    sqlite "select (select page_count * page_size from pragma_page_count(), pragma_page_size()),
+                   (select freelist_count * page_size from pragma_freelist_count(), pragma_page_size())",
+    postgres "select pg_database_size(current_database()), null::bigint"
+);
+
+/// Bytes of the database, and of these the ones that are free to be used again where
+/// that is known.
+pub(crate) async fn sizes(conn: &mut Conn<'_>) -> Result<(i64, Option<i64>), StoreError> {
+    let row = conn.one(&SIZES, args![]).await?;
+    Ok((row.int(0)?, row.int_opt(1)?))
+}
+
+// A DDL statement cannot be prepared where what it names is not there, or is there.
+pub(super) const STATEMENTS: &[&Statement] =
+    &[&MARK_MOVED, &MOVED_TO, &SIZES, &OPEN_JOURNAL, &REOPEN_SHOP];
+
+/// Whether a table is one of the shop, for tests of the list.
+pub fn tables() -> Vec<(&'static str, Vec<&'static str>)> {
+    let columns = |table: &'static Table| table.columns.iter().map(|(name, _)| *name).collect();
+    TABLES.iter().map(|table| (table.name, columns(table))).collect()
+}
