@@ -97,7 +97,7 @@ pub async fn run(
     tasks.start("uses", uses::run(Arc::clone(&shop), api.keys(), tasks_stop.clone()));
     requests.start("requests", serve(listener, api.router(), requests_stop.clone(), DRAIN));
     tracing::info!(place = shop.db.place(), "ready");
-    service::ready();
+    service::ready().await;
 
     let ended = tokio::select! {
         biased;
@@ -107,7 +107,7 @@ pub async fn run(
         name = tasks.ended() => Err(DaemonError::TaskEnded(name)),
     };
 
-    service::stopping();
+    service::stopping().await;
     requests_stop.cancel();
     // A little longer than requests are given, so that it is they who say so.
     requests.drain(DRAIN + TASKS_DRAIN).await;

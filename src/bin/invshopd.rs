@@ -93,7 +93,7 @@ async fn serve(arguments: &Arguments, config: &Config, level: &Level) -> anyhow:
             biased;
             result = &mut work => return Ok(result?),
             _ = hangups.recv() => {
-                reload(arguments, config, level);
+                reload(arguments, config, level).await;
                 continue;
             }
             _ = interrupts.recv() => {}
@@ -107,8 +107,8 @@ async fn serve(arguments: &Arguments, config: &Config, level: &Level) -> anyhow:
 
 /// Reads the configuration again and takes over what can change while it runs. A
 /// configuration with problems changes nothing.
-fn reload(arguments: &Arguments, running: &Config, level: &Level) {
-    daemon::reloading();
+async fn reload(arguments: &Arguments, running: &Config, level: &Level) {
+    daemon::reloading().await;
     match read(arguments) {
         Ok(config) => {
             if let Err(error) = level.set(verbosity(&config)) {
@@ -123,5 +123,5 @@ fn reload(arguments: &Arguments, running: &Config, level: &Level) {
             tracing::error!(error = %error, "the configuration has problems; nothing was changed");
         }
     }
-    daemon::reloaded();
+    daemon::reloaded().await;
 }

@@ -1,10 +1,10 @@
 //! Jobs: what the daemon does by the calendar, each run once however many nodes
 //! there are.
 //!
-//! The scheduler is a clock that pokes and nothing else: it may lose a tick or give
-//! it twice. What is due follows from the schedule, and a row claims the run, so
-//! that a tick too many does nothing and one that was lost is made up for by the
-//! look of the next minute, or at the next start.
+//! The scheduler is a clock that pokes and nothing else: it may lose a tick, give it
+//! twice, or stop for ever when the machine is busy (its issue 113). What is due follows
+//! from the schedule, and a row claims the run, so that a tick too many does nothing and
+//! one that was lost is made up for by the next look, or at the next start.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::store::job_runs::{self, Claim};
 use crate::store::{Conn, StoreError};
 
 /// How often jobs are looked at besides the ticks of their clock.
-const LOOK_EVERY: Duration = Duration::from_mins(1);
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// Pokes that may wait: one is as good as many.
 const POKES_MAX: usize = 4;
 /// How long a claim lasts unless it is renewed: a node that died keeps its run so long.
@@ -49,7 +49,7 @@ pub(super) async fn run(
     let (poke, mut poked) = mpsc::channel(POKES_MAX);
     let clock = start_clock(work.iter().map(|(schedule, _)| schedule), &poke).await;
     if let Err(error) = &clock {
-        tracing::error!(error = %error, "the clock of jobs does not run: they are up to a minute late");
+        tracing::error!(error = %error, "the clock of jobs does not run: they are some seconds late");
     }
     let began = shop.clock.now();
     let runner = Runner { shop, node, began };

@@ -338,3 +338,27 @@ async fn a_backup_belongs_to_its_key_and_replaces_nothing_by_itself() {
     other.end().await;
     shop.end().await;
 }
+
+// What schema version 2 added, taken away again: a shop as version 1 left it.
+const BACK_TO_ONE: &str = "alter table shop drop column moved_to;
+     alter table item drop column stopped;
+     alter table orders drop column refusal;
+     drop table order_queue; drop table job_run; drop table lease;
+     delete from _sqlx_migrations where version > 1";
+
+both!(a_shop_of_the_version_before_is_refused_and_then_migrated, |shop| {
+    full(&shop).await;
+    let before = back_up(&shop.shop, &shop.dir().join("before")).await;
+    Raw::open(&shop.opening.place).await.execute(BACK_TO_ONE).await;
+    let opening = || Opening { random: shop.random(), ..shop.opening.clone() };
+    let refused = Shop::open(opening()).await.unwrap_err().to_string();
+    assert!(refused.contains("schema version 1") && refused.contains("db migrate"), "{refused}");
+    let (db, from, to) = invshop::store::Db::migrate(&shop.opening.place).await.unwrap();
+    assert_eq!((from, to), (1, invshop::store::SCHEMA_VERSION));
+    db.close().await;
+    let migrated = Shop::open(opening()).await.unwrap();
+    let after = back_up(&migrated, &shop.dir().join("after")).await;
+    assert_eq!(after.sha256, before.sha256, "every row is as it was");
+    migrated.submit(Command::Place(place("next", &[("MUG", 1)])), None).await.unwrap();
+    migrated.close().await;
+});

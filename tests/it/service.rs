@@ -6,13 +6,16 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command as Process, Stdio};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use invshop::backup::{self, Watch};
 use invshop::store::Place;
 use serde_json::Value;
 
 use crate::harness::{Backend, TestShop};
+use crate::raw::Raw;
 
 /// How long anything may take that is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -68,10 +71,15 @@ impl Installed {
     }
 
     fn configure(&self, level: &str) {
+        self.configure_with(level, "");
+    }
+
+    /// Writes the configuration, with something at its end.
+    fn configure_with(&self, level: &str, more: &str) {
         let Place::Sqlite(file) = &self.shop.opening.place else { panic!("a file") };
         let config = format!(
             "[database]\nurl = \"sqlite:{}\"\n[server]\nlisten = \"127.0.0.1:0\"\n\
-             [telemetry]\nlog_format = \"json\"\nlog_level = \"{level}\"\n",
+             [telemetry]\nlog_format = \"json\"\nlog_level = \"{level}\"\n{more}",
             file.display()
         );
         std::fs::write(self.shop.dir().join("config.toml"), config).unwrap();
@@ -231,4 +239,41 @@ fn systemd_understands_the_unit() {
     };
     let said = String::from_utf8_lossy(&run.stderr).into_owned();
     assert!(run.status.success() && said.trim().is_empty(), "{said}");
+}
+
+// Every second here; in each of them one run, and the oldest file goes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn backups_are_made_on_schedule_and_the_oldest_deleted() {
+    let installed = Installed::new().await;
+    let shop = &installed.shop;
+    shop.item("MUG", 5).await;
+    let folder = shop.dir().join("kept");
+    let schedule = format!(
+        "[schedule]\nverify = \"never\"\nbackup = \"* * * * * *\"\n\
+         backup_directory = \"{}\"\nbackup_keep = 2\n",
+        folder.display()
+    );
+    installed.configure_with("info", &schedule);
+    let mut manager = Manager::start(&installed);
+    manager.told("READY=1");
+    let done = |line: &Value| line["message"] == "a job is done";
+    manager.logged(|line| done(line) && line["detail"].as_str().unwrap().contains("; 1 old"));
+    manager.signal("-TERM");
+    assert!(manager.child.wait().unwrap().success());
+
+    let mut kept: Vec<_> =
+        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    kept.sort();
+    kept.retain(|file| file.extension().is_some_and(|end| end == "gz"));
+    assert!((2..=3).contains(&kept.len()), "{kept:?}");
+    let unseen = Watch { rows: &|_, _| (), stop: &AtomicBool::new(false) };
+    let newest = backup::inspect(kept.last().unwrap(), unseen).unwrap();
+    assert!(newest.seq > 0);
+    let runs = invshop::reports::last_runs(&shop.shop.db).await.unwrap();
+    assert_eq!(runs.len(), 1, "verify is never due: {runs:?}");
+    assert_eq!(runs[0].job, "backup");
+    let mut raw = Raw::open(&shop.opening.place).await;
+    let runs = raw.number("select count(*) from job_run where outcome = 'done'").await;
+    assert!(runs >= 3, "{runs}");
+    installed.shop.end().await;
 }

@@ -32,8 +32,11 @@ pub(crate) struct Restore {
 /// Where to move to.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Copy {
-    /// An empty PostgreSQL database; env:NAME and file:PATH keep a password off the command line
-    #[arg(long, value_name = "URL")]
+    #[arg(
+        long,
+        value_name = "URL",
+        help = "An empty PostgreSQL database; env:NAME and file:PATH keep a password to yourself"
+    )]
     to: String,
 }
 
