@@ -12,6 +12,7 @@ use futures_util::future::join_all;
 use invshop::domain::AccountName;
 use invshop::ledger::catalogue::NewAccount;
 use invshop::secret::ApiKey;
+use invshop::shop::Opening;
 use invshop::store::Place;
 use invshop::writer::Command;
 use serde_json::json;
@@ -39,15 +40,27 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Starts it on the test's shop, on a port of its own.
     pub(crate) fn start(shop: &TestShop) -> Self {
-        let url = match &shop.opening.place {
+        Self::start_with(shop, &[])
+    }
+
+    /// The same with settings of the environment.
+    pub(crate) fn start_with(shop: &TestShop, settings: &[(&str, &str)]) -> Self {
+        Self::start_on(&shop.opening, settings)
+    }
+
+    /// Starts it on a shop that is known by how it is opened.
+    pub(crate) fn start_on(opening: &Opening, settings: &[(&str, &str)]) -> Self {
+        let url = match &opening.place {
             Place::Sqlite(path) => format!("sqlite:{}", path.display()),
             Place::Postgres(url) => url.clone(),
         };
+        let key = opening.key_file.path();
         let mut child = Process::new(env!("CARGO_BIN_EXE_invshopd"))
-            .current_dir(shop.dir())
+            .current_dir(key.parent().unwrap())
             .env("INVSHOP__DATABASE__URL", url)
-            .env("INVSHOP__DATABASE__KEY", format!("file:{}", shop.key_path().display()))
+            .env("INVSHOP__DATABASE__KEY", format!("file:{}", key.display()))
             .env("INVSHOP__SERVER__LISTEN", "127.0.0.1:0")
+            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -81,7 +94,8 @@ impl Daemon {
     }
 }
 
-async fn key(shop: &TestShop) -> String {
+/// A storefront's key, of the account `web`.
+pub(crate) async fn key(shop: &TestShop) -> String {
     let key = ApiKey::generate(shop.random().as_ref());
     let account = NewAccount {
         name: AccountName::new("web").unwrap(),

@@ -30,7 +30,9 @@ mod layering;
 mod ledger;
 mod metrics;
 mod model;
+mod nodes;
 mod orders;
+mod outage;
 mod overtake;
 
 mod probe;
@@ -39,6 +41,7 @@ mod readme;
 mod reads;
 mod reports;
 mod scenarios;
+mod server;
 mod service;
 mod settling;
 mod smoke;
