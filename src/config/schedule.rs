@@ -96,6 +96,8 @@ mod tests {
         let of = |text: &str| Some(text.to_owned());
         assert_eq!(due(night, "2026-03-02T03:30:00Z"), of("2026-03-02T03:30:00.000Z"));
         assert_eq!(due(night, "2026-03-02T03:29:59.999Z"), of("2026-03-01T03:30:00.000Z"));
+        let year = "0 0 0 1 1 *";
+        assert_eq!(due(year, "2026-11-26T12:00:00Z"), of("2026-01-01T00:00:00.000Z"));
         assert_eq!(due("*/10 * * * * *", "2026-03-02T03:30:19.5Z"), of("2026-03-02T03:30:10.000Z"));
     }
 

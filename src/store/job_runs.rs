@@ -51,7 +51,8 @@ statement!(
 );
 statement!(
     FORGET,
-    "delete from job_run where job = $1 and due_at < $2 and finished_at is not null"
+    "delete from job_run
+     where job = $1 and due_at < $2 and due_at < $3 and finished_at is not null"
 );
 statement!(
     LAST,
@@ -105,8 +106,8 @@ pub(crate) async fn extend(
     Ok(conn.execute(&EXTEND, args).await? == 1)
 }
 
-/// Writes how a run ended, and forgets runs of the job due before a moment; false
-/// when the claim was lost.
+/// Writes how a run ended, and forgets earlier runs of the job due before a moment;
+/// false when the claim was lost.
 pub(crate) async fn finish(
     conn: &mut Conn<'_>,
     claim: &Claim,
@@ -117,7 +118,7 @@ pub(crate) async fn finish(
     let (outcome, detail) = ended;
     let args = args![claim.job, claim.due_at, claim.node.as_str(), now, outcome, detail];
     let finished = conn.execute(&FINISH, args).await? == 1;
-    conn.execute(&FORGET, args![claim.job, forget_before]).await?;
+    conn.execute(&FORGET, args![claim.job, claim.due_at, forget_before]).await?;
     Ok(finished)
 }
 

@@ -84,6 +84,11 @@ impl Daemon {
         &self.base
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         assert!(Process::new("kill").args([name, &pid]).status().unwrap().success());

@@ -47,4 +47,5 @@ mod settling;
 mod smoke;
 mod source;
 mod store;
+mod turns;
 mod verify;
