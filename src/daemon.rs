@@ -11,7 +11,9 @@ mod jobs;
 mod service;
 mod sweep;
 mod tasks;
+mod turn;
 mod uses;
+mod waiting;
 mod work;
 
 use std::sync::Arc;
@@ -137,6 +139,7 @@ async fn start_tasks(
 ) -> Result<(), DaemonError> {
     let node = node(shop);
     tasks.start("sweep", sweep::run(Arc::clone(shop), node.clone(), stop.clone()));
+    tasks.start("orders", waiting::run(Arc::clone(shop), node.clone(), stop.clone()));
     let schedule = config.schedule.clone();
     tasks.start("jobs", jobs::run(Arc::clone(shop), schedule, node, stop.clone()));
     tasks.start("watchdog", service::watchdog(shop.writer.clone(), stop.clone()));

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use thiserror::Error;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::clock::{Clock, SystemClock};
@@ -115,6 +116,8 @@ pub struct Shop {
     pub counters: Arc<Counters>,
     /// The account commands are done for.
     pub account: AccountId,
+    /// Told when an order was taken that waits for its decision.
+    pub waiting: Notify,
     task: JoinHandle<()>,
 }
 
@@ -192,7 +195,17 @@ impl Shop {
             faults: opening.faults,
         });
         let Opening { clock, random, .. } = opening;
-        Self { db, writer, key: Arc::new(key), clock, random, counters, account, task }
+        Self {
+            db,
+            writer,
+            key: Arc::new(key),
+            clock,
+            random,
+            counters,
+            account,
+            waiting: Notify::new(),
+            task,
+        }
     }
 
     /// Creates the locations of the configuration that do not exist yet. What is in

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::IntoResponse as _;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
 use super::Api;
@@ -98,7 +99,8 @@ fn requested(lines: Vec<Line>) -> Result<(Vec<LineRequest>, Option<String>), Pro
     Ok((requested, currency))
 }
 
-/// `POST /v1/orders`: held whole or refused whole.
+/// `POST /v1/orders`: held whole or refused whole; at once, or later where the client
+/// prefers not to wait (RFC 7240).
 pub(super) async fn place(
     State(api): State<Arc<Api>>,
     May { caller, .. }: May<PlaceOrders>,
@@ -107,8 +109,34 @@ pub(super) async fn place(
 ) -> Answered {
     let place = new.into_place(&api, &caller.name)?;
     let reference = place.reference.clone();
+    if prefers_async(&headers) {
+        let answer = api.submit(&caller, Command::PlaceLater(place), &headers).await?;
+        api.shop.waiting.notify_one();
+        let mut response = shown(&api, &caller, &reference, &answer, StatusCode::ACCEPTED).await?;
+        let headers = response.headers_mut();
+        headers.insert("Preference-Applied", HeaderValue::from_static("respond-async"));
+        if let Ok(location) = HeaderValue::try_from(location_of(&reference)) {
+            headers.insert(header::LOCATION, location);
+        }
+        return Ok(response);
+    }
     let answer = api.submit(&caller, Command::Place(place), &headers).await?;
     shown(&api, &caller, &reference, &answer, StatusCode::CREATED).await
+}
+
+/// Whether a `Prefer` header has the preference `respond-async`.
+fn prefers_async(headers: &HeaderMap) -> bool {
+    let values = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|preference| {
+        let name = preference.split([';', '=']).next().unwrap_or_default();
+        name.trim().eq_ignore_ascii_case("respond-async")
+    })
+}
+
+/// Where an order of the caller's own is found.
+fn location_of(reference: &OrderRef) -> String {
+    let id = utf8_percent_encode(reference.external_id.as_str(), NON_ALPHANUMERIC);
+    format!("/v1/orders/{id}")
 }
 
 /// The order after a command, with what the command was.

@@ -126,6 +126,7 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let status = match &refusal {
             Refusal::UnknownOrder { .. } => StatusCode::NOT_FOUND,
+            Refusal::QueueFull { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Refusal::InsufficientStock { .. }
             | Refusal::InsufficientUnreserved { .. }
             | Refusal::AlreadyExists { .. }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use super::turn::Turn;
 use crate::shop::Shop;
-use crate::store::{self, StoreError};
 use crate::writer::{Command, Request};
 
 /// How often holds that are due are looked for.
@@ -16,14 +16,12 @@ const EVERY: Duration = Duration::from_secs(1);
 const SWEEP_MAX: Duration = Duration::from_secs(10);
 /// The lease of the node that sweeps.
 const LEASE: &str = "sweep";
-/// How long a node that died keeps the others from sweeping.
-const LEASE_MS: i64 = 10_000;
 
 /// Sweeps until it is stopped; of several nodes one does.
 pub(super) async fn run(shop: Arc<Shop>, node: String, stop: CancellationToken) {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut turn = Turn { shop: &shop, node, held_until: None };
+    let mut turn = Turn::new(&shop, LEASE, node);
     loop {
         tokio::select! {
             biased;
@@ -52,46 +50,5 @@ async fn sweep(shop: &Shop, turn: &mut Turn<'_>) {
     request.deadline = Some(Instant::now() + SWEEP_MAX);
     if let Err(error) = shop.writer.submit(request).await {
         tracing::warn!(error = %error, "holds that are due could not be expired");
-    }
-}
-
-/// Whose turn it is to sweep. Two at once would do no harm, only work: so the lease
-/// goes by the nodes' own clocks.
-struct Turn<'a> {
-    shop: &'a Shop,
-    node: String,
-    held_until: Option<i64>,
-}
-
-impl Turn<'_> {
-    async fn is_ours(&mut self) -> Result<bool, StoreError> {
-        if self.shop.db.file().is_some() {
-            return Ok(true); // The one daemon of its file.
-        }
-        let now = self.shop.clock.now().as_millis();
-        if self.held_until.is_some_and(|until| now < until - LEASE_MS / 2) {
-            return Ok(true);
-        }
-        let (node, until) = (self.node.clone(), now + LEASE_MS);
-        let taken = self.shop.db.write(move |mut conn| {
-            Box::pin(async move { store::leases::take(&mut conn, LEASE, &node, now, until).await })
-        });
-        let taken = taken.await?;
-        self.held_until = taken.then_some(until);
-        Ok(taken)
-    }
-
-    /// The next node need not wait for the lease to end.
-    async fn let_go(self) {
-        if self.held_until.is_none() {
-            return;
-        }
-        let (node, now) = (self.node, self.shop.clock.now().as_millis());
-        let released = self.shop.db.write(move |mut conn| {
-            Box::pin(async move { store::leases::release(&mut conn, LEASE, &node, now).await })
-        });
-        if let Err(error) = released.await {
-            tracing::debug!(error = %error, "a lease is left to its end");
-        }
     }
 }

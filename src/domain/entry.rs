@@ -59,6 +59,10 @@ kinds! {
     Discrepancy = "stock.discrepancy", "stock.discrepancy";
     /// An item's ATP fell to its reorder point.
     Low = "stock.low", "stock.low";
+    /// An order was taken that is decided later.
+    OrderQueued = "order.queued", "order.queued";
+    /// An order that was taken before was refused.
+    OrderRejected = "order.rejected", "order.rejected";
     /// An order was accepted from a request.
     OrderPlaced = "order.placed", "order.placed";
     /// An order came in as a fact.

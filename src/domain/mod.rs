@@ -26,8 +26,8 @@ pub use level::{Deltas, Level, LevelBroken, LevelKey, Totals};
 pub use location::{Location, LocationKind};
 pub use money::{Currency, Money, MoneyError};
 pub use order::{
-    Allocation, Counts, Decision, Fact, FactKind, FulfilledBy, Line, Order, OrderRef, OrderStatus,
-    Part, Payment,
+    Allocation, Counts, Decision, DecisionTerms, Fact, FactKind, FulfilledBy, Line, Order,
+    OrderRef, OrderStatus, Part, Payment,
 };
 pub use quantity::{Delta, QUANTITY_MAX, Quantity, QuantityError};
 pub use refusal::{Refusal, Shortage};

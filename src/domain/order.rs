@@ -123,6 +123,15 @@ named! {
     }
 }
 
+/// What the decision of an order that waits needs beyond the order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecisionTerms {
+    /// Whether it is accepted beyond ATP.
+    pub allow_backorder: bool,
+    /// How long its holds live from the decision on, in milliseconds; for ever when left out.
+    pub hold_ms: Option<i64>,
+}
+
 /// A fact recorded under its sender's id: the same id again is a replay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fact {
@@ -311,6 +320,12 @@ impl Line {
         let cancelled = ordered - shortfall - held - shipped;
         Counts { ordered, held, shipped, shortfall, cancelled, returned }
     }
+
+    /// Of an undecided order the units that wait for the decision: they stand among
+    /// the cancelled ones until then.
+    pub fn waiting(&self) -> i64 {
+        self.parts.iter().map(|part| div_ceil(part.expired, part.per_unit)).max().unwrap_or(0)
+    }
 }
 
 fn div_ceil(units: i64, per_unit: i64) -> i64 {
@@ -399,11 +414,17 @@ impl Order {
         self.accepted || self.lines.iter().any(|line| self.is_line_accepted(line))
     }
 
+    /// Units of a line that wait for the order's decision.
+    pub fn waiting(&self, line: &Line) -> i64 {
+        if self.decision == Decision::Undecided { line.waiting() } else { 0 }
+    }
+
     /// Price of all that was not cancelled, minor units; `None` where a price is unknown.
     pub fn total(&self) -> Option<i64> {
         self.lines.iter().try_fold(0_i64, |sum, line| {
             let counts = line.counts();
-            let price = line.unit_price?.checked_mul(counts.ordered - counts.cancelled)?;
+            let units = counts.ordered - counts.cancelled + self.waiting(line);
+            let price = line.unit_price?.checked_mul(units)?;
             sum.checked_add(price)
         })
     }

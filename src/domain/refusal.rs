@@ -121,6 +121,11 @@ pub enum Refusal {
         /// What blocks, one line each.
         blocked: Vec<String>,
     },
+    /// Too many orders wait for their decision.
+    QueueFull {
+        /// How many.
+        waiting: i64,
+    },
     /// It was taken back before.
     AlreadyReverted {
         /// The batch.
@@ -156,6 +161,7 @@ impl Refusal {
             Self::MirroredLocation { .. } => "mirrored_location",
             Self::BundleHasNoStock { .. } => "bundle_has_no_stock",
             Self::BatchBlocked { .. } => "batch_blocked",
+            Self::QueueFull { .. } => "queue_full",
             Self::AlreadyReverted { .. } => "already_reverted",
             Self::Invalid { .. } => "invalid",
         }
@@ -205,6 +211,9 @@ impl fmt::Display for Refusal {
             }
             Self::BatchBlocked { blocked } => {
                 write!(f, "the batch cannot be taken back: {}", blocked.join("; "))
+            }
+            Self::QueueFull { waiting } => {
+                write!(f, "{waiting} orders wait to be decided; try again in a moment")
             }
             Self::AlreadyReverted { batch } => write!(f, "batch {batch} was taken back before"),
             Self::Invalid { field, message } => write!(f, "{field}: {message}"),

@@ -2,8 +2,8 @@
 
 use super::catalogue::{ItemFields, NewAccount, NewBatch, NewItem, NewKey, NewLocation};
 use crate::domain::{
-    AccountId, BatchId, BundlePart, Deltas, ItemId, ItemStatus, Kind, LevelKey, LocationId,
-    OrderId, Seq, Sku,
+    AccountId, BatchId, BundlePart, DecisionTerms, Deltas, ItemId, ItemStatus, Kind, LevelKey,
+    LocationId, OrderId, Seq, Sku,
 };
 
 /// Rows that only a catalogue or admin command adds.
@@ -25,6 +25,10 @@ pub enum Added {
     Location(NewLocation, LocationId),
     /// Sealed personal data of an order.
     Personal(OrderId, Vec<u8>),
+    /// An order waits for its decision, on terms.
+    Waits(OrderId, DecisionTerms),
+    /// An order waits no more; why it was refused, as JSON, where it was.
+    Decided(OrderId, Option<String>),
     /// A key holder and its key.
     Key(NewAccount, AccountId),
     /// A further key of a key holder.

@@ -143,6 +143,8 @@ pub struct Working {
     pub victims: HashMap<LevelKey, Holders>,
     /// Sums of later movements for counts observed in the past: on hand, and promised.
     pub later: HashMap<(LevelKey, i64), (i64, i64)>,
+    /// Orders that wait for their decision, as far as they are counted.
+    pub waiting: i64,
     /// Ids for orders of this batch.
     pub order_ids: VecDeque<OrderId>,
     /// Ids for items of this batch.
@@ -189,6 +191,7 @@ impl Working {
             shorts: HashMap::new(),
             victims: HashMap::new(),
             later: HashMap::new(),
+            waiting: 0,
             order_ids: VecDeque::new(),
             item_ids: VecDeque::new(),
             rare_ids: RareIds::default(),

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::Ended;
 use super::hold::add_units;
-use crate::domain::{Deltas, Kind, LevelKey, OrderId, OrderRef, Part, Quantity, Reason, Refusal};
+use super::{Ended, waiting};
+use crate::domain::{
+    Decision, Deltas, Kind, LevelKey, OrderId, OrderRef, Part, Quantity, Reason, Refusal,
+};
 use crate::ledger::{Decided, Movement, Working, fill_freed};
 
 /// A request to cancel.
@@ -22,6 +24,9 @@ pub struct Cancel {
 pub fn cancel(set: &mut Working, request: &Cancel) -> Decided<(OrderId, Ended)> {
     let id = set.order_by_ref(&request.reference)?;
     let order = set.order(id)?;
+    if order.decision == Decision::Undecided {
+        return waiting::cancel(set, id, request);
+    }
     let counts = order.counts();
     let named = request.lines.as_deref().map(summed);
     for &(line, _) in named.iter().flatten() {

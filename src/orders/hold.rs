@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::domain::{
     AllocationPolicy, Deltas, Demand, DemandLine, FulfilledBy, ItemId, ItemStatus, Kind, LevelKey,
-    LocationId, Order, OrderId, Refusal, allocate, allocation,
+    Line, LocationId, Order, OrderId, Refusal, allocate, allocation,
 };
 use crate::ledger::{Decided, Movement, Working, check_owed};
 
@@ -152,8 +152,7 @@ pub(super) fn wants_of(
             continue;
         };
         let by_channel = line.fulfilled_by == FulfilledBy::Channel;
-        let status = line.item.map(|item| set.item(item).map(|item| item.status));
-        let closed = line.bundle && status.transpose()? == Some(ItemStatus::Discontinued);
+        let closed = is_closed(set, line)?;
         for part in &mut line.parts {
             let count = count * part.per_unit;
             match part.item {
@@ -172,6 +171,12 @@ pub(super) fn wants_of(
         }
     }
     Ok(wants)
+}
+
+/// Whether a line is of a discontinued bundle.
+pub(super) fn is_closed(set: &Working, line: &Line) -> Decided<bool> {
+    let status = line.item.map(|item| set.item(item).map(|item| item.status));
+    Ok(line.bundle && status.transpose()? == Some(ItemStatus::Discontinued))
 }
 
 /// Says that an order is owed units.

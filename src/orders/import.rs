@@ -10,6 +10,7 @@ use super::cancel::cancel_lines;
 use super::lines::{self, Unknown};
 use super::place::keep_personal;
 use super::ship::{ShipLine, ship_line};
+use super::waiting::overrule;
 use super::{Ended, LineRequest, Personal};
 use crate::domain::{
     Counts, Decision, FactKind, FulfilledBy, Kind, LocationCode, Order, OrderId, OrderRef, Payment,
@@ -152,6 +153,7 @@ fn update(set: &mut Working, id: OrderId, state: &Import, content: &[u8; 32]) ->
     entry.order = Some(id);
     entry.effective_at = state.effective_at.unwrap_or(set.now).min(set.now);
     set.append(entry);
+    overrule(set, id)?;
     let order = set.order(id)?;
     let mut added = Vec::new();
     for line in &state.lines {

@@ -13,6 +13,7 @@ mod pay;
 mod place;
 mod returns;
 mod ship;
+mod waiting;
 
 pub use allocate::{MapLine, Reassign, accept, allocate, map_line, reassign};
 pub use cancel::{Cancel, cancel};
@@ -22,6 +23,7 @@ pub use pay::{PayOutcome, Payment, pay};
 pub use place::{Personal, PersonalError, Place, place};
 pub use returns::{Disposition, Refund, RefundLine, Return, ReturnLine, refund, take_back};
 pub use ship::{Ship, ShipLine, ship};
+pub use waiting::{Decide, WAITING_MAX, decide, place_later};
 
 use crate::domain::{Fact, FactId, FactKind, OrderId, Refusal};
 use crate::ledger::{Decided, Working};

@@ -1,8 +1,10 @@
 //! Payments: facts, on time or late.
 
 use super::hold::{Bound, Want, hold, plan};
-use super::{Ended, fact_is_replay, record_fact};
-use crate::domain::{self, AllocationPolicy, Fact, FactId, FactKind, Kind, OrderId, OrderRef};
+use super::{Ended, fact_is_replay, record_fact, waiting};
+use crate::domain::{
+    self, AllocationPolicy, Decision, Fact, FactId, FactKind, Kind, OrderId, OrderRef,
+};
 use crate::ledger::{Decided, Working};
 
 /// Money that came for an order.
@@ -63,7 +65,9 @@ pub fn pay(
         return Ok((id, Ended::Replayed, outcome));
     }
     let counts = set.order(id)?.counts();
-    let all_cancelled = counts.cancelled == counts.ordered;
+    // Whether an order that waits can be served is decided later.
+    let waits = set.order(id)?.decision == Decision::Undecided;
+    let all_cancelled = counts.cancelled == counts.ordered && !waits;
     let holds = if all_cancelled { late_holds(set, id)? } else { None };
     let outcome = match (all_cancelled, &holds) {
         (false, _) => PayOutcome::Confirmed,
@@ -120,9 +124,6 @@ fn late_holds(set: &Working, id: OrderId) -> Decided<Option<(Vec<Want>, super::h
 fn reopen(set: &mut Working, id: OrderId) -> Decided<()> {
     let order = set.order_mut(id)?;
     order.cancel_reason = None;
-    for part in order.lines.iter_mut().flat_map(|line| &mut line.parts) {
-        part.cancelled -= part.expired;
-        part.expired = 0;
-    }
+    waiting::take_out(order.lines.iter_mut().flat_map(|line| &mut line.parts));
     Ok(())
 }

@@ -101,8 +101,53 @@ pub struct Place {
 ///
 /// `content` is the hash of what was asked for: it tells a replay from a clash.
 pub fn place(set: &mut Working, request: &Place, content: &[u8; 32]) -> Decided<(OrderId, Ended)> {
+    let Requested { order, wants, units } = match requested(set, request, content)? {
+        Ok(new) => new,
+        Err(id) => return Ok((id, Ended::Replayed)),
+    };
+    let policy = if set.policy.orders.split {
+        AllocationPolicy::Split
+    } else {
+        AllocationPolicy::OneLocation
+    };
+    let plan = plan(set, &wants, order.location, Bound::Request, policy)?;
+    if plan.missing.iter().any(|&units| units > 0) && !request.allow_backorder {
+        let asked = request.lines.iter().map(|line| (&line.sku, line.quantity.get()));
+        let shortages = shortages(asked, &order, &wants, &plan);
+        return Err(Refusal::InsufficientStock { shortages }.into());
+    }
+    let id = order.id;
+    set.order_ids.pop_front();
+    set.add_order(order);
+    let mut entry = set.entry(Kind::OrderPlaced);
+    entry.order = Some(id);
+    entry.quantity = Some(units);
+    set.append(entry);
+    keep_personal(set, id, request.personal.as_ref());
+    let owed = hold(set, id, &wants, &plan)?;
+    raise_short(set, id, owed);
+    Ok((id, Ended::Done))
+}
+
+/// What a sound request that is not a repetition asks for.
+pub(super) struct Requested {
+    /// The order, with no units held yet.
+    pub(super) order: Order,
+    /// What is to be held.
+    pub(super) wants: Vec<Want>,
+    /// Units over all lines.
+    pub(super) units: i64,
+}
+
+/// What a request asks for; the order that it was granted or refused as where it is
+/// a repetition.
+pub(super) fn requested(
+    set: &Working,
+    request: &Place,
+    content: &[u8; 32],
+) -> Decided<Result<Requested, OrderId>> {
     if let Some(&id) = set.refs.get(&request.reference) {
-        return replay(set, id, request, content).map(|id| (id, Ended::Replayed));
+        return replay(set, id, request, content).map(Err);
     }
     if request.reference.external_id.as_str().contains(':') {
         let message = "an id that is asked for has no ':', which parts the source from the id";
@@ -113,27 +158,7 @@ pub fn place(set: &mut Working, request: &Place, content: &[u8; 32]) -> Decided<
     let units: BTreeMap<i64, i64> =
         (1..).zip(request.lines.iter().map(|line| line.quantity.get())).collect();
     let wants = wants_of(set, &mut order, &units)?;
-    let policy = if set.policy.orders.split {
-        AllocationPolicy::Split
-    } else {
-        AllocationPolicy::OneLocation
-    };
-    let plan = plan(set, &wants, order.location, Bound::Request, policy)?;
-    if plan.missing.iter().any(|&units| units > 0) && !request.allow_backorder {
-        let shortages = shortages(request, &order, &wants, &plan);
-        return Err(Refusal::InsufficientStock { shortages }.into());
-    }
-    let id = order.id;
-    set.order_ids.pop_front();
-    set.add_order(order);
-    let mut entry = set.entry(Kind::OrderPlaced);
-    entry.order = Some(id);
-    entry.quantity = Some(units.values().sum());
-    set.append(entry);
-    keep_personal(set, id, request.personal.as_ref());
-    let owed = hold(set, id, &wants, &plan)?;
-    raise_short(set, id, owed);
-    Ok((id, Ended::Done))
+    Ok(Ok(Requested { order, wants, units: units.values().sum() }))
 }
 
 fn replay(set: &Working, id: OrderId, request: &Place, content: &[u8; 32]) -> Decided<OrderId> {
@@ -165,7 +190,7 @@ fn build(set: &Working, request: &Place, content: &[u8; 32]) -> Decided<Order> {
         payment: if request.payment_required { Payment::Required } else { Payment::None },
         accepted: false,
         location,
-        expires_at: expiry(set, request)?,
+        expires_at: hold_ms(set, request)?.map(|hold_ms| set.now.saturating_add(hold_ms)),
         cancel_reason: None,
         placed_at: request.placed_at.unwrap_or(set.now).min(set.now),
         currency: request.currency.clone(),
@@ -188,10 +213,10 @@ pub(super) fn serving(set: &Working, code: &LocationCode) -> Decided<LocationId>
     Err(Refusal::invalid("location", message).into())
 }
 
-/// Unpaid orders hold for the configured time, others until they are done with,
-/// unless the request names a time.
-fn expiry(set: &Working, request: &Place) -> Decided<Option<i64>> {
-    let hold_ms = match (request.hold_ms, request.payment_required) {
+/// How long its holds live. Unpaid orders hold for the configured time, others until
+/// they are done with, unless the request names a time.
+pub(super) fn hold_ms(set: &Working, request: &Place) -> Decided<Option<i64>> {
+    Ok(match (request.hold_ms, request.payment_required) {
         (Some(given), _) if !(1..=HOLD_MS_MAX).contains(&given) => {
             let message = "a hold lives between 1 millisecond and 30 days";
             return Err(Refusal::invalid("reserve_for_seconds", message).into());
@@ -199,14 +224,19 @@ fn expiry(set: &Working, request: &Place) -> Decided<Option<i64>> {
         (Some(given), _) => Some(given),
         (None, true) => Some(set.policy.orders.hold_ms),
         (None, false) => None,
-    };
-    Ok(hold_ms.map(|hold_ms| set.now.saturating_add(hold_ms)))
+    })
 }
 
 /// What is short, by SKU as it was asked for; available is what could be placed.
-fn shortages(request: &Place, order: &Order, wants: &[Want], plan: &Plan) -> Vec<Shortage> {
+/// `asked` names the SKU and the units of each line.
+pub(super) fn shortages<'s>(
+    asked: impl Iterator<Item = (&'s Sku, i64)>,
+    order: &Order,
+    wants: &[Want],
+    plan: &Plan,
+) -> Vec<Shortage> {
     let mut by_sku: BTreeMap<&Sku, (i64, i64)> = BTreeMap::new();
-    for (line, asked) in order.lines.iter().zip(&request.lines) {
+    for (line, (sku, units)) in order.lines.iter().zip(asked) {
         let placed = wants
             .iter()
             .zip(&plan.missing)
@@ -217,8 +247,8 @@ fn shortages(request: &Place, order: &Order, wants: &[Want], plan: &Plan) -> Vec
             })
             .min()
             .unwrap_or(0);
-        let sums = by_sku.entry(&asked.sku).or_default();
-        sums.0 += asked.quantity.get();
+        let sums = by_sku.entry(sku).or_default();
+        sums.0 += units;
         sums.1 += placed;
     }
     by_sku

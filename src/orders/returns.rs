@@ -1,12 +1,14 @@
 //! Goods and money that go back: two facts, never one.
 
+use std::collections::BTreeMap;
+
 use super::cancel::cancel_lines;
 use super::hold::{add_units, owed_at};
 use super::ship::line_parts;
-use super::{Ended, fact_is_replay, record_fact};
+use super::{Ended, fact_is_replay, record_fact, waiting};
 use crate::domain::{
-    Deltas, Fact, FactId, FactKind, FulfilledBy, Kind, LevelKey, LocationCode, LocationId,
-    LocationKind, OrderId, OrderRef, Part, Quantity, Refusal,
+    Decision, Deltas, Fact, FactId, FactKind, FulfilledBy, Kind, LevelKey, LocationCode,
+    LocationId, LocationKind, OrderId, OrderRef, Part, Quantity, Refusal,
 };
 use crate::ledger::{Decided, Movement, Working, each, fill_freed};
 
@@ -250,10 +252,13 @@ fn restock_refund(set: &mut Working, id: OrderId, one: RefundLine) -> Decided<()
     let (line, _) = line_parts(set, id, one.line, None)?;
     let counts = line.counts();
     let units = one.quantity.get();
-    let cancelled = units.min(counts.open());
+    let waits = set.order(id)?.decision == Decision::Undecided;
+    let cancelled = units.min(if waits { line.waiting() } else { counts.open() });
     let returned = (units - cancelled).min(counts.shipped - counts.returned);
     let nothing = units - cancelled - returned;
-    if cancelled > 0 {
+    if cancelled > 0 && waits {
+        waiting::cancel_units(set, id, &BTreeMap::from([(one.line, cancelled)]), "refunded")?;
+    } else if cancelled > 0 {
         cancel_lines(set, id, &[(one.line, cancelled)], Some("refunded"))?;
     }
     if let Ok(quantity) = Quantity::positive(returned) {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::hold::{add_units, owed_at};
 use super::{Ended, fact_is_replay, record_fact};
 use crate::domain::{
-    Deltas, Fact, FactId, FactKind, FulfilledBy, Kind, LevelKey, Line, LocationCode, LocationId,
-    OrderId, OrderRef, Part, Quantity, Refusal,
+    Decision, Deltas, Fact, FactId, FactKind, FulfilledBy, Kind, LevelKey, Line, LocationCode,
+    LocationId, OrderId, OrderRef, Part, Quantity, Refusal,
 };
 use crate::ledger::stock::{discrepancy, make_room};
 use crate::ledger::{Decided, Movement, Working, each, fill_freed};
@@ -232,6 +232,10 @@ fn ship_part(set: &mut Working, id: OrderId, leaving: Leaving, terms: Terms) -> 
     let order = set.order_mut(id)?;
     if order.counts().cancelled < order.counts().ordered {
         order.cancel_reason = None;
+        if order.decision == Decision::Rejected {
+            // Goods left: that it was refused is history.
+            order.decision = Decision::Accepted;
+        }
     }
     if used.grown > 0 && terms.review {
         let mut entry = set.entry(Kind::OrderUpdated);

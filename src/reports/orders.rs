@@ -9,8 +9,8 @@ use super::view::{AmountView, Page, bad, limit_of, probe, time};
 use super::{ReportError, ResolveError};
 use crate::clock::Timestamp;
 use crate::domain::{
-    Allocation, ExternalId, ItemId, Line, LocationId, Order, OrderId, OrderRef, OrderStatus, Part,
-    Refusal,
+    Allocation, Decision, ExternalId, ItemId, Line, LocationId, Order, OrderId, OrderRef,
+    OrderStatus, Part, Refusal,
 };
 use crate::orders::Personal;
 use crate::secret::InstanceKey;
@@ -65,6 +65,9 @@ pub struct PartView {
     pub cancelled: i64,
     /// Units that came back.
     pub returned: i64,
+    /// Units that wait for the order's decision, where it is not decided yet.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub waiting: i64,
     /// Where they stand.
     pub allocations: Vec<AllocationView>,
 }
@@ -88,6 +91,9 @@ pub struct LineView {
     pub cancelled: i64,
     /// Units that came back.
     pub returned: i64,
+    /// Units that wait for the order's decision, where it is not decided yet.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub waiting: i64,
     /// Where they stand; of a bundle its parts say so.
     pub allocations: Vec<AllocationView>,
     /// Price of one unit; `null` where it is unknown.
@@ -131,6 +137,10 @@ pub struct OrderView {
     pub expires_at: Option<Timestamp>,
     /// Why it was cancelled.
     pub cancel_reason: Option<String>,
+    /// Why it was refused after it was taken: the `code`, the `detail` and what else a
+    /// refusal at once would have said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<Value>,
     /// Whoever ordered: personal data, shown only to a viewer with the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub customer: Option<Value>,
@@ -331,13 +341,14 @@ impl Names {
             external_id: external_id.to_owned(),
             status: record.status.to_string(),
             version: order.version,
-            lines: order.lines.iter().map(|line| self.line(line, currency)).collect(),
+            lines: order.lines.iter().map(|line| self.line(order, line)).collect(),
             total: AmountView::of(record.total, currency),
             payment: order.payment.to_string(),
             accepted: order.accepted,
             location: order.location.map(|id| self.location(id)),
             expires_at: order.expires_at.map(time).transpose()?,
             cancel_reason: order.cancel_reason.clone(),
+            refusal: record.refusal.as_deref().map(refusal).transpose()?,
             customer,
             placed_at: time(order.placed_at)?,
             updated_at: time(record.updated_at)?,
@@ -352,8 +363,9 @@ impl Names {
         self.skus.get(&id).cloned().unwrap_or_default()
     }
 
-    fn line(&self, line: &Line, currency: Option<&str>) -> LineView {
-        let counts = line.counts();
+    fn line(&self, order: &Order, line: &Line) -> LineView {
+        let (counts, waiting) = (line.counts(), order.waiting(line));
+        let undecided = order.decision == Decision::Undecided;
         let own = line.parts.first().filter(|_| !line.bundle);
         let parts = line.parts.iter().filter(|_| line.bundle);
         LineView {
@@ -363,19 +375,21 @@ impl Names {
             held: counts.held,
             shipped: counts.shipped,
             shortfall: counts.shortfall,
-            cancelled: counts.cancelled,
+            cancelled: counts.cancelled - waiting,
             returned: counts.returned,
+            waiting,
             allocations: own.map(|part| self.allocations(part)).unwrap_or_default(),
-            unit_price: AmountView::of(line.unit_price, currency),
+            unit_price: AmountView::of(line.unit_price, order.currency.as_deref()),
             mapped: line.item.is_some(),
             item: line.item.map(|item| self.sku(item)),
             fulfilled_by: line.fulfilled_by.to_string(),
-            parts: parts.map(|part| self.part(part)).collect(),
+            parts: parts.map(|part| self.part(part, undecided)).collect(),
         }
     }
 
-    fn part(&self, part: &Part) -> PartView {
+    fn part(&self, part: &Part, undecided: bool) -> PartView {
         let counts = part.counts();
+        let waiting = if undecided { part.expired } else { 0 };
         let sku = part.item.map(|item| self.sku(item));
         PartView {
             part: part.number,
@@ -385,8 +399,9 @@ impl Names {
             held: counts.held,
             shipped: counts.shipped,
             shortfall: counts.shortfall,
-            cancelled: counts.cancelled,
+            cancelled: counts.cancelled - waiting,
             returned: counts.returned,
+            waiting,
             allocations: self.allocations(part),
         }
     }
@@ -404,6 +419,15 @@ impl Names {
         views.sort_unstable_by(|one, other| one.location.cmp(&other.location));
         views
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn is_zero(units: &i64) -> bool {
+    *units == 0
+}
+
+fn refusal(text: &str) -> Result<Value, StoreError> {
+    serde_json::from_str(text).map_err(|error| bad("a refusal", error))
 }
 
 fn customer(key: &InstanceKey, reference: &OrderRef, sealed: &[u8]) -> Result<Value, StoreError> {

@@ -202,12 +202,19 @@ pub(crate) struct OrderRow {
     pub(crate) status: String,
     pub(crate) total: Option<i64>,
     pub(crate) counts: Counts,
+    /// It is in the queue.
+    pub(crate) waits: bool,
+    /// It says why it was refused.
+    pub(crate) refused: bool,
 }
 
 statement!(
     ORDER_ROWS,
-    "select id, status, total, ordered, held, shipped, shortfall, cancelled, returned
-     from orders where id > $1 order by id limit $2"
+    "select o.id, o.status, o.total, o.ordered, o.held, o.shipped, o.shortfall, o.cancelled,
+            o.returned, cast(case when q.order_id is null then 0 else 1 end as bigint),
+            cast(case when o.refusal is null then 0 else 1 end as bigint)
+     from orders as o left join order_queue as q on q.order_id = o.id
+     where o.id > $1 order by o.id limit $2"
 );
 
 /// Orders after one, in order.
@@ -224,6 +231,8 @@ pub(crate) async fn orders(
                 status: row.text(1)?,
                 total: row.int_opt(2)?,
                 counts: counts(row, 3)?,
+                waits: row.flag(9)?,
+                refused: row.flag(10)?,
             })
         })
         .collect()
@@ -362,22 +371,35 @@ pub(crate) struct Beginning {
     pub(crate) order: i64,
     /// Its first entry.
     pub(crate) first: i64,
-    /// The first entry that says it was placed or imported.
+    /// The first entry that says it was placed, imported or queued.
     pub(crate) placed: Option<i64>,
-    /// How many entries say so.
+    /// How many entries say that it was placed or imported.
     pub(crate) count: i64,
+    /// How many say that it was queued.
+    pub(crate) queued: i64,
+}
+
+impl Beginning {
+    /// Whether it was placed or imported once; or queued once and placed once at most.
+    pub(crate) const fn begins_once(&self) -> bool {
+        self.count == 1 && self.queued <= 1 || self.count == 0 && self.queued == 1
+    }
 }
 
 statement!(
     BEGINNINGS,
     sqlite "select j.order_id, min(j.seq),
-                   min(case when j.kind in ('order.placed', 'order.imported') then j.seq end),
-                   sum(case when j.kind in ('order.placed', 'order.imported') then 1 else 0 end)
+                   min(case when j.kind in ('order.placed', 'order.imported', 'order.queued')
+                            then j.seq end),
+                   sum(case when j.kind in ('order.placed', 'order.imported') then 1 else 0 end),
+                   sum(case when j.kind = 'order.queued' then 1 else 0 end)
             from json_each($1) as wanted cross join journal as j on j.order_id = wanted.value
             group by j.order_id",
     postgres "select order_id, min(seq),
-                     min(case when kind in ('order.placed', 'order.imported') then seq end),
-                     sum(case when kind in ('order.placed', 'order.imported') then 1 else 0 end)
+                     min(case when kind in ('order.placed', 'order.imported', 'order.queued')
+                              then seq end),
+                     sum(case when kind in ('order.placed', 'order.imported') then 1 else 0 end),
+                     sum(case when kind = 'order.queued' then 1 else 0 end)
               from journal where order_id = any($1::bigint[]) group by order_id"
 );
 
@@ -394,6 +416,7 @@ pub(crate) async fn beginnings(
                 first: row.int(1)?,
                 placed: row.int_opt(2)?,
                 count: row.int(3)?,
+                queued: row.int(4)?,
             })
         })
         .collect()

@@ -41,6 +41,7 @@ mod sqlite;
 pub(crate) mod statement;
 pub(crate) mod together;
 mod turn;
+pub(crate) mod waiting;
 
 pub use checkpoint::Checkpointer;
 pub use daemon_lock::DaemonLock;

@@ -13,14 +13,16 @@ pub(crate) struct OrderRecord {
     pub(crate) total: Option<i64>,
     pub(crate) updated_at: i64,
     pub(crate) sealed: Option<Vec<u8>>,
+    /// Why it was refused after it was taken, as JSON.
+    pub(crate) refusal: Option<String>,
 }
 
 statement!(
     ORDER_RECORDS,
-    sqlite "select o.id, o.status, o.total, o.updated_at, p.sealed
+    sqlite "select o.id, o.status, o.total, o.updated_at, p.sealed, o.refusal
             from json_each($1) as wanted cross join orders as o on o.id = wanted.value
             left join personal as p on p.order_id = o.id",
-    postgres "select o.id, o.status, o.total, o.updated_at, p.sealed
+    postgres "select o.id, o.status, o.total, o.updated_at, p.sealed, o.refusal
               from orders as o left join personal as p on p.order_id = o.id
               where o.id = any($1::bigint[])"
 );
@@ -40,6 +42,7 @@ pub(crate) async fn records(
                 total: row.int_opt(2)?,
                 updated_at: row.int(3)?,
                 sealed: row.bytes_opt(4)?,
+                refusal: row.text_opt(5)?,
             })
         })
         .collect()

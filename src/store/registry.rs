@@ -31,6 +31,7 @@ const ALL: &[&[&Statement]] = &[
     super::report_reads::STATEMENTS,
     super::shop::STATEMENTS,
     super::sqlite::STATEMENTS,
+    super::waiting::STATEMENTS,
     super::together::STATEMENTS,
 ];
 

@@ -266,7 +266,10 @@ async fn write(tools: &Tools, conn: &mut Conn<'_>, working: &Working) -> Result<
         working.orders.values().filter(|slot| slot.read.as_ref() != Some(&slot.now)).collect();
     // Unique keys are inserted in one order everywhere, or two nodes could wait for each other.
     changed.sort_unstable_by(|one, two| one.now.reference.cmp(&two.now.reference));
-    let last = !working.added.iter().any(|added| matches!(added, Added::Personal(..)));
+    let comes_after = |added: &Added| {
+        matches!(added, Added::Personal(..) | Added::Waits(..) | Added::Decided(..))
+    };
+    let last = !working.added.iter().any(comes_after);
     let numbering = store::journal::Numbering::of(conn, working.newest, now);
     // While the database writes the first rows, the journal's are made.
     let (locked, entries) = tokio::join!(
@@ -279,8 +282,15 @@ async fn write(tools: &Tools, conn: &mut Conn<'_>, working: &Working) -> Result<
     );
     let (locked, entries) = (locked?, entries?);
     for added in &working.added {
-        if let Added::Personal(id, sealed) = added {
-            store::order_rows::insert_personal(conn, *id, sealed).await?;
+        match added {
+            Added::Personal(id, sealed) => {
+                store::order_rows::insert_personal(conn, *id, sealed).await?;
+            }
+            Added::Waits(id, terms) => store::waiting::insert(conn, *id, *terms, now).await?,
+            Added::Decided(id, refusal) => {
+                store::waiting::remove(conn, *id, refusal.as_deref()).await?;
+            }
+            _ => {}
         }
     }
     tools.step(Step::RowsWritten)?;
@@ -312,7 +322,7 @@ async fn write_added(conn: &mut Conn<'_>, working: &Working, now: i64) -> Result
             store::catalogue::update_fields(conn, &std::mem::take(&mut entries), now).await?;
         }
         match added {
-            Added::Item(..) | Added::Personal(..) => {}
+            Added::Item(..) | Added::Personal(..) | Added::Waits(..) | Added::Decided(..) => {}
             Added::Fields(fields, id, version) => {
                 let entry = entries.entry(*id).or_insert((*version - 1, *version, fields));
                 (entry.1, entry.2) = (*version, fields);

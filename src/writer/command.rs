@@ -12,7 +12,7 @@ use crate::ledger::catalogue::{
 };
 use crate::ledger::stock::{Change, ImportMode, StockCommand, StockRow};
 use crate::orders::{
-    Cancel, Import, MapLine, PayOutcome, Payment, Place, Reassign, Refund, Return, Ship,
+    Cancel, Decide, Import, MapLine, PayOutcome, Payment, Place, Reassign, Refund, Return, Ship,
 };
 use crate::store::StoreError;
 
@@ -52,6 +52,10 @@ pub enum Command {
     RevokeKey(String),
     /// Place an order (a request).
     Place(Place),
+    /// Take a request for an order and decide it later.
+    PlaceLater(Place),
+    /// Decide an order that was taken before.
+    Decide(Decide),
     /// Record the state of an order (a fact).
     Import(Import),
     /// Cancel what was not shipped.
@@ -175,6 +179,8 @@ impl Command {
             Self::CreateKey(_) => "create_key",
             Self::RevokeKey(_) => "revoke_key",
             Self::Place(_) => "place",
+            Self::PlaceLater(_) => "place_later",
+            Self::Decide(_) => "decide",
             Self::Import(_) => "import",
             Self::Cancel(_) => "cancel",
             Self::Pay(_) => "pay",

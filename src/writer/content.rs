@@ -18,8 +18,9 @@ impl Command {
     pub fn content_hash(&self) -> [u8; 32] {
         // What shops send all day is not taken through a tree of values.
         let placed = match self {
-            Self::Place(place) => {
-                serde_json::to_string(&(self.name(), PlaceContent::of(place))).ok()
+            // Decided now or later, it is one request.
+            Self::Place(place) | Self::PlaceLater(place) => {
+                serde_json::to_string(&("place", PlaceContent::of(place))).ok()
             }
             _ => None,
         };
@@ -38,7 +39,8 @@ impl Command {
             Self::CreateKey(new) => json!([new.account.as_str(), new.role, new.expires_at]),
             Self::RevokeKey(prefix) => json!(prefix),
             Self::CreateAccount(new) => json!([new.name.as_str(), new.role]),
-            Self::Place(place) => json!(PlaceContent::of(place)),
+            Self::Place(place) | Self::PlaceLater(place) => json!(PlaceContent::of(place)),
+            Self::Decide(one) => json!(one.reference.to_string()),
             Self::Import(import) => json!({
                 "state": import_content(import),
                 "source_version": import.source_version,

@@ -142,6 +142,8 @@ fn dispatch(set: &mut Working, job: &Job) -> Decided<(Detail, Ended)> {
         Command::CreateKey(new) => keys::create(set, new),
         Command::RevokeKey(prefix) => keys::revoke(set, prefix),
         Command::Place(place) => orders::place(set, place, content).map(order),
+        Command::PlaceLater(place) => orders::place_later(set, place, content).map(order),
+        Command::Decide(one) => orders::decide(set, one).map(order),
         Command::Import(import) => orders::import(set, import, &state_hash(import)).map(order),
         Command::Cancel(cancel) => orders::cancel(set, cancel).map(order),
         Command::Pay(payment) => orders::pay(set, payment, content)

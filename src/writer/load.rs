@@ -14,6 +14,7 @@ use crate::domain::{
 use crate::ledger::catalogue::RareIds;
 use crate::ledger::stock::{Change, StockCommand};
 use crate::ledger::{Holders, LevelSlot, Need, OrderSlot, Policy, ShortWindow, Working};
+use crate::orders;
 use crate::store::levels::LockedLevels;
 use crate::store::look::{Seen, Wanted};
 use crate::store::{self, Conn, StoreError};
@@ -37,6 +38,8 @@ pub(super) struct LoadSet {
     api_keys: Vec<String>,
     records: bool,
     sweep: bool,
+    /// Whether orders are to wait: how many do already matters.
+    waits: bool,
     /// Orders are due whose hold ends by this time: fixed for all rounds of the
     /// batch, or each would find another one.
     due_at: i64,
@@ -75,13 +78,15 @@ impl LoadSet {
             }
             Command::CreateLocation(_) => self.new_locations += 1,
             Command::BatchOpen(_) => self.new_batches += 1,
-            Command::Place(place) => {
+            Command::Place(place) | Command::PlaceLater(place) => {
+                self.waits |= matches!(command, Command::PlaceLater(_));
                 self.new_refs.insert(place.reference.clone());
                 self.new_orders += 1;
                 place.lines.iter().for_each(|line| self.sku(&line.sku));
             }
             Command::Import(import) => self.import(import),
             Command::OrderRows { orders, .. } => orders.iter().for_each(|one| self.import(one)),
+            Command::Decide(one) => self.order(&one.reference),
             Command::Cancel(one) => self.order(&one.reference),
             Command::Pay(one) => self.order(&one.reference),
             Command::Accept(reference) | Command::Allocate(reference) => self.order(reference),
@@ -120,7 +125,7 @@ impl LoadSet {
         self.refs.insert(reference.clone());
     }
 
-    fn import(&mut self, import: &crate::orders::Import) {
+    fn import(&mut self, import: &orders::Import) {
         self.refs.insert(import.reference.clone());
         self.new_orders += 1;
         import.lines.iter().for_each(|line| self.sku(&line.request.sku));
@@ -185,6 +190,9 @@ pub(super) async fn load(
     }
     read_records(conn, set, &mut working).await?;
     set_ids_aside(conn, set, &mut working).await?;
+    if set.waits {
+        working.waiting = store::waiting::count(conn, orders::WAITING_MAX).await?;
+    }
     working.newest = newest;
     working.now = working.now.max(newest.1);
     Ok(Loaded::Set(Box::new(working)))
@@ -448,7 +456,7 @@ pub(super) fn missing_levels(working: &Working, jobs: &[Job]) -> Need {
     need
 }
 
-fn owed_location(working: &Working, order: &crate::orders::Import) -> Option<LocationId> {
+fn owed_location(working: &Working, order: &orders::Import) -> Option<LocationId> {
     match &order.location {
         Some(code) => working.own_location(Some(code)).ok(),
         None => working.locations_for(None).first().copied(),

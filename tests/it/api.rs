@@ -4,6 +4,7 @@ mod batch;
 pub(crate) mod client;
 mod input;
 mod keys;
+mod later;
 mod orders;
 mod stock;
 mod unread;

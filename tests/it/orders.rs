@@ -10,3 +10,4 @@ mod placing;
 mod returns;
 mod shipping;
 mod statuses;
+mod waiting;

@@ -208,6 +208,24 @@ const ORDERS: &[Damage] = &[
         "order cli:1: 2 entries say",
     ),
     (
+        "insert into order_queue (order_id, allow_backorder, queued_at) values (ONE, 0, 1)",
+        "delete from order_queue where order_id = ONE",
+        FindingKind::OrderQueue,
+        "order cli:1: it waits and is decided",
+    ),
+    (
+        "update orders set decision = 'undecided' where id = ONE",
+        "update orders set decision = 'accepted' where id = ONE",
+        FindingKind::OrderQueue,
+        "order cli:1: it waits in no queue",
+    ),
+    (
+        "update orders set decision = 'rejected' where id = ONE",
+        "update orders set decision = 'accepted' where id = ONE",
+        FindingKind::OrderQueue,
+        "order cli:1: it does not say why it was refused",
+    ),
+    (
         "update order_line set order_id = 999 where order_id = WEB",
         "update order_line set order_id = WEB where order_id = 999",
         FindingKind::OrderLines,

@@ -181,6 +181,7 @@ fn refusal_fields(refusal: &Refusal) -> Vec<(&'static str, Value)> {
             vec![("location", json!(location)), ("authority", json!(authority))]
         }
         Refusal::BatchBlocked { blocked } => vec![("blocked", json!(blocked))],
+        Refusal::QueueFull { waiting } => vec![("waiting", json!(waiting))],
         Refusal::AlreadyReverted { batch } => vec![("batch", json!(batch))],
         Refusal::Invalid { field, .. } => vec![("field", json!(field))],
     }

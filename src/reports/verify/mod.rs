@@ -48,6 +48,9 @@ pub enum FindingKind {
     LevelClaims,
     /// An order has no entry that says it was placed, or not as its first, or several.
     OrderBeginning,
+    /// An order is undecided and in no queue, or decided and in it; or refused and does
+    /// not say why.
+    OrderQueue,
     /// An order has no lines.
     OrderLines,
     /// An order's counts are not the sums of its lines.

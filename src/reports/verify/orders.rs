@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Desk, FindingKind, Spot};
-use crate::domain::{Counts, FulfilledBy, Line, Order, OrderId, Part};
+use crate::domain::{Counts, Decision, FulfilledBy, Line, Order, OrderId, Part};
 use crate::store::audit::{self, LineRow, OrderRow, Standing, StandingKey};
 use crate::store::{self, StoreError};
 
@@ -50,9 +50,9 @@ async fn page(desk: &mut Desk<'_>, rows: &[OrderRow]) -> Result<Vec<Fault>, Stor
     let beginnings: HashMap<i64, _> = beginnings.iter().map(|one| (one.order, one)).collect();
     for id in &raw {
         let message = match beginnings.get(id) {
-            Some(one) if one.count == 1 && one.placed == Some(one.first) => continue,
+            Some(one) if one.begins_once() && one.placed == Some(one.first) => continue,
             None => "the journal does not know it".to_owned(),
-            Some(one) if one.count == 1 => {
+            Some(one) if one.begins_once() => {
                 format!("its first entry is {}, before it was placed", one.first)
             }
             Some(one) => format!("{} entries say that it was placed", one.count),
@@ -80,6 +80,14 @@ fn check_order(row: &OrderRow, order: &Order, faults: &mut Vec<Fault>) {
         let (stored, sum) = (amount(row.total), amount(order.total()));
         let message = format!("its total is {stored}, its lines make {sum}");
         faults.push((FindingKind::OrderTotal, spot, message));
+    }
+    let undecided = order.decision == Decision::Undecided;
+    if undecided != row.waits {
+        let message = if undecided { "it waits in no queue" } else { "it waits and is decided" };
+        faults.push((FindingKind::OrderQueue, spot, message.to_owned()));
+    }
+    if order.decision == Decision::Rejected && !row.refused {
+        faults.push((FindingKind::OrderQueue, spot, "it does not say why it was refused".into()));
     }
     if order.status().as_str() != row.status {
         let message = format!("it is {}, its lines make it {}", row.status, order.status());

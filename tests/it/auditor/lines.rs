@@ -15,6 +15,15 @@ pub(crate) enum Paid {
     Yes,
 }
 
+/// Whether an order counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Decided {
+    Yes,
+    /// It waits: whether it may be owed, and how long its holds live.
+    Waits(bool, Option<i64>),
+    Refused,
+}
+
 /// Units of a part at one place.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Stand {
@@ -58,6 +67,7 @@ pub(crate) struct Line {
 /// An order; its place in the list is its age.
 #[derive(Clone, Debug)]
 pub(crate) struct Order {
+    pub(crate) decided: Decided,
     pub(crate) id: String,
     pub(crate) paid: Paid,
     pub(crate) accepted: bool,
@@ -116,6 +126,14 @@ impl Line {
     }
 }
 
+impl Line {
+    /// Units that wait with their order.
+    pub(crate) fn waiting(&self) -> i64 {
+        let units = |p: &Part| (p.expired + p.per_unit - 1) / p.per_unit;
+        self.parts.values().map(units).max().unwrap_or(0)
+    }
+}
+
 impl Counts {
     pub(crate) const fn open(self) -> i64 {
         self.held + self.owed
@@ -145,9 +163,15 @@ impl Order {
         self.paid != Paid::Awaited
     }
 
+    pub(crate) fn waits(&self) -> bool {
+        matches!(self.decided, Decided::Waits(..))
+    }
+
     pub(crate) fn status(&self) -> &'static str {
         let counts = self.counts();
-        if counts.cancelled == counts.ordered {
+        if self.decided == Decided::Refused {
+            "rejected"
+        } else if counts.cancelled == counts.ordered && !self.waits() {
             "cancelled"
         } else if counts.open() == 0 && counts.shipped > 0 && counts.returned == counts.shipped {
             "returned"
@@ -157,7 +181,7 @@ impl Order {
             "partially_shipped"
         } else if counts.owed > 0 {
             "backordered"
-        } else if self.paid == Paid::Awaited {
+        } else if self.paid == Paid::Awaited || self.waits() {
             "pending"
         } else {
             "open"

@@ -13,17 +13,19 @@
 //!   owed units alone does not;
 //! - a command that changes nothing writes nothing, and its key is not kept.
 
+mod expiry;
 mod goods;
 mod lines;
 mod orders;
 mod page;
 mod parcels;
+mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::act::{Act, State, Units, Wish};
 
-pub(crate) use lines::{Order, Paid};
+pub(crate) use lines::{Decided, Order, Paid};
 pub(crate) use page::read as read_page;
 
 /// What a command must lead to: done, nothing left to do, or the code of a refusal.
@@ -163,7 +165,11 @@ impl Auditor {
     /// What a command leads to.
     pub(crate) fn apply(&mut self, key: Option<&str>, act: &Act) -> Verdict {
         if let Some(known) = key.and_then(|key| self.keys.get(key)) {
-            return if known == act { Ok(Outcome::Replayed) } else { Err("idempotency_mismatch") };
+            return if known.is_as(act) {
+                Ok(Outcome::Replayed)
+            } else {
+                Err("idempotency_mismatch")
+            };
         }
         let before = self.clone();
         self.wrote = false;
@@ -181,7 +187,9 @@ impl Auditor {
             Act::Stock { item, at, move_, when, if_version } => {
                 self.stock((item, *at), *move_, *when, *if_version)
             }
-            Act::Place(wish) => self.place(wish),
+            Act::Place(wish) => self.place(wish, false),
+            Act::Later(wish) => self.place(wish, true),
+            Act::Decide { order, .. } => self.decide(order),
             Act::Import(state) => Ok(self.import(state)),
             Act::Pay { order, id } => self.pay(order, id, act),
             Act::Accept { order } => self.accept(order),

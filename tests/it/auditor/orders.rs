@@ -2,23 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use super::lines::{Line, NOWHERE, Order, Paid, Part, Stand};
+use super::lines::{Decided, Line, NOWHERE, Order, Paid, Part, Stand};
 use super::{Act, Auditor, Key, Outcome, State, Units, Verdict, Wish};
 use crate::model::act::{Known, StateLine};
 
 /// Units of a part that are to be held.
 #[derive(Clone, Copy, Debug)]
-struct Want {
+pub(super) struct Want {
     /// Of a discontinued bundle: a request gets nothing.
-    closed: bool,
-    line: i64,
-    part: i64,
-    item: usize,
-    units: i64,
+    pub(super) closed: bool,
+    pub(super) line: i64,
+    pub(super) part: i64,
+    pub(super) item: usize,
+    pub(super) units: i64,
 }
 
 /// (want, location, units) held, and what is missing of each want.
-type Plan = (Vec<(usize, usize, i64)>, Vec<i64>);
+pub(super) type Plan = (Vec<(usize, usize, i64)>, Vec<i64>);
 
 impl Auditor {
     pub(super) fn stand(&mut self, order: usize, line: i64, part: i64, at: usize) -> &mut Stand {
@@ -30,7 +30,7 @@ impl Auditor {
         line.parts.get_mut(&part).unwrap()
     }
 
-    pub(super) fn place(&mut self, wish: &Wish) -> Verdict {
+    pub(super) fn place(&mut self, wish: &Wish, later: bool) -> Verdict {
         let content = Act::Place(wish.clone());
         if let Some(order) = self.find(&wish.order) {
             let same = self.orders[order].content == content;
@@ -48,6 +48,7 @@ impl Auditor {
         }
         let hold_ms = wish.hold_ms.or(wish.pay.then_some(self.hold_ms));
         self.orders.push(Order {
+            decided: Decided::Yes,
             id: wish.order.clone(),
             paid: if wish.pay { Paid::Awaited } else { Paid::NotAsked },
             accepted: false,
@@ -61,6 +62,10 @@ impl Auditor {
         });
         let order = self.orders.len() - 1;
         let wants = self.wants(order, &units);
+        if later {
+            self.queue(order, &wants, wish.backorder);
+            return Ok(Outcome::Done);
+        }
         let plan = self.plan(&wants, wish.at, false);
         if plan.1.iter().any(|&missing| missing > 0) && !wish.backorder {
             return Err("insufficient_stock");
@@ -112,7 +117,7 @@ impl Auditor {
     }
 
     /// One location for all, else whole lines, else split; without splitting, the best one.
-    fn plan(&self, wants: &[Want], own: Option<usize>, fact: bool) -> Plan {
+    pub(super) fn plan(&self, wants: &[Want], own: Option<usize>, fact: bool) -> Plan {
         let spots = self.usable(own);
         let mut room: BTreeMap<Key, i64> = BTreeMap::new();
         for want in wants {
@@ -167,7 +172,7 @@ impl Auditor {
         (placed, missing)
     }
 
-    fn hold(&mut self, order: usize, wants: &[Want], (placed, missing): &Plan) {
+    pub(super) fn hold(&mut self, order: usize, wants: &[Want], (placed, missing): &Plan) {
         let owed_at = self.owed_at(self.orders[order].own);
         let mut moves: BTreeMap<(i64, i64, usize, usize), (i64, i64)> = BTreeMap::new();
         for &(index, at, units) in placed {
@@ -192,6 +197,7 @@ impl Auditor {
             let fresh = |line: &StateLine| (line.number, self.line(&line.item, line.by_channel));
             let lines = state.lines.iter().map(fresh).collect();
             self.orders.push(Order {
+                decided: Decided::Yes,
                 id: state.order.clone(),
                 paid: known(state.pay),
                 accepted: false,
@@ -223,6 +229,7 @@ impl Auditor {
             self.orders[order].version = state.version;
             return Outcome::Done;
         }
+        self.overrule(order);
         for line in &state.lines {
             let fresh = self.line(&line.item, line.by_channel);
             self.orders[order].lines.entry(line.number).or_insert(fresh);
@@ -281,7 +288,7 @@ impl Auditor {
             return Ok(Outcome::Replayed);
         }
         let counts = self.orders[order].counts();
-        if counts.cancelled < counts.ordered {
+        if counts.cancelled < counts.ordered || self.orders[order].waits() {
             self.settle(order);
             return Ok(Outcome::Done);
         }
@@ -345,6 +352,9 @@ impl Auditor {
         let counts = self.orders[order].counts();
         for (line, _) in lines.unwrap_or_default() {
             self.orders[order].lines.get(line).ok_or("unknown_line")?;
+        }
+        if self.orders[order].waits() {
+            return self.cancel_waiting(order, lines);
         }
         if counts.open() == 0 && counts.shipped > 0 && counts.cancelled == 0 {
             return Err("already_shipped");
@@ -419,58 +429,6 @@ impl Auditor {
         }
         if counts.cancelled == counts.ordered {
             self.orders[order].reason = Some(why);
-        }
-        self.fill_all(freed);
-    }
-
-    /// Orders that are due and open expire whole, oldest due first; those whose
-    /// fulfilment was accepted are extended.
-    pub(super) fn expire(&mut self, touches: impl Fn(&Part) -> bool) {
-        let mut due = Vec::new();
-        for (index, order) in self.orders.iter().enumerate() {
-            let open = |part: &Part| part.counts().open() > 0 && touches(part);
-            let touched = order.lines.values().flat_map(|line| line.parts.values()).any(open);
-            if let Some(at) = order.expires_at.filter(|&at| at <= self.now && touched) {
-                due.push((at, index));
-            }
-        }
-        due.sort_unstable();
-        for (_, order) in due {
-            let found = &self.orders[order];
-            if found.accepted
-                || found
-                    .lines
-                    .values()
-                    .flat_map(|line| line.parts.values())
-                    .any(|part| part.counts().shipped > 0)
-            {
-                self.orders[order].expires_at = Some(self.now + self.hold_ms);
-                continue;
-            }
-            self.expire_one(order);
-        }
-    }
-
-    fn expire_one(&mut self, order: usize) {
-        let mut moves = Vec::new();
-        let found = &mut self.orders[order];
-        found.expires_at = None;
-        found.reason = Some("expired");
-        for part in found.lines.values_mut().flat_map(|line| line.parts.values_mut()) {
-            for (&at, stand) in &mut part.stands {
-                let units = stand.held + stand.owed;
-                if units > 0 {
-                    moves.push(((part.item.unwrap(), at), stand.held, stand.owed));
-                }
-                part.cancelled += units;
-                part.expired += units;
-                stand.held = 0;
-                stand.owed = 0;
-            }
-        }
-        let freed = moves.iter().map(|&(key, _, _)| key).collect();
-        for (key, held, owed) in moves {
-            self.post(key, [0, -held, -owed, 0], None);
         }
         self.fill_all(freed);
     }

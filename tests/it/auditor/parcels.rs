@@ -1,6 +1,8 @@
 //! What goes out of the door and comes back; holds moved on purpose.
 
-use super::lines::{NOWHERE, Part};
+use std::collections::BTreeMap;
+
+use super::lines::{Decided, NOWHERE, Part};
 use super::{Act, Auditor, Key, Outcome, Units, Verdict};
 use crate::model::act::Fate;
 
@@ -176,7 +178,10 @@ impl Auditor {
         self.wrote = true;
         let counts = self.orders[order].counts();
         if counts.cancelled < counts.ordered {
-            self.orders[order].reason = None; // What left was not cancelled.
+            self.orders[order].reason = None; // What left was not cancelled, nor refused.
+            if self.orders[order].decided == Decided::Refused {
+                self.orders[order].decided = Decided::Yes;
+            }
         }
         let Some(item) = item.filter(|_| from != NOWHERE) else { return };
         let mut freed: Vec<Key> = Vec::new();
@@ -274,9 +279,14 @@ impl Auditor {
         }
         for &(line, units, _) in lines.iter().filter(|(_, _, restock)| *restock) {
             let counts = self.orders[order].lines.get(&line).ok_or("unknown_line")?.counts();
-            let cancelled = units.min(counts.open());
+            let waits = self.orders[order].waits();
+            let waiting = self.orders[order].lines[&line].waiting();
+            let cancelled = units.min(if waits { waiting } else { counts.open() });
             let returned = (units - cancelled).min(counts.shipped - counts.returned);
-            if cancelled > 0 {
+            if cancelled > 0 && waits {
+                let units = BTreeMap::from([(line, cancelled)]);
+                self.cancel_waiting_units(order, &units, "refunded");
+            } else if cancelled > 0 {
                 self.cancel_units(order, &[(line, cancelled)], "refunded");
             }
             if returned > 0 {

@@ -1,11 +1,12 @@
 //! What a history does: plain values that both the shop and the auditor read.
 
 use invshop::domain::{
-    Delta, ExternalId, FactId, FulfilledBy, LocationCode, OrderRef, Payment as Paid, Quantity, Sku,
+    DecisionTerms, Delta, ExternalId, FactId, FulfilledBy, LocationCode, OrderRef, Payment as Paid,
+    Quantity, Sku,
 };
 use invshop::ledger::stock::{Basis, Change, Place as At, StockCommand};
 use invshop::orders::{
-    Cancel, Disposition, Import, ImportLine, LineRequest, Payment, Place, Reassign, Refund,
+    Cancel, Decide, Disposition, Import, ImportLine, LineRequest, Payment, Place, Reassign, Refund,
     RefundLine, Return, ReturnLine, Ship, ShipLine,
 };
 use invshop::writer::Command;
@@ -24,6 +25,14 @@ pub(crate) enum Act {
         if_version: Option<i64>,
     },
     Place(Wish),
+    /// The same, decided later.
+    Later(Wish),
+    /// On the terms it was taken with.
+    Decide {
+        order: String,
+        backorder: bool,
+        hold_ms: Option<i64>,
+    },
     Import(State),
     Pay {
         order: String,
@@ -178,6 +187,7 @@ impl Act {
                 if_version: *if_version,
             }),
             Self::Place(wish) => Command::Place(wish.command()),
+            Self::Later(wish) => Command::PlaceLater(wish.command()),
             Self::Import(state) => Command::Import(state.command()),
             Self::Pay { order, id } => Command::Pay(Payment {
                 reference: reference(order),
@@ -226,6 +236,11 @@ impl Act {
                     .collect(),
                 amount: None,
             }),
+            Self::Decide { order, backorder, hold_ms } => Command::Decide(Decide {
+                reference: reference(order),
+                terms: DecisionTerms { allow_backorder: *backorder, hold_ms: *hold_ms },
+                refusal: None,
+            }),
             Self::Allocate { order } => Command::Allocate(reference(order)),
             Self::FillItem { item } => Command::FillItem(sku(item)),
             Self::Reassign { order, line, from, to } => Command::Reassign(Reassign {
@@ -240,12 +255,24 @@ impl Act {
         }
     }
 
+    /// Whether it asks for the same: an order is one request, decided now or later.
+    pub(crate) fn is_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Place(one) | Self::Later(one), Self::Place(other) | Self::Later(other)) => {
+                one == other
+            }
+            (Self::Decide { order: one, .. }, Self::Decide { order: other, .. }) => one == other,
+            _ => self == other,
+        }
+    }
+
     /// The order it is about.
     pub(crate) fn order(&self) -> Option<&str> {
         match self {
-            Self::Place(wish) => Some(&wish.order),
+            Self::Place(wish) | Self::Later(wish) => Some(&wish.order),
             Self::Import(state) => Some(&state.order),
-            Self::Pay { order, .. }
+            Self::Decide { order, .. }
+            | Self::Pay { order, .. }
             | Self::Accept { order }
             | Self::Ship { order, .. }
             | Self::Cancel { order, .. }
@@ -263,7 +290,9 @@ impl Act {
             Self::Stock { item, .. } | Self::FillItem { item } | Self::Discontinue { item } => {
                 vec![item]
             }
-            Self::Place(wish) => wish.lines.iter().map(|(item, _)| item.as_str()).collect(),
+            Self::Place(wish) | Self::Later(wish) => {
+                wish.lines.iter().map(|(item, _)| item.as_str()).collect()
+            }
             Self::Import(state) => state.lines.iter().map(|line| line.item.as_str()).collect(),
             Self::Rename { from, to } => vec![from, to],
             _ => Vec::new(),

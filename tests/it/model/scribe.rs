@@ -1,7 +1,7 @@
 //! Writes histories: what is asked for next, by the dice and by what there is.
 
 use super::act::{Act, Fate, Known, Move, PLACES, State, StateLine, Units, Wish};
-use crate::auditor::{Auditor, Order};
+use crate::auditor::{Auditor, Decided, Order};
 use crate::dice::Dice;
 
 /// Locations that orders are served from; the last one is for quarantine.
@@ -54,8 +54,9 @@ impl Scribe {
         let order = found.id.clone();
         match roll {
             63..71 => Act::Pay { order, id: self.fact(found, "payment") },
-            71..73 => Act::Accept { order },
-            73..82 => self.ship(found),
+            71..72 => Act::Accept { order },
+            72..76 => self.decide(books, found),
+            76..82 => self.ship(found),
             82..88 => self.cancel(found),
             88..92 => self.take_back(found),
             92..95 => self.refund(found),
@@ -125,7 +126,7 @@ impl Scribe {
             if let Act::Place(wish) = &again.content {
                 let mut wish = wish.clone();
                 wish.backorder ^= self.dice.chance(50);
-                return Act::Place(wish);
+                return self.now_or_later(wish);
             }
         }
         let mut lines = Vec::new();
@@ -135,7 +136,7 @@ impl Scribe {
         if self.dice.chance(2) {
             lines.push(("NOBODY-HAS-THIS".to_owned(), 1));
         }
-        Act::Place(Wish {
+        let wish = Wish {
             order: self.name("P"),
             lines,
             at: match self.dice.below(20) {
@@ -146,7 +147,23 @@ impl Scribe {
             pay: self.dice.chance(50),
             backorder: self.dice.chance(35),
             hold_ms: self.dice.chance(20).then(|| self.dice.range(1, 1_000_000)),
-        })
+        };
+        self.now_or_later(wish)
+    }
+
+    fn now_or_later(&mut self, wish: Wish) -> Act {
+        if self.dice.chance(20) { Act::Later(wish) } else { Act::Place(wish) }
+    }
+
+    /// The decision of an order, mostly of one that waits.
+    fn decide(&mut self, books: &Auditor, other: &Order) -> Act {
+        let waiting: Vec<&Order> = books.orders.iter().filter(|order| order.waits()).collect();
+        let order = if waiting.is_empty() { other } else { *self.dice.pick(&waiting) };
+        let (backorder, hold_ms) = match order.decided {
+            Decided::Waits(backorder, hold_ms) => (backorder, hold_ms),
+            Decided::Yes | Decided::Refused => (true, None),
+        };
+        Act::Decide { order: order.id.clone(), backorder, hold_ms }
     }
 
     fn state(&mut self, books: &Auditor) -> Act {

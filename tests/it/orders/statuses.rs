@@ -1,26 +1,39 @@
 //! Every status of an order, every command: what comes of it.
 
-use invshop::orders::Disposition;
+use invshop::domain::DecisionTerms;
+use invshop::orders::{Decide, Disposition};
 
 use crate::acts::Outcome;
 use crate::both;
-use crate::harness::TestShop;
-use invshop::writer::WriteError;
+use crate::harness::{TestShop, place, reference};
+use invshop::writer::{Command, WriteError};
 
-/// Statuses in which an order can be found; `rejected` is written by no command yet.
-const STATUSES: [&str; 7] =
-    ["open", "pending", "backordered", "partially_shipped", "shipped", "cancelled", "returned"];
+/// Statuses in which an order can be found; `waiting` is `pending` for its decision.
+const STATUSES: [&str; 9] = [
+    "open",
+    "pending",
+    "backordered",
+    "partially_shipped",
+    "shipped",
+    "cancelled",
+    "returned",
+    "waiting",
+    "rejected",
+];
 
-const COMMANDS: [&str; 6] = ["cancel", "pay", "accept", "ship", "return", "allocate"];
+const COMMANDS: [&str; 8] =
+    ["cancel", "pay", "accept", "ship", "return", "allocate", "refund", "decide"];
 
 /// What comes of each command, by the order of [`STATUSES`]: how it ended, and the status after.
 /// Two units were ordered of five on hand, three where one had left.
-const EXPECTED: [[(&str, &str); 6]; 7] = [
+const EXPECTED: [[(&str, &str); 8]; 9] = [
     [
         ("done", "cancelled"),
         ("done", "open"),
         ("done", "open"),
         ("done", "shipped"),
+        ("done", "open"),
+        ("replayed", "open"),
         ("done", "open"),
         ("replayed", "open"),
     ],
@@ -29,6 +42,8 @@ const EXPECTED: [[(&str, &str); 6]; 7] = [
         ("done", "open"),
         ("done", "pending"),
         ("done", "shipped"),
+        ("done", "pending"),
+        ("replayed", "pending"),
         ("done", "pending"),
         ("replayed", "pending"),
     ],
@@ -40,12 +55,16 @@ const EXPECTED: [[(&str, &str); 6]; 7] = [
         // What comes back is stock again, and fills what is owed.
         ("done", "open"),
         ("done", "open"),
+        ("done", "backordered"),
+        ("replayed", "backordered"),
     ],
     [
         ("done", "shipped"),
         ("done", "partially_shipped"),
         ("done", "partially_shipped"),
         ("done", "shipped"),
+        ("done", "partially_shipped"),
+        ("replayed", "partially_shipped"),
         ("done", "partially_shipped"),
         ("replayed", "partially_shipped"),
     ],
@@ -56,12 +75,16 @@ const EXPECTED: [[(&str, &str); 6]; 7] = [
         ("invalid", "shipped"),
         ("done", "shipped"),
         ("replayed", "shipped"),
+        ("done", "shipped"),
+        ("replayed", "shipped"),
     ],
     [
         ("replayed", "cancelled"),
         ("done", "cancelled"),
         ("done", "cancelled"),
         ("invalid", "cancelled"),
+        ("done", "cancelled"),
+        ("replayed", "cancelled"),
         ("done", "cancelled"),
         ("replayed", "cancelled"),
     ],
@@ -72,6 +95,28 @@ const EXPECTED: [[(&str, &str); 6]; 7] = [
         ("invalid", "returned"),
         ("done", "returned"),
         ("replayed", "returned"),
+        ("done", "returned"),
+        ("replayed", "returned"),
+    ],
+    [
+        ("done", "cancelled"),
+        ("done", "pending"),
+        ("done", "pending"),
+        ("invalid", "pending"),
+        ("done", "pending"),
+        ("replayed", "pending"),
+        ("done", "pending"),
+        ("done", "open"),
+    ],
+    [
+        ("replayed", "rejected"),
+        ("done", "rejected"),
+        ("done", "rejected"),
+        ("invalid", "rejected"),
+        ("done", "rejected"),
+        ("replayed", "rejected"),
+        ("done", "rejected"),
+        ("replayed", "rejected"),
     ],
 ];
 
@@ -89,6 +134,7 @@ async fn order_in(shop: &TestShop, status: &str, id: &str) {
             shop.place(id, &[(id, 3)]).await.unwrap();
             shop.ship_lines(id, "s0", &[(1, 1)]).await.unwrap();
         }
+        "waiting" | "rejected" => {}
         _ => drop(shop.place(id, &[(id, 2)]).await.unwrap()),
     }
     if matches!(status, "shipped" | "returned") {
@@ -100,7 +146,21 @@ async fn order_in(shop: &TestShop, status: &str, id: &str) {
     if status == "cancelled" {
         shop.cancel(id).await.unwrap();
     }
-    assert_eq!(shop.order(id).await.0, status);
+    if matches!(status, "waiting" | "rejected") {
+        let enough = if status == "waiting" { 2 } else { 6 };
+        shop.run(Command::PlaceLater(place(id, &[(id, enough)]))).await.unwrap();
+    }
+    if status == "rejected" {
+        decide(shop, id).await.unwrap();
+    }
+    let expected = if status == "waiting" { "pending" } else { status };
+    assert_eq!(shop.order(id).await.0, expected);
+}
+
+async fn decide(shop: &TestShop, id: &str) -> Outcome {
+    let terms = DecisionTerms { allow_backorder: false, hold_ms: None };
+    let decide = Decide { reference: reference(id), terms, refusal: None };
+    shop.run(Command::Decide(decide)).await
 }
 
 async fn give(shop: &TestShop, command: &str, id: &str) -> Outcome {
@@ -111,6 +171,8 @@ async fn give(shop: &TestShop, command: &str, id: &str) -> Outcome {
         "ship" => shop.ship(id, "s1").await,
         "return" => shop.give_back(id, "r1", 1, Disposition::Restock).await,
         "allocate" => shop.allocate(id).await,
+        "refund" => shop.refund(id, "f1", 1, true).await,
+        "decide" => decide(shop, id).await,
         other => unreachable!("{other}"),
     }
 }

@@ -113,6 +113,8 @@ fn facts(order: &OrderView) -> String {
     fact("location", order.location.clone());
     fact("held until", order.expires_at.map(|at| at.to_string()));
     fact("cancelled because", order.cancel_reason.clone());
+    let refusal = order.refusal.as_ref().and_then(|refusal| refusal.get("detail"));
+    fact("refused because", refusal.and_then(|detail| detail.as_str()).map(str::to_owned));
     let email = order.customer.as_ref().and_then(|customer| customer.get("email"));
     fact("e-mail", email.and_then(|email| email.as_str()).map(str::to_owned));
     lines.join("\n")
