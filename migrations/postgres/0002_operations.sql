@@ -6,6 +6,15 @@ alter table shop add column moved_to text;
 
 -- Sale stopped by command: 0 for requests and channels, whatever the rules.
 alter table item add column stopped bigint not null default 0 check (stopped in (0, 1));
+-- What both come to.
+alter table item add column sale text generated always as (
+  case when status = 'discontinued' then status when stopped = 1 then 'stopped' else 'active' end
+) stored;
+
+-- What somebody has to look at, found without reading everything.
+create index order_line_unmapped on order_line (order_id) where item_id is null;
+create index journal_discrepancy on journal (seq) where kind = 'stock.discrepancy';
+create index journal_unmatched on journal (seq) where kind = 'payment.unmatched';
 
 -- Why an order that was decided later was refused: the refusal as JSON.
 alter table orders add column refusal text;

@@ -92,7 +92,7 @@ pub(super) async fn list(
     let limit = limit(given.limit)?;
     let status = given.status.as_deref().map(|status| {
         ItemStatus::parse(status)
-            .ok_or_else(|| Problem::invalid("status", "expected active or discontinued"))
+            .ok_or_else(|| Problem::invalid("status", "expected active, stopped or discontinued"))
     });
     let filter = ItemFilter {
         q: given.q,

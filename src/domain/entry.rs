@@ -91,6 +91,10 @@ kinds! {
     ItemUpdated = "item.updated", "item.updated";
     /// An item is no longer sold.
     ItemDiscontinued = "item.discontinued", "item.discontinued";
+    /// An item's sale was stopped: nothing of it is offered.
+    SaleStopped = "item.sale_stopped", "item.sale_stopped";
+    /// A stopped item is offered again.
+    SaleResumed = "item.sale_resumed", "item.sale_resumed";
     /// A location was added.
     LocationCreated = "location.created", "location.created";
     /// An import began.

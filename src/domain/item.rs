@@ -9,22 +9,29 @@ use super::{ItemId, Sku};
 pub enum ItemStatus {
     /// Sold as long as there is stock.
     Active,
+    /// Not offered until its sale is resumed: its ATP for requests is 0, whatever the
+    /// rules; facts still apply.
+    Stopped,
     /// No longer offered: its ATP for requests is 0; facts still apply.
     Discontinued,
 }
 
 impl ItemStatus {
+    /// Every status.
+    pub const ALL: [Self; 3] = [Self::Active, Self::Stopped, Self::Discontinued];
+
     /// The name used in the database and in JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
+            Self::Stopped => "stopped",
             Self::Discontinued => "discontinued",
         }
     }
 
     /// Reads the name; `None` when it is not one.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Active, Self::Discontinued].into_iter().find(|status| status.as_str() == text)
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
     }
 }
 

@@ -395,28 +395,6 @@ fn open_stock(set: &mut Working, id: ItemId, sku: &Sku, row: &ItemRow) -> Decide
     Ok(opened)
 }
 
-/// Takes an item out of sale.
-pub fn discontinue(set: &mut Working, sku: &Sku) -> Decided<()> {
-    let id = set.item_by_sku(sku)?;
-    let mut item = set.item(id)?.clone();
-    if item.status == ItemStatus::Discontinued {
-        return Ok(());
-    }
-    let promised = |level: crate::domain::Level| level.totals.reserved + level.totals.shortfall;
-    let units: i64 = set.levels_of(id).map(|(_, level)| promised(level)).sum();
-    if units > 0 {
-        return Err(Refusal::HasOpenReservations { sku: sku.clone(), units }.into());
-    }
-    item.status = ItemStatus::Discontinued;
-    item.version += 1;
-    set.added.push(Added::Status(id, item.status, item.version));
-    set.put_item(item);
-    let mut entry = set.entry(Kind::ItemDiscontinued);
-    entry.item = Some(id);
-    set.append(entry);
-    Ok(())
-}
-
 /// Gives an item another SKU; the old one keeps resolving (R57).
 pub fn rename(set: &mut Working, old: &Sku, new: &Sku) -> Decided<()> {
     let id = set.item_by_sku(old)?;

@@ -13,6 +13,7 @@ mod fill;
 mod lookup;
 mod low;
 mod revert;
+pub mod sale;
 pub mod stock;
 mod stop;
 mod take;

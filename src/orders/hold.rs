@@ -15,14 +15,14 @@ pub(super) struct Want {
     pub(super) part: i64,
     pub(super) item: ItemId,
     pub(super) units: i64,
-    /// The line is of a discontinued bundle: a request gets nothing for it.
+    /// The line is of a bundle that is not offered: a request gets nothing for it.
     pub(super) closed: bool,
 }
 
 /// What bounds a hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Bound {
-    /// A request takes at most ATP; a discontinued item has none for it.
+    /// A request takes at most ATP; an item that is not offered has none for it.
     Request,
     /// A fact takes what is unreserved and not owed; safety does not bind it.
     Fact,
@@ -82,7 +82,7 @@ pub(super) fn plan(
 fn room_at(set: &Working, key: LevelKey, bound: Bound) -> Decided<i64> {
     let totals = set.peek(key)?.totals;
     Ok(match bound {
-        Bound::Request if set.item(key.item)?.status == ItemStatus::Discontinued => 0,
+        Bound::Request if set.item(key.item)?.status != ItemStatus::Active => 0,
         Bound::Request => totals.available_to_promise(),
         Bound::Fact => totals.room_for_fact(),
     })
@@ -173,10 +173,10 @@ pub(super) fn wants_of(
     Ok(wants)
 }
 
-/// Whether a line is of a discontinued bundle.
+/// Whether a line is of a bundle that is not offered.
 pub(super) fn is_closed(set: &Working, line: &Line) -> Decided<bool> {
     let status = line.item.map(|item| set.item(item).map(|item| item.status));
-    Ok(line.bundle && status.transpose()? == Some(ItemStatus::Discontinued))
+    Ok(line.bundle && status.transpose()?.is_some_and(|status| status != ItemStatus::Active))
 }
 
 /// Says that an order is owed units.

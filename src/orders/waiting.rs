@@ -112,7 +112,8 @@ pub fn decide(set: &mut Working, request: &Decide) -> Decided<(OrderId, Ended)> 
     let expires_at = request.terms.hold_ms.map(|hold_ms| set.now.saturating_add(hold_ms));
     let order = set.order_mut(id)?;
     order.decision = Decision::Accepted;
-    order.expires_at = expires_at.filter(|_| order.payment != Payment::Paid);
+    // What has nothing to run out must not expire: the sweeper would extend it for ever.
+    order.expires_at = expires_at.filter(|_| order.payment != Payment::Paid && !wants.is_empty());
     take_out(order.lines.iter_mut().flat_map(|line| &mut line.parts));
     set.added.push(Added::Decided(id, None));
     let owed = hold(set, id, &wants, &plan)?;

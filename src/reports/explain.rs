@@ -34,6 +34,8 @@ pub enum TermName {
     Floor,
     /// What is not offered because the location does not serve orders.
     NotSoldHere,
+    /// What is not offered because the item's sale was stopped.
+    Stopped,
     /// What is not offered because the item is discontinued.
     Discontinued,
     /// What a bundle's components make up.
@@ -231,11 +233,19 @@ fn at_location(
     let offered = shelf.available_at(item, location);
     if available > offered {
         let name =
-            if location.serves_orders() { TermName::Discontinued } else { TermName::NotSoldHere };
+            if location.serves_orders() { off_sale(shelf, item) } else { TermName::NotSoldHere };
         terms.push(Term::new(name, offered - available));
     }
     let location = location.code.to_string();
     Ok(Some(ExplainedLocation { location, terms, available_to_promise: offered }))
+}
+
+/// Why an item that is not sold is not.
+fn off_sale(shelf: &Shelf, item: ItemId) -> TermName {
+    match shelf.records.get(&item).map(|record| record.status) {
+        Some(ItemStatus::Stopped) => TermName::Stopped,
+        _ => TermName::Discontinued,
+    }
 }
 
 fn moved(sum: &KindSum) -> Term {
@@ -317,9 +327,8 @@ async fn bundle(
     }
     let makes = parts.iter().map(|part| part.makes).min().unwrap_or(0);
     let mut terms = vec![Term::new(TermName::Components, makes)];
-    let active = shelf.records.get(&item).is_some_and(|it| it.status == ItemStatus::Active);
-    if !active && makes > 0 {
-        terms.push(Term::new(TermName::Discontinued, -makes));
+    if !shelf.is_sold(item) && makes > 0 {
+        terms.push(Term::new(off_sale(shelf, item), -makes));
     }
     Ok(Explained {
         sku: shelf.sku(item),

@@ -33,12 +33,12 @@ pub struct ItemView {
     pub sku: String,
     /// What it is called.
     pub title: String,
-    /// `active` or `discontinued`.
+    /// `active`, `stopped` or `discontinued`.
     pub status: String,
     /// Grows by one with each change of the catalogue entry.
     pub version: i64,
     /// The totals over all levels. ATP is the sum over the locations that serve
-    /// orders, and 0 for a discontinued item: what a request may have.
+    /// orders, and 0 for an item that is not offered: what a request may have.
     #[serde(flatten)]
     pub totals: TotalsView,
     /// Selling price; `null` where it is unknown.
@@ -328,7 +328,8 @@ impl Shelf {
         self.levels.get(&item)?.iter().find(|level| level.key.location == location.id)
     }
 
-    fn is_sold(&self, item: ItemId) -> bool {
+    /// Whether requests may have any of it.
+    pub(super) fn is_sold(&self, item: ItemId) -> bool {
         self.records.get(&item).is_some_and(|record| record.status == ItemStatus::Active)
     }
 

@@ -4,6 +4,7 @@
 //! structs are data; the command line and the API render them, and their JSON
 //! has the field names of the public interface.
 
+mod attention;
 mod error;
 mod explain;
 mod history;
@@ -20,6 +21,7 @@ mod value;
 mod verify;
 mod view;
 
+pub use attention::{ATTENTION_MAX, Trouble, TroubleKind, attention};
 pub use error::{ReportError, ResolveError};
 pub use explain::{
     Claim, Entries, Explained, ExplainedLocation, ExplainedPart, HoldPolicy, Term, TermName,

@@ -10,11 +10,11 @@ use crate::ledger::catalogue::{ItemFields, NewItem};
 
 statement!(
     RESOLVE_SKUS,
-    sqlite "select i.id, i.sku, i.status, i.bundle, i.reorder_point, i.low, i.version, s.sku
+    sqlite "select i.id, i.sku, i.sale, i.bundle, i.reorder_point, i.low, i.version, s.sku
             from json_each($1) as wanted
             cross join item_sku as s on s.sku = wanted.value
             cross join item as i on i.id = s.item_id",
-    postgres "select i.id, i.sku, i.status, i.bundle, i.reorder_point, i.low, i.version, s.sku
+    postgres "select i.id, i.sku, i.sale, i.bundle, i.reorder_point, i.low, i.version, s.sku
               from unnest($1::text[]) as wanted (sku)
               join item_sku as s on s.sku = wanted.sku join item as i on i.id = s.item_id"
 );
@@ -30,9 +30,9 @@ pub(crate) async fn resolve(
 
 statement!(
     ITEMS,
-    sqlite "select i.id, i.sku, i.status, i.bundle, i.reorder_point, i.low, i.version
+    sqlite "select i.id, i.sku, i.sale, i.bundle, i.reorder_point, i.low, i.version
             from json_each($1) as wanted cross join item as i on i.id = wanted.value",
-    postgres "select id, sku, status, bundle, reorder_point, low, version
+    postgres "select id, sku, sale, bundle, reorder_point, low, version
               from item where id = any($1::bigint[])"
 );
 
@@ -315,7 +315,10 @@ statement!(
 );
 statement!(
     UPDATE_STATUS,
-    "update item set status = $3, version = version + 1, updated_at = $4
+    "update item set
+       status = case when $3 = 'discontinued' then $3 else status end,
+       stopped = case $3 when 'stopped' then 1 when 'active' then 0 else stopped end,
+       version = version + 1, updated_at = $4
      where id = $1 and version = $2"
 );
 statement!(

@@ -60,7 +60,7 @@ statement!(
             where s.sku > $1
               and ($2 is null or i.sku like $2 escape '\\' or i.title like $2 escape '\\'
                    or i.barcode = $3)
-              and ($4 is null or i.status = $4)
+              and ($4 is null or i.sale = $4)
               and ($5 is null or exists (
                 select 1 from level as l
                 where l.item_id = i.id and l.location_id = $5 and l.version > 0))
@@ -76,7 +76,7 @@ statement!(
               where s.sku > $1
                 and ($2::text is null or lower(i.sku) like $2 escape '\\'
                      or lower(i.title collate \"C\") like $2 escape '\\' or i.barcode = $3::text)
-                and ($4::text is null or i.status = $4)
+                and ($4::text is null or i.sale = $4)
                 and ($5::bigint is null or exists (
                   select 1 from level as l
                   where l.item_id = i.id and l.location_id = $5 and l.version > 0))
@@ -112,10 +112,10 @@ pub(crate) async fn page(
 
 statement!(
     ITEM_RECORDS,
-    sqlite "select i.id, i.sku, i.title, i.status, i.barcode, i.price, i.cost, i.currency,
+    sqlite "select i.id, i.sku, i.title, i.sale, i.barcode, i.price, i.cost, i.currency,
                    i.reorder_point, i.attributes, i.low, i.version, i.created_at, i.updated_at
             from json_each($1) as wanted cross join item as i on i.id = wanted.value",
-    postgres "select id, sku, title, status, barcode, price, cost, currency,
+    postgres "select id, sku, title, sale, barcode, price, cost, currency,
                      reorder_point, attributes, low, version, created_at, updated_at
               from item where id = any($1::bigint[])"
 );

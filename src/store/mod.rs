@@ -6,6 +6,7 @@
 //! writes domain values into rows.
 
 pub(crate) mod accounts;
+pub(crate) mod attention;
 pub(crate) mod audit;
 pub(crate) mod audit_rows;
 pub(crate) mod batches;

@@ -5,6 +5,7 @@ use super::{Db, Statement, StoreError};
 
 const ALL: &[&[&Statement]] = &[
     super::accounts::STATEMENTS,
+    super::attention::STATEMENTS,
     super::audit::STATEMENTS,
     super::audit_rows::STATEMENTS,
     super::batches::STATEMENTS,

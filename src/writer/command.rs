@@ -5,7 +5,9 @@ use std::sync::Arc;
 use thiserror::Error;
 use tokio::time::Instant;
 
-use crate::domain::{AccountId, BatchId, Key, LevelKey, OrderId, OrderRef, Refusal, Seq, Sku};
+use crate::domain::{
+    AccountId, BatchId, Key, LevelKey, OrderId, OrderRef, Reason, Refusal, Seq, Sku,
+};
 use crate::ledger::RevertRow;
 use crate::ledger::catalogue::{
     ItemRow, NewAccount, NewBatch, NewKey, NewLocation, RowOutcome, Upsert,
@@ -35,6 +37,10 @@ pub enum Command {
     },
     /// Take an item out of sale.
     Discontinue(Sku),
+    /// Offer nothing of an item any more, until its sale is resumed.
+    StopSale(Sku, Option<Reason>),
+    /// Offer a stopped item again.
+    ResumeSale(Sku),
     /// Give an item another SKU.
     Rename {
         /// The present SKU, or an old one.
@@ -173,6 +179,8 @@ impl Command {
             },
             Self::Item { .. } => "item",
             Self::Discontinue(_) => "discontinue",
+            Self::StopSale(..) => "stop_sale",
+            Self::ResumeSale(_) => "resume_sale",
             Self::Rename { .. } => "rename",
             Self::CreateLocation(_) => "create_location",
             Self::CreateAccount(_) => "create_account",

@@ -32,7 +32,12 @@ impl Command {
         match self {
             Self::Stock(command) => stock_content(command),
             Self::Item { sku, row, mode } => item_content(sku, row, *mode),
-            Self::Discontinue(sku) | Self::FillItem(sku) => json!(sku.as_str()),
+            Self::Discontinue(sku) | Self::FillItem(sku) | Self::ResumeSale(sku) => {
+                json!(sku.as_str())
+            }
+            Self::StopSale(sku, reason) => {
+                json!([sku.as_str(), reason.as_ref().map(Reason::as_str)])
+            }
             Self::Rename { from, to } => json!([from.as_str(), to.as_str()]),
             Self::CreateLocation(new) => json!([new.code.as_str(), new.kind.as_str()]),
             // Each try makes another secret: the same command is one for the same holder.

@@ -6,7 +6,7 @@ use super::content::state_hash;
 use super::keys;
 use crate::domain::{BatchId, Kind, Refusal, Seq};
 use crate::ledger::catalogue::{self, NewBatch};
-use crate::ledger::{self, Added, Context, Decided, Kept, Need, Stop, Working, each, stock};
+use crate::ledger::{self, Added, Context, Decided, Kept, Need, Stop, Working, each, sale, stock};
 use crate::orders::{self, Ended};
 
 /// What was decided of a command, before it is committed.
@@ -133,7 +133,9 @@ fn dispatch(set: &mut Working, job: &Job) -> Decided<(Detail, Ended)> {
         Command::Stock(command) => stock::decide(set, command).map(done),
         Command::Item { sku, row, mode } => catalogue::decide_item(set, sku, row, *mode)
             .map(|outcome| (Detail::Rows(vec![outcome]), Ended::Done)),
-        Command::Discontinue(sku) => catalogue::discontinue(set, sku).map(done),
+        Command::Discontinue(sku) => sale::discontinue(set, sku).map(done),
+        Command::StopSale(sku, reason) => sale::stop(set, sku, reason.as_ref()).map(done),
+        Command::ResumeSale(sku) => sale::resume(set, sku).map(done),
         Command::Rename { from, to } => catalogue::rename(set, from, to).map(done),
         Command::CreateLocation(new) => {
             catalogue::create_location(set, new).map(|id| (Detail::Id(id.get()), Ended::Done))

@@ -62,7 +62,10 @@ impl LoadSet {
             Command::Item { sku, row, .. } => {
                 self.item_row(sku, row);
             }
-            Command::Discontinue(sku) | Command::FillItem(sku) => self.sku(sku),
+            Command::Discontinue(sku)
+            | Command::FillItem(sku)
+            | Command::StopSale(sku, _)
+            | Command::ResumeSale(sku) => self.sku(sku),
             Command::Rename { from, to } => {
                 self.sku(from);
                 self.sku(to);

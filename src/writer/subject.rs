@@ -11,9 +11,11 @@ impl Command {
                 Some(location) => format!("{} at {location}", stock.place.sku),
                 None => stock.place.sku.to_string(),
             },
-            Self::Item { sku, .. } | Self::Discontinue(sku) | Self::FillItem(sku) => {
-                sku.to_string()
-            }
+            Self::Item { sku, .. }
+            | Self::Discontinue(sku)
+            | Self::FillItem(sku)
+            | Self::StopSale(sku, _)
+            | Self::ResumeSale(sku) => sku.to_string(),
             Self::Rename { from, to } => format!("{from} to {to}"),
             Self::CreateLocation(new) => new.code.to_string(),
             Self::CreateKey(new) => new.account.to_string(),

@@ -1,6 +1,7 @@
 //! The real binary, as a script uses it: on both databases where it matters.
 
 mod archive;
+mod attention;
 mod broken;
 mod commands;
 mod doctor;
@@ -148,16 +149,27 @@ impl Cli {
         error
     }
 
+    /// The document of a command that must find something.
+    fn findings(&self, words: &[&str]) -> Value {
+        let said = self.say(&[&["--json"], words].concat());
+        assert_eq!(said.code, Some(1), "{words:?}: {said:?}");
+        said.json()
+    }
+
+    /// Where the database is.
+    fn place(&self) -> Place {
+        match &self.database {
+            None => Place::Sqlite(self.path().join("invshop.db")),
+            Some(name) => Place::Postgres(harness::url_of(name)),
+        }
+    }
+
     /// The same shop through the library, for what no verb does.
     async fn shop(&self) -> Shop {
         let files = std::fs::read_dir(self.path()).unwrap().map(|entry| entry.unwrap().path());
         let key = files.into_iter().find(|path| path.extension().is_some_and(|end| end == "key"));
-        let place = match &self.database {
-            None => Place::Sqlite(self.path().join("invshop.db")),
-            Some(name) => Place::Postgres(harness::url_of(name)),
-        };
         let opening = Opening {
-            place,
+            place: self.place(),
             key_file: KeyFile::new(key.unwrap()),
             clock: Arc::new(ManualClock::new(Timestamp::parse(harness::START).unwrap())),
             random: Arc::new(SeededRandom::new(0xc11)),

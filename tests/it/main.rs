@@ -40,6 +40,7 @@ mod raw;
 mod readme;
 mod reads;
 mod reports;
+mod sale;
 mod scenarios;
 mod server;
 mod service;

@@ -58,7 +58,7 @@ pub(crate) struct List {
     /// Only items whose SKU or title contains this, or with this barcode
     #[arg(long, value_name = "TEXT")]
     q: Option<String>,
-    /// Only active or discontinued ones
+    /// Only active, stopped or discontinued ones
     #[arg(long, value_name = "STATUS", value_parser = status)]
     status: Option<ItemStatus>,
     /// Only items that changed or moved at or after
@@ -69,7 +69,7 @@ pub(crate) struct List {
 }
 
 fn status(text: &str) -> Result<ItemStatus, String> {
-    ItemStatus::parse(text).ok_or_else(|| "expected active or discontinued".to_owned())
+    ItemStatus::parse(text).ok_or_else(|| "expected active, stopped or discontinued".to_owned())
 }
 
 /// An item and what is said of it.
@@ -291,7 +291,8 @@ async fn discontinue(
     answered(app, shop, &answer, &format!("took {sku} out of sale"), &sku).await
 }
 
-async fn answered(
+/// What a command led to, with the item as it is now.
+pub(crate) async fn answered(
     app: &App<'_>,
     shop: &Shop,
     answer: &Answer,

@@ -15,6 +15,7 @@
 
 mod app;
 mod arguments;
+mod attention;
 mod batch;
 mod completions;
 mod db;
@@ -31,6 +32,7 @@ mod man;
 mod order;
 mod output;
 mod report;
+mod sale;
 mod stock;
 
 use std::path::PathBuf;
@@ -88,12 +90,18 @@ enum Noun {
     /// The catalogue
     #[command(subcommand)]
     Item(item::Verb),
+    /// Offer nothing of an item any more, at once and everywhere, whatever the rules
+    StopSale(sale::Stop),
+    /// Offer an item again whose sale was stopped
+    ResumeSale(sale::Resume),
     /// Orders and what happens to them
     #[command(subcommand)]
     Order(order::Verb),
     /// The places that hold stock
     #[command(subcommand)]
     Location(location::Verb),
+    /// What is wrong right now, with the command that solves it; exits with 1 when anything is
+    Attention,
     /// API keys: make, list and revoke them
     #[command(subcommand)]
     Key(key::Verb),
@@ -142,6 +150,11 @@ async fn dispatch(app: &App<'_>, noun: Noun) -> Result<Reply, Failure> {
         Noun::Item(verb) => app.with_shop(async |shop| item::run(app, shop, verb).await).await,
         Noun::Order(verb) => app.with_shop(async |shop| order::run(app, shop, verb).await).await,
         Noun::Location(verb) => app.with_shop(async |shop| location::run(shop, verb).await).await,
+        Noun::StopSale(stop) => app.with_shop(async |shop| sale::stop(app, shop, stop).await).await,
+        Noun::ResumeSale(resume) => {
+            app.with_shop(async |shop| sale::resume(app, shop, resume).await).await
+        }
+        Noun::Attention => app.with_shop(async |shop| attention::run(shop).await).await,
         Noun::Key(verb) => app.with_shop(async |shop| key::run(shop, verb).await).await,
         Noun::Import(verb) => app.with_shop(async |shop| import::run(app, shop, verb).await).await,
         Noun::Export(export) => {

@@ -6,7 +6,7 @@ mod write;
 
 use clap::{Args, Subcommand};
 use invshop::clock::Timestamp;
-use invshop::domain::{FactId, LocationCode, OrderStatus, Reason};
+use invshop::domain::{FactId, LocationCode, OrderStatus, Reason, Sku};
 use invshop::shop::Shop;
 
 use crate::app::App;
@@ -51,6 +51,20 @@ pub(crate) enum Verb {
     Cancel(Cancel),
     /// Record goods that came back
     Return(Return),
+    /// Record money that went back; it moves no stock
+    Refund(Refund),
+    /// Say which item a line is whose SKU nobody knew
+    Map {
+        /// The order's id, or SOURCE:ID
+        order: String,
+        /// Its number within the order
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+        line: i64,
+        /// The item's SKU
+        sku: Sku,
+        #[command(flatten)]
+        key: KeyArgument,
+    },
     /// Fill what an order is owed, or move its holds to another location
     Allocate(Allocate),
 }
@@ -133,6 +147,24 @@ pub(crate) struct Pay {
     /// Your id of the payment; the same id again is a replay [default: the key, or a new one]
     #[arg(long, value_name = "ID")]
     payment_id: Option<FactId>,
+    /// How much, as 12.90
+    #[arg(long, value_name = "AMOUNT")]
+    amount: Option<String>,
+    /// Currency of the amount [default: the order's]
+    #[arg(long, value_name = "CODE", requires = "amount")]
+    currency: Option<String>,
+    #[command(flatten)]
+    key: KeyArgument,
+}
+
+/// Money that went back.
+#[derive(Debug, Args)]
+pub(crate) struct Refund {
+    /// The order's id, or SOURCE:ID
+    order: String,
+    /// Your id of the refund; the same id again is a replay [default: the key, or a new one]
+    #[arg(long = "refund-id", value_name = "ID")]
+    id: Option<FactId>,
     /// How much, as 12.90
     #[arg(long, value_name = "AMOUNT")]
     amount: Option<String>,
@@ -258,6 +290,8 @@ pub(crate) async fn run(app: &App<'_>, shop: &Shop, verb: Verb) -> Result<Reply,
         Verb::Ship(ship) => write::ship(shop, ship).await,
         Verb::Cancel(cancel) => write::cancel(shop, cancel).await,
         Verb::Return(back) => write::take_back(shop, back).await,
+        Verb::Refund(refund) => write::refund(shop, refund).await,
+        Verb::Map { order, line, sku, key } => write::map(shop, &order, (line, sku), key).await,
         Verb::Allocate(allocate) => allocate::run(app, shop, allocate).await,
     }
 }

@@ -54,7 +54,7 @@ statement!(
             select json_group_array(json_array(
                      i.id, i.bundle, i.reorder_point, i.low, i.version,
                      l.location_id, l.on_hand, l.reserved, l.shortfall, l.safety, l.version,
-                     l.counted_at, i.sku, i.status, w.sku))
+                     l.counted_at, i.sku, i.sale, w.sku))
             from (select s.item_id, s.sku from json_each($2) as wanted
                   cross join item_sku as s on s.sku = wanted.value
                   union all
@@ -84,13 +84,13 @@ statement!(
               union all
               select 2, i.id, i.bundle, i.reorder_point, i.low, i.version,
                      (select count(*) from level as l where l.item_id = i.id),
-                     i.sku, i.status, s.sku, null, null
+                     i.sku, i.sale, s.sku, null, null
               from unnest($2::text[]) as wanted (sku)
               join item_sku as s on s.sku = wanted.sku join item as i on i.id = s.item_id
               union all
               select 2, i.id, i.bundle, i.reorder_point, i.low, i.version,
                      (select count(*) from level as l where l.item_id = i.id),
-                     i.sku, i.status, null, null, null
+                     i.sku, i.sale, null, null, null
               from item as i where i.id = any($3::bigint[])
               union all
               select 3, o.id, null, null, null, null, null,

@@ -54,6 +54,7 @@ pub(crate) struct Item {
     /// (item, units in one bundle); empty where it is no bundle.
     pub(crate) recipe: Vec<(usize, i64)>,
     pub(crate) discontinued: bool,
+    pub(crate) stopped: bool,
 }
 
 /// What is at a location.
@@ -124,7 +125,12 @@ impl Auditor {
     /// Adds an item.
     pub(crate) fn add_item(&mut self, name: &str, recipe: Vec<(usize, i64)>) {
         self.names.insert(name.to_owned(), self.items.len());
-        self.items.push(Item { name: name.to_owned(), recipe, discontinued: false });
+        self.items.push(Item {
+            name: name.to_owned(),
+            recipe,
+            discontinued: false,
+            stopped: false,
+        });
     }
 
     /// Before commands are decided together: what is due on their items expires.
@@ -207,6 +213,8 @@ impl Auditor {
             Act::ExpireDue => Ok(Outcome::Done),
             Act::Rename { from, to } => self.rename(from, to),
             Act::Discontinue { item } => self.discontinue(item),
+            Act::StopSale { item } => self.sale(item, true),
+            Act::ResumeSale { item } => self.sale(item, false),
         }
     }
 
@@ -282,6 +290,22 @@ impl Auditor {
         to.clone_into(&mut self.items[item].name);
         self.wrote = true;
         Ok(Outcome::Done)
+    }
+
+    fn sale(&mut self, name: &str, stop: bool) -> Verdict {
+        let item = self.item(name)?;
+        let found = &mut self.items[item];
+        if found.discontinued {
+            return if stop { Ok(Outcome::Done) } else { Err("invalid") };
+        }
+        self.wrote |= found.stopped != stop;
+        found.stopped = stop;
+        Ok(Outcome::Done)
+    }
+
+    /// Whether requests may have it.
+    fn is_offered(&self, item: usize) -> bool {
+        !self.items[item].discontinued && !self.items[item].stopped
     }
 
     fn discontinue(&mut self, name: &str) -> Verdict {

@@ -92,8 +92,7 @@ impl Auditor {
         for &(line, count) in units {
             let found = &self.orders[order].lines[&line];
             let by_channel = found.by_channel;
-            let closed =
-                found.bundle && found.item.is_some_and(|item| self.items[item].discontinued);
+            let closed = found.bundle && found.item.is_some_and(|item| !self.is_offered(item));
             for (&part, found) in &mut self.orders[order].lines.get_mut(&line).unwrap().parts {
                 let units = count * found.per_unit;
                 match found.item {
@@ -111,7 +110,7 @@ impl Auditor {
     fn room(&self, key: Key, fact: bool) -> i64 {
         match fact {
             true => self.shelf(key).room_for_fact(),
-            false if self.items[key.0].discontinued => 0,
+            false if !self.is_offered(key.0) => 0,
             false => self.shelf(key).promise(),
         }
     }

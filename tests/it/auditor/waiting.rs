@@ -28,8 +28,7 @@ impl Auditor {
         self.wrote = true;
         let mut wants = Vec::new();
         for (&line, found) in &self.orders[order].lines {
-            let closed =
-                found.bundle && found.item.is_some_and(|item| self.items[item].discontinued);
+            let closed = found.bundle && found.item.is_some_and(|item| !self.is_offered(item));
             for (&part, found) in found.parts.iter().filter(|(_, found)| found.expired > 0) {
                 let (item, units) = (found.item.unwrap(), found.expired);
                 wants.push(Want { closed, line, part, item, units });
@@ -49,7 +48,8 @@ impl Auditor {
         }
         if accepted {
             let paid = found.paid == Paid::Yes;
-            found.expires_at = hold_ms.filter(|_| !paid).map(|hold_ms| now + hold_ms);
+            found.expires_at =
+                hold_ms.filter(|_| !paid && !wants.is_empty()).map(|hold_ms| now + hold_ms);
             self.hold(order, &wants, &plan);
         }
         Ok(Outcome::Done)

@@ -84,6 +84,12 @@ pub(crate) enum Act {
     Discontinue {
         item: String,
     },
+    StopSale {
+        item: String,
+    },
+    ResumeSale {
+        item: String,
+    },
 }
 
 /// A movement of one level.
@@ -251,6 +257,8 @@ impl Act {
             }),
             Self::Rename { from, to } => Command::Rename { from: sku(from), to: sku(to) },
             Self::Discontinue { item } => Command::Discontinue(sku(item)),
+            Self::StopSale { item } => Command::StopSale(sku(item), None),
+            Self::ResumeSale { item } => Command::ResumeSale(sku(item)),
             _ => Command::ExpireDue,
         }
     }
@@ -287,7 +295,11 @@ impl Act {
     /// The SKUs it names.
     pub(crate) fn names(&self) -> Vec<&str> {
         match self {
-            Self::Stock { item, .. } | Self::FillItem { item } | Self::Discontinue { item } => {
+            Self::Stock { item, .. }
+            | Self::FillItem { item }
+            | Self::Discontinue { item }
+            | Self::StopSale { item }
+            | Self::ResumeSale { item } => {
                 vec![item]
             }
             Self::Place(wish) | Self::Later(wish) => {

@@ -37,9 +37,19 @@ impl Scribe {
             46..56 => self.state(books),
             56..57 => Act::Rename { from: self.item(books), to: self.new_name(books) },
             57..58 => Act::Discontinue { item: self.item(books) },
-            58..61 => Act::ExpireDue,
+            58..60 => Act::ExpireDue,
+            60..61 => self.sale(books),
             61..63 => Act::FillItem { item: self.item(books) },
             _ => self.about_order(books, roll),
+        }
+    }
+
+    /// Mostly resumed again, or nothing would be sold.
+    fn sale(&mut self, books: &Auditor) -> Act {
+        let stopped = books.names.iter().find(|(_, item)| books.items[**item].stopped);
+        match stopped {
+            Some((item, _)) if self.dice.chance(80) => Act::ResumeSale { item: item.clone() },
+            _ => Act::StopSale { item: self.item(books) },
         }
     }
 

@@ -11,7 +11,7 @@ use invshop::writer::{Answer, Command, Detail};
 use serde_json::{Value, json};
 
 use super::show::{lines, read, resolve};
-use super::{Cancel, DispositionArgument, Pay, PaymentArgument, Place, Return, Ship};
+use super::{Cancel, DispositionArgument, Pay, PaymentArgument, Place, Refund, Return, Ship};
 use crate::arguments::{KeyArgument, LineUnits};
 use crate::failure::Failure;
 use crate::output::{Reply, Text};
@@ -101,6 +101,34 @@ pub(super) async fn pay(shop: &Shop, pay: Pay) -> Result<Reply, Failure> {
         orders::PayOutcome::RefundDue => "paid too late, the money is to be refunded:",
     };
     answered(shop, &answer, did, &reference, document).await
+}
+
+/// Records money that went back: goods that come back are a fact of their own.
+pub(super) async fn refund(shop: &Shop, refund: Refund) -> Result<Reply, Failure> {
+    let reference = resolve(shop, &refund.order).await?;
+    let amount = match &refund.amount {
+        Some(text) => Some(amount(shop, &reference, text, refund.currency.as_deref()).await?),
+        None => None,
+    };
+    let (refund_id, key) = fact_id(shop, refund.id, refund.key)?;
+    let document = json!({ "refund_id": refund_id.as_str() });
+    let lines = Vec::new();
+    let refund = orders::Refund { reference: reference.clone(), refund_id, lines, amount };
+    let answer = shop.submit(Command::Refund(refund), key).await?;
+    answered(shop, &answer, "recorded a refund of", &reference, document).await
+}
+
+/// Says which item a line is.
+pub(super) async fn map(
+    shop: &Shop,
+    order: &str,
+    (line, sku): (i64, Sku),
+    key: KeyArgument,
+) -> Result<Reply, Failure> {
+    let reference = resolve(shop, order).await?;
+    let map = orders::MapLine { reference: reference.clone(), line, sku };
+    let answer = shop.submit(Command::MapLine(map), key.key).await?;
+    answered(shop, &answer, "mapped a line of", &reference, json!({})).await
 }
 
 /// Minor units of an amount, in the currency named or the order's own.

@@ -51,6 +51,7 @@ fn name(term: &Term) -> String {
         TermName::Shortfall => "shortfall",
         TermName::Floor => "never below 0",
         TermName::NotSoldHere => "not sold here",
+        TermName::Stopped => "sale stopped",
         TermName::Discontinued => "discontinued",
         TermName::Components => "components",
     };
