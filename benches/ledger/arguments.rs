@@ -58,6 +58,12 @@ pub(crate) enum Part {
     Stall,
     /// How a stock import grows with its file.
     Growth,
+    /// Orders over HTTP, and more of them than can be served.
+    Http,
+    /// What reading many items at once saves.
+    Reads,
+    /// How soon the daemon is ready, and what it needs when nothing happens.
+    Idle,
 }
 
 /// What a process started by the bench does.
@@ -69,6 +75,9 @@ pub(crate) enum Role {
     /// Imports a file.
     #[command(hide = true)]
     Import(ImportArguments),
+    /// Answers every POST and stores nothing.
+    #[command(hide = true)]
+    Nothing,
 }
 
 /// Which shop a process opens.
@@ -144,7 +153,16 @@ impl Arguments {
 
     /// The parts to measure, in the order of the table.
     pub(crate) fn parts(&self) -> Vec<Part> {
-        let all = [Part::Orders, Part::Nodes, Part::Import, Part::Stall, Part::Growth];
+        let all = [
+            Part::Orders,
+            Part::Nodes,
+            Part::Import,
+            Part::Stall,
+            Part::Growth,
+            Part::Http,
+            Part::Reads,
+            Part::Idle,
+        ];
         let wanted = |part: &Part| self.only.is_empty() || self.only.contains(part);
         all.into_iter().filter(wanted).collect()
     }

@@ -60,7 +60,8 @@ impl Placer {
     }
 }
 
-async fn place(shop: &Shop, wanted: &Wanted) -> anyhow::Result<Outcome> {
+/// Places one order in this process.
+pub(crate) async fn place(shop: &Shop, wanted: &Wanted) -> anyhow::Result<Outcome> {
     let id = wanted.id();
     let mut lines = Vec::with_capacity(wanted.lines.len());
     for &(item, units) in &wanted.lines {
@@ -101,9 +102,7 @@ pub(crate) async fn drive(
     }
     let mut all = Answers::default();
     while let Some(answers) = callers.join_next().await {
-        let answers = answers??;
-        all.accepted += answers.accepted;
-        all.times_us.extend(answers.times_us);
+        all.add(answers??);
     }
     let seconds = begun.elapsed().as_secs_f64();
     let cpu = machine::cpu_us()? - cpu_before;
@@ -129,14 +128,22 @@ async fn call(
     Ok(answers)
 }
 
+/// What callers were told, and how long each answer took.
 #[derive(Debug, Default)]
-struct Answers {
-    accepted: u64,
-    times_us: Vec<u32>,
+pub(crate) struct Answers {
+    pub(crate) accepted: u64,
+    pub(crate) times_us: Vec<u32>,
 }
 
 impl Answers {
-    fn sample(mut self, seconds: f64, cpu_us: u64) -> Sample {
+    /// Adds those of another caller.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.accepted += other.accepted;
+        self.times_us.extend(other.times_us);
+    }
+
+    /// The figures of a run.
+    pub(crate) fn sample(mut self, seconds: f64, cpu_us: u64) -> Sample {
         self.times_us.sort_unstable();
         let orders = self.times_us.len();
         let at = |per_cent: usize| {

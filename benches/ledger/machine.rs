@@ -43,9 +43,14 @@ pub(crate) fn sync_rate(folder: &Path) -> anyhow::Result<f64> {
 
 /// Processor time of this process so far, user and system, in microseconds.
 pub(crate) fn cpu_us() -> anyhow::Result<u64> {
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    cpu_us_of("self")
+}
+
+/// The same of another process.
+pub(crate) fn cpu_us_of(process: &str) -> anyhow::Result<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
     // The program's name stands in parentheses and may hold spaces.
-    let (_, fields) = stat.rsplit_once(')').context("/proc/self/stat")?;
+    let (_, fields) = stat.rsplit_once(')').context("/proc/PROCESS/stat")?;
     let ticks = fields.split_whitespace().skip(11).take(2);
     let ticks = ticks.map(str::parse::<u64>).sum::<Result<u64, _>>()?;
     Ok(ticks * TICK_US)
@@ -53,7 +58,16 @@ pub(crate) fn cpu_us() -> anyhow::Result<u64> {
 
 /// The most memory a process has had so far, in KiB; `None` once it is gone.
 pub(crate) fn peak_kib(process: &str) -> Option<u64> {
+    status_kib(process, "VmHWM:")
+}
+
+/// The memory a process has now, in KiB; `None` once it is gone.
+pub(crate) fn resident_kib(process: &str) -> Option<u64> {
+    status_kib(process, "VmRSS:")
+}
+
+fn status_kib(process: &str, name: &str) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_whitespace().next()?.parse().ok()
 }

@@ -10,13 +10,17 @@ mod arguments;
 mod check;
 mod drive;
 mod growth;
+mod http;
+mod idle;
 mod import;
 mod machine;
 mod naive;
 mod nodes;
 mod orders;
 mod plain;
+mod reads;
 mod report;
+mod served;
 mod shops;
 mod stall;
 mod wanted;
@@ -43,6 +47,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.role {
         Some(Role::Node(node)) => return nodes::child(node).await.map(|()| ExitCode::SUCCESS),
         Some(Role::Import(file)) => return import::child(file).await.map(|()| ExitCode::SUCCESS),
+        Some(Role::Nothing) => return served::nothing().await.map(|()| ExitCode::SUCCESS),
         None => {}
     }
     let bed = Bed::new(&postgres_url()?)?;
@@ -55,6 +60,9 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             Part::Import => import::measure(&arguments, &bed, &mut report).await,
             Part::Stall => stall::measure(&arguments, &bed, &mut report).await,
             Part::Growth => growth::measure(&arguments, &bed, &mut report).await,
+            Part::Http => http::measure(&arguments, &bed, &mut report).await,
+            Part::Reads => reads::measure(&arguments, &bed, &mut report).await,
+            Part::Idle => idle::measure(&arguments, &bed, &mut report).await,
         }
         .with_context(|| format!("the part {part:?} failed"))?;
     }

@@ -1,7 +1,9 @@
 //! The REST API, over real HTTP on both databases.
 
 mod batch;
+mod battery;
 pub(crate) mod client;
+mod counts;
 mod input;
 mod keys;
 mod later;

@@ -100,7 +100,7 @@ enum Noun {
     /// The places that hold stock
     #[command(subcommand)]
     Location(location::Verb),
-    /// What is wrong right now, with the command that solves it; exits with 1 when anything is
+    /// What is wrong right now, each with the command that solves it
     Attention,
     /// API keys: make, list and revoke them
     #[command(subcommand)]
