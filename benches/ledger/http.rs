@@ -170,13 +170,18 @@ async fn end(bed: &Bed, made: Made, daemon: Target) -> anyhow::Result<()> {
 /// time is the server's.
 async fn drive(target: &mut Target, load: Load) -> anyhow::Result<Sample> {
     let process = target.server.process();
+    let mut connections = Vec::with_capacity(load.callers);
+    for _ in 0..load.callers {
+        connections.push(Connection::open(target.server.address()).await?);
+    }
     let cpu_before = machine::cpu_us_of(&process)?;
     let begun = Instant::now();
     let end = begun + Duration::from_secs_f64(load.seconds);
     let mut clients = JoinSet::new();
-    for _ in 0..load.callers {
+    for connection in connections {
         let address = target.server.address().to_owned();
-        clients.spawn(call(address, target.key.clone(), load, Arc::clone(&target.next), end));
+        let next = Arc::clone(&target.next);
+        clients.spawn(call(connection, (address, target.key.clone()), load, next, end));
     }
     let mut all = Answers::default();
     while let Some(answers) = clients.join_next().await {
@@ -189,14 +194,13 @@ async fn drive(target: &mut Target, load: Load) -> anyhow::Result<Sample> {
 }
 
 async fn call(
-    address: String,
-    key: String,
+    mut connection: Connection,
+    (address, key): (String, String),
     load: Load,
     next: Arc<AtomicU64>,
     end: Instant,
 ) -> anyhow::Result<Answers> {
     let mut answers = Answers::default();
-    let mut connection = Connection::open(&address).await?;
     while Instant::now() < end {
         let number = next.fetch_add(1, Ordering::Relaxed);
         let request = order_of(&Wanted::of(load.seed, load.pattern, number), &address, &key);

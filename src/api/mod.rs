@@ -117,6 +117,7 @@ impl Api {
         key: Option<Key>,
     ) -> Result<Answer, Problem> {
         let mut request = Request::new(caller.account, command).with_key(key);
+        request.show = matches!(request.command, Command::Place(_) | Command::PlaceLater(_));
         request.deadline = Some(Instant::now() + COMMAND_MAX);
         Ok(self.shop.writer.submit(request).await?)
     }

@@ -109,10 +109,12 @@ pub(super) async fn place(
 ) -> Answered {
     let place = new.into_place(&api, &caller.name)?;
     let reference = place.reference.clone();
+    let sealed = place.personal.as_ref().map(|personal| personal.sealed.clone());
     if prefers_async(&headers) {
         let answer = api.submit(&caller, Command::PlaceLater(place), &headers).await?;
         api.shop.waiting.notify_one();
-        let mut response = shown(&api, &caller, &reference, &answer, StatusCode::ACCEPTED).await?;
+        let placed = (&reference, sealed, answer);
+        let mut response = placed_order(&api, &caller, placed, StatusCode::ACCEPTED).await?;
         let headers = response.headers_mut();
         headers.insert("Preference-Applied", HeaderValue::from_static("respond-async"));
         if let Ok(location) = HeaderValue::try_from(location_of(&reference)) {
@@ -121,7 +123,23 @@ pub(super) async fn place(
         return Ok(response);
     }
     let answer = api.submit(&caller, Command::Place(place), &headers).await?;
-    shown(&api, &caller, &reference, &answer, StatusCode::CREATED).await
+    placed_order(&api, &caller, (&reference, sealed, answer), StatusCode::CREATED).await
+}
+
+/// A placed order as its command left it: to read it again would cost more than placing
+/// it did. A repetition is read, because much may have happened since.
+async fn placed_order(
+    api: &Api,
+    caller: &Caller,
+    (reference, sealed, mut answer): (&OrderRef, Option<Vec<u8>>, Answer),
+    status: StatusCode,
+) -> Answered {
+    let Some(left) = answer.order.take() else {
+        return shown(api, caller, reference, &answer, status).await;
+    };
+    let order = reports::left_order(*left, sealed, viewer(api, caller))
+        .map_err(|error| Problem::from(error).after_commit())?;
+    Ok(super::written(status, &answer, Json(order).into_response()))
 }
 
 /// Whether a `Prefer` header has the preference `respond-async`.

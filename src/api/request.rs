@@ -24,6 +24,8 @@ const VERSION: &[u8] = b"1";
 const REQUEST_ID_BYTES_MAX: usize = 64;
 /// How long a request may take. A command that was queued is done all the same.
 const REQUEST_MAX: Duration = Duration::from_secs(30);
+/// How long a request may wait for its turn before it is told to come again.
+const ROOM_MAX: Duration = Duration::from_secs(1);
 
 /// Gives the request the name its client chose, or a new one, and says it.
 pub(super) async fn name(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
@@ -75,7 +77,9 @@ pub(super) async fn admit(State(api): State<Arc<Api>>, request: Request, next: N
         return Problem::new(status, "unknown_version", detail).into_response();
     }
     let unavailable = StatusCode::SERVICE_UNAVAILABLE;
-    let Ok(_place) = api.requests.try_acquire() else {
+    // Connections are bounded, so those that wait are: a client that is told at once to
+    // come again comes at once, and costs more than one that waits.
+    let Ok(Ok(_place)) = tokio::time::timeout(ROOM_MAX, api.requests.acquire()).await else {
         let detail = "too many requests are worked on; try again in a moment";
         return Problem::new(unavailable, "overloaded", detail).into_response();
     };

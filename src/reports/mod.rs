@@ -38,8 +38,8 @@ pub use locations::locations;
 pub use low::{LowStockRow, low_stock};
 pub use newest::{newest, server_time};
 pub use orders::{
-    AllocationView, Caller, LineView, OrderFilter, OrderView, PartView, Viewer, order, orders,
-    resolve_order,
+    AllocationView, Caller, LineView, OrderFilter, OrderView, PartView, Viewer, left_order, order,
+    orders, resolve_order,
 };
 pub use sales::{Sales, SalesDay, SalesPeriod, SalesSum, sales};
 pub use stats::{Stats, TableStats, stats};

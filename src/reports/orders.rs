@@ -16,6 +16,7 @@ use crate::orders::Personal;
 use crate::secret::InstanceKey;
 use crate::store::order_reads::{self, OrderPage, OrderRecord};
 use crate::store::{self, Conn, Db, StoreError};
+use crate::writer::LeftOrder;
 
 /// The most orders an ambiguous id names.
 const AMBIGUOUS_MAX: i64 = 10;
@@ -174,6 +175,29 @@ pub async fn order(
     let found = store::orders::find(&mut conn, std::iter::once(reference)).await?;
     let ids: Vec<OrderId> = found.into_iter().map(|(_, id)| id).collect();
     Ok(views(&mut conn, &ids, viewer).await?.pop())
+}
+
+/// The order that a command left, without reading it again. `sealed` is its personal
+/// data, where it has any.
+pub fn left_order(
+    left: LeftOrder,
+    sealed: Option<Vec<u8>>,
+    viewer: Viewer<'_>,
+) -> Result<OrderView, ReportError> {
+    let LeftOrder { order, updated_at, locations, skus } = left;
+    let record = OrderRecord {
+        id: order.id,
+        status: order.status(),
+        total: order.total(),
+        updated_at,
+        sealed,
+        refusal: None,
+    };
+    let names = Names {
+        locations: locations.into_iter().map(|(id, code)| (id, code.to_string())).collect(),
+        skus: skus.into_iter().map(|(id, sku)| (id, sku.to_string())).collect(),
+    };
+    Ok(names.order(&order, &record, viewer)?)
 }
 
 /// The orders that a filter lets through, the last recorded first. `cursor` is

@@ -1,18 +1,18 @@
 //! One batch: load under lock, decide, write, commit, answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::command::{Answer, WriteError};
+use super::command::{Answer, Detail, LeftOrder, WriteError};
 use super::decide::{Decision, Verdict, decide_all, seq_of};
 use super::load::{LoadSet, Loaded, load, missing_levels};
 use super::{Begun, Injected, Job, Step, Tools};
 use crate::domain::{ItemId, LevelKey};
 use crate::ledger::catalogue::{ItemFields, NewItem};
-use crate::ledger::{Added, Need, Policy, Working};
+use crate::ledger::{Added, Need, OrderSlot, Policy, Working};
 use crate::orders::Ended;
 use crate::store::{self, Conn, StoreError, WriteTx};
 
@@ -194,12 +194,12 @@ async fn attempt(
             tx.rollback().await;
             Ok(Tried::Again(need))
         }
-        Ok(Written::Nothing(working, verdicts)) => {
+        Ok(Written::Nothing(mut working, verdicts)) => {
             tx.rollback().await;
-            Ok(Tried::Committed(answers(tools, jobs, &working, verdicts, 0)))
+            Ok(Tried::Committed(answers(tools, jobs, &mut working, verdicts, 0)))
         }
-        Ok(Written::Rows(working, verdicts, first)) => {
-            let committed = answers(tools, jobs, &working, verdicts, first);
+        Ok(Written::Rows(mut working, verdicts, first)) => {
+            let committed = answers(tools, jobs, &mut working, verdicts, first);
             let decided = committed.answers.len().min(jobs.len());
             // While the disk is waited for, what the batch was decided over is freed.
             let (result, ()) =
@@ -390,14 +390,16 @@ async fn commit(tools: &Tools, tx: WriteTx, jobs: &mut [Job]) -> Result<(), Fail
 fn answers(
     tools: &Tools,
     jobs: &[Job],
-    working: &Working,
+    working: &mut Working,
     verdicts: Vec<Verdict>,
     first: i64,
 ) -> Committed {
     let answers = jobs.iter().zip(verdicts).map(|(job, verdict)| match verdict {
         Verdict::Done(entries, detail, ended) => {
             let count = entries.len();
+            let shown = job.show && ended == Ended::Done;
             Ok(Answer {
+                order: if shown { left(working, &detail) } else { None },
                 seq: (count > 0).then(|| seq_of(first, entries.start)),
                 entries: u64::try_from(count).unwrap_or(0),
                 replayed: ended == Ended::Replayed && !job.maybe_done,
@@ -405,6 +407,7 @@ fn answers(
             })
         }
         Verdict::Replay(kept, detail) => Ok(Answer {
+            order: None,
             seq: kept.seq.or_else(|| kept.index.map(|index| seq_of(first, index))),
             entries: 0,
             // A batch run again after an unknown commit meets its own keys.
@@ -434,6 +437,23 @@ fn answers(
     }
     let fill_later = rests.into_iter().filter(|(_, rest)| *rest).map(|(key, _)| key).collect();
     Committed { answers, fill_later }
+}
+
+/// An order as the batch leaves it. It is taken out of the set, which is done with: of
+/// two commands for one order the first gets it.
+fn left(working: &mut Working, detail: &Detail) -> Option<Box<LeftOrder>> {
+    let Detail::Order(id) = detail else { return None };
+    let OrderSlot { read, now: mut order } = working.orders.remove(id)?;
+    if read.as_ref() != Some(&order) {
+        order.version += 1;
+    }
+    let parts = || order.lines.iter().flat_map(|line| &line.parts);
+    let items = order.lines.iter().filter_map(|line| line.item);
+    let items: BTreeSet<ItemId> = items.chain(parts().filter_map(|part| part.item)).collect();
+    let skus = items.into_iter().filter_map(|id| Some((id, working.items.get(&id)?.sku.clone())));
+    let skus = skus.collect();
+    let locations = working.locations.iter().map(|one| (one.id, one.code.clone())).collect();
+    Some(Box::new(LeftOrder { order, updated_at: working.now, locations, skus }))
 }
 
 /// The orders a batch has read, by name and as many as a log line holds.

@@ -6,7 +6,8 @@ use thiserror::Error;
 use tokio::time::Instant;
 
 use crate::domain::{
-    AccountId, BatchId, Key, LevelKey, OrderId, OrderRef, Reason, Refusal, Seq, Sku,
+    AccountId, BatchId, ItemId, Key, LevelKey, LocationCode, LocationId, Order, OrderId, OrderRef,
+    Reason, Refusal, Seq, Sku,
 };
 use crate::ledger::RevertRow;
 use crate::ledger::catalogue::{
@@ -226,12 +227,15 @@ pub struct Request {
     /// When the caller gives up: a command that waits in the queue or for others'
     /// transactions then is not done.
     pub deadline: Option<Instant>,
+    /// Whether the answer is to bring the order as the command left it, so that it need
+    /// not be read again.
+    pub show: bool,
 }
 
 impl Request {
     /// A command without a key or a deadline.
     pub const fn new(account: AccountId, command: Command) -> Self {
-        Self { command, account, key: None, deadline: None }
+        Self { command, account, key: None, deadline: None, show: false }
     }
 
     /// With the caller's key.
@@ -253,6 +257,21 @@ pub struct Answer {
     pub replayed: bool,
     /// What else there is to say.
     pub detail: Detail,
+    /// The order as it is stored now, where it was asked for and this changed it.
+    pub order: Option<Box<LeftOrder>>,
+}
+
+/// An order as a command left it, with the names it is shown by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOrder {
+    /// The order, at the version that is stored.
+    pub order: Order,
+    /// When it was changed, UTC milliseconds.
+    pub updated_at: i64,
+    /// Codes of the locations where its units stand or may stand.
+    pub locations: Vec<(LocationId, LocationCode)>,
+    /// SKUs of its items and of their parts, as they are now.
+    pub skus: Vec<(ItemId, Sku)>,
 }
 
 /// The part of an answer that depends on the command.

@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-pub use command::{Answer, CHUNK_ROWS_MAX, Chunk, Command, Detail, Request, WriteError};
+pub use command::{Answer, CHUNK_ROWS_MAX, Chunk, Command, Detail, LeftOrder, Request, WriteError};
 pub use tools::{Faults, Injected, Step, Tools};
 
 use crate::domain::{AccountId, Key, LevelKey};
@@ -51,6 +51,8 @@ struct Job {
     deadline: Option<Instant>,
     /// Its batch may have been committed before: the reply was lost.
     maybe_done: bool,
+    /// The answer brings the order.
+    show: bool,
     /// `None` for what the writer asks of itself.
     reply: Option<oneshot::Sender<Result<Answer, WriteError>>>,
 }
@@ -129,7 +131,7 @@ impl Writer {
         request: Request,
         reply: oneshot::Sender<Result<Answer, WriteError>>,
     ) -> Result<Job, WriteError> {
-        let Request { command, account, key, deadline } = request;
+        let Request { command, account, key, deadline, show } = request;
         let content_hash = command.content_hash();
         let key = match key {
             Some(key) => key,
@@ -142,6 +144,7 @@ impl Writer {
             content_hash,
             deadline,
             maybe_done: false,
+            show,
             reply: Some(reply),
         })
     }
@@ -356,6 +359,7 @@ impl WriterTask {
                     content_hash,
                     deadline: None,
                     maybe_done: false,
+                    show: false,
                     reply: None,
                 };
                 self.carried.push_back(job);

@@ -88,8 +88,11 @@ both!(an_order_lives_over_http, |shop| {
     assert_eq!(placed.body["status"], "pending");
     assert_eq!(placed.body["total"], json!({ "amount": 3960, "currency": "EUR" }));
     assert_eq!(placed.body["customer"]["name"], "somebody");
+    let read = client.get("/v1/orders/A%201%2Fx").await;
+    assert_eq!(read.body, placed.body, "the answer is the order as it is stored");
     let again = client.post("/v1/orders", &body).await;
     assert_eq!((again.status, again.replayed), (200, true));
+    assert_eq!(again.body, placed.body);
     let other = client.post("/v1/orders", &order("A 1/x", "MUG", 1)).await;
     assert_eq!((other.status, other.code()), (422, "idempotency_mismatch"));
 
@@ -123,6 +126,45 @@ both!(an_order_lives_over_http, |shop| {
     assert_eq!((returned.status, &returned.body["lines"][0]["returned"]), (201, &json!(2)));
     let item = client.get("/v1/inventory/MUG").await;
     assert_eq!((&item.body["on_hand"], &item.body["available_to_promise"]), (&json!(9), &json!(8)));
+    served.end().await;
+});
+
+both!(the_answer_is_the_order_as_it_is_stored, |shop| {
+    shop.location("store", LocationKind::Store).await;
+    shop.item("MUG", 3).await;
+    shop.item("LID", 10).await;
+    shop.receive("MUG", "store", 3).await;
+    shop.bundle("SET", &[("MUG", 1), ("LID", 2)]).await.unwrap();
+    let served = Served::new(&shop).await;
+    let client = served.client("web", "storefront").await;
+    let body = json!({ "order_id": "1", "allow_backorder": true, "lines": [
+        { "sku": "SET", "quantity": 2 }, { "sku": "MUG", "quantity": 9 },
+    ] });
+    let placed = client.post("/v1/orders", &body).await;
+    assert_eq!((placed.status, &placed.body["status"]), (201, &json!("backordered")));
+    assert_eq!(client.get("/v1/orders/1").await.body, placed.body);
+    // Also where several commands are committed together.
+    let many = (2..60).map(|id| {
+        let client = client.clone();
+        async move {
+            let (id, sku) = (id.to_string(), if id % 2 == 0 { "LID" } else { "SET" });
+            let body = json!({ "order_id": id, "allow_backorder": true,
+                               "lines": [{ "sku": sku, "quantity": 1 }] });
+            let (placed, _) = join(
+                client.post("/v1/orders", &body),
+                client.put(&format!("/v1/orders/{id}/cancel"), &json!({})),
+            )
+            .await;
+            (id, placed)
+        }
+    });
+    for (id, placed) in join_all(many).await {
+        let read = client.get(&format!("/v1/orders/{id}")).await.body;
+        if read["version"] == placed.body["version"] {
+            // What is owed may have been filled meanwhile, by a version of its own.
+            assert_eq!(read, placed.body);
+        }
+    }
     served.end().await;
 });
 
