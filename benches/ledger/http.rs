@@ -2,6 +2,7 @@
 //! statements at the same batch size, and beside a server that stores nothing; then more
 //! orders than it can take.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -22,6 +23,9 @@ use crate::wanted::{Pattern, Wanted};
 
 /// Connections of the two loads.
 const CONNECTIONS: [usize; 2] = [64, 256];
+/// Orders that are written before a run, for each millisecond of it: more than the daemon
+/// places.
+const WRITTEN_A_MILLISECOND: u64 = 20;
 /// How many times as many clients as those of the best load are too many.
 const OVERLOAD: usize = 10;
 
@@ -174,14 +178,13 @@ async fn drive(target: &mut Target, load: Load) -> anyhow::Result<Sample> {
     for _ in 0..load.callers {
         connections.push(Connection::open(target.server.address()).await?);
     }
+    let orders = Arc::new(Orders::of(target, load));
     let cpu_before = machine::cpu_us_of(&process)?;
     let begun = Instant::now();
     let end = begun + Duration::from_secs_f64(load.seconds);
     let mut clients = JoinSet::new();
     for connection in connections {
-        let address = target.server.address().to_owned();
-        let next = Arc::clone(&target.next);
-        clients.spawn(call(connection, (address, target.key.clone()), load, next, end));
+        clients.spawn(call(connection, Arc::clone(&orders), end));
     }
     let mut all = Answers::default();
     while let Some(answers) = clients.join_next().await {
@@ -193,17 +196,60 @@ async fn drive(target: &mut Target, load: Load) -> anyhow::Result<Sample> {
     Ok(all.sample(seconds, cpu))
 }
 
-async fn call(
-    mut connection: Connection,
-    (address, key): (String, String),
+/// The requests of a run, most of them written before it: whoever asks has the same
+/// cores as whoever answers.
+#[derive(Debug)]
+struct Orders {
+    address: String,
+    key: String,
     load: Load,
     next: Arc<AtomicU64>,
+    /// The number of the first one that is written.
+    first: u64,
+    written: Vec<Vec<u8>>,
+}
+
+impl Orders {
+    fn of(target: &Target, load: Load) -> Self {
+        let first = target.next.load(Ordering::Relaxed);
+        let mut orders = Self {
+            address: target.server.address().to_owned(),
+            key: target.key.clone(),
+            load,
+            next: Arc::clone(&target.next),
+            first,
+            written: Vec::new(),
+        };
+        let seconds = Duration::from_secs_f64(load.seconds).as_millis();
+        let count = u64::try_from(seconds).unwrap_or(0) * WRITTEN_A_MILLISECOND;
+        orders.written = (first..first + count).map(|number| orders.write(number)).collect();
+        orders
+    }
+
+    fn write(&self, number: u64) -> Vec<u8> {
+        let wanted = Wanted::of(self.load.seed, self.load.pattern, number);
+        order_of(&wanted, &self.address, &self.key)
+    }
+
+    /// The next one.
+    fn next(&self) -> Cow<'_, [u8]> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let index = usize::try_from(number - self.first).unwrap_or(usize::MAX);
+        match self.written.get(index) {
+            Some(request) => Cow::Borrowed(request),
+            None => Cow::Owned(self.write(number)),
+        }
+    }
+}
+
+async fn call(
+    mut connection: Connection,
+    orders: Arc<Orders>,
     end: Instant,
 ) -> anyhow::Result<Answers> {
     let mut answers = Answers::default();
     while Instant::now() < end {
-        let number = next.fetch_add(1, Ordering::Relaxed);
-        let request = order_of(&Wanted::of(load.seed, load.pattern, number), &address, &key);
+        let request = orders.next();
         let begun = Instant::now();
         match connection.send(&request).await? {
             201 => answers.accepted += 1,
