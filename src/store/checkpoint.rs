@@ -3,9 +3,11 @@
 //!
 //! Passive rounds on a connection of their own disturb nobody, but the log can only
 //! begin anew once all of it is folded, which never happens while commits go on. So
-//! a log that has grown large is folded between two batches, while no process writes,
-//! where little is left to do. Someone who reads an old state keeps it from that, a
-//! backup for minutes: so writers are made to wait for it only shortly, and seldom.
+//! a log that has grown long is folded between two batches, while no process writes,
+//! where little is left to do: the next commit begins it anew, in place, because writing
+//! over a file is cheaper than making it longer. Someone who reads an old state keeps it
+//! from that, a backup for minutes: so writers are made to wait for it only shortly, and
+//! seldom, and a file that grew too long then is cut off.
 
 use std::time::Duration;
 
@@ -20,8 +22,13 @@ use super::{Conn, SqliteDb, Statement, StoreError};
 const PATIENCE: Duration = Duration::from_millis(100);
 /// How long writers are left alone after folding the whole log was in vain.
 const AFTER_VAIN: Duration = Duration::from_secs(2);
+/// A file so many times longer than the log may be is cut off once it can be.
+const CUT_OFF_AT: u64 = 2;
+/// What a page takes in the log: itself and its head (sqlite.org/fileformat2.html, 4.1).
+const FRAME_BYTES: i64 = 4096 + 24;
 
-statement!(PASSIVE, sqlite "pragma wal_checkpoint(passive)", postgres "select 0::bigint");
+// How it went, the pages in the log, and those of them that are folded.
+statement!(PASSIVE, sqlite "pragma wal_checkpoint(passive)", postgres "select 0::bigint, 0::bigint, 0::bigint");
 statement!(TRUNCATE, sqlite "pragma wal_checkpoint(truncate)", postgres "select 0::bigint");
 
 pub(super) const STATEMENTS: &[&Statement] = &[&PASSIVE, &TRUNCATE];
@@ -33,6 +40,9 @@ pub struct Checkpointer {
     connection: SqliteConnection,
     log_bytes_max: u64,
     whole_not_before: Instant,
+    /// How long the log was when it was folded between two batches, until it is known
+    /// whether it began anew.
+    folded_at: Option<u64>,
 }
 
 impl Checkpointer {
@@ -42,24 +52,40 @@ impl Checkpointer {
         let connection = db.options().await.busy_timeout(PATIENCE).connect().await?;
         db.leave_log_alone().await?;
         let whole_not_before = Instant::now();
-        Ok(Self { db: db.clone(), connection, log_bytes_max, whole_not_before })
+        Ok(Self { db: db.clone(), connection, log_bytes_max, whole_not_before, folded_at: None })
     }
 
     /// One round. An error leaves the log as it is: the next round goes on.
     pub async fn round(&mut self) -> Result<(), StoreError> {
-        Conn::Sqlite(&mut self.connection).execute(&PASSIVE, args![]).await?;
-        if self.log_bytes() > self.log_bytes_max && Instant::now() >= self.whole_not_before {
-            let _nobody_writes = self.db.lock_writer().await?;
-            Conn::Sqlite(&mut self.connection).execute(&TRUNCATE, args![]).await?;
-            if self.log_bytes() > 0 {
-                self.whole_not_before = Instant::now() + AFTER_VAIN;
-            }
+        let (log_bytes, _) = self.fold().await?;
+        if log_bytes <= self.log_bytes_max {
+            self.folded_at = None;
+            return Ok(());
         }
+        if self.folded_at.take().is_some_and(|then| log_bytes >= then) {
+            // It did not begin anew: someone reads an old state.
+            self.whole_not_before = Instant::now() + AFTER_VAIN;
+        }
+        if Instant::now() < self.whole_not_before {
+            return Ok(());
+        }
+        let _nobody_writes = self.db.lock_writer().await?;
+        let (_, whole) = self.fold().await?;
+        let file_bytes = std::fs::metadata(self.db.log_path()).map_or(0, |file| file.len());
+        if whole && file_bytes > CUT_OFF_AT * self.log_bytes_max {
+            Conn::Sqlite(&mut self.connection).execute(&TRUNCATE, args![]).await?;
+        }
+        self.folded_at = Some(log_bytes);
         Ok(())
     }
 
-    fn log_bytes(&self) -> u64 {
-        std::fs::metadata(self.db.log_path()).map_or(0, |file| file.len())
+    /// Folds what it can: how long the log is, in bytes, and whether all of it is folded.
+    async fn fold(&mut self) -> Result<(u64, bool), StoreError> {
+        let row = Conn::Sqlite(&mut self.connection).one(&PASSIVE, args![]).await?;
+        let (pages, folded) = (row.int(1)?, row.int(2)?);
+        // Both are -1 where there is no log.
+        let bytes = u64::try_from(pages.saturating_mul(FRAME_BYTES)).unwrap_or(0);
+        Ok((bytes, pages == folded))
     }
 
     /// Closes the connection.
