@@ -3,6 +3,7 @@
 mod batch;
 mod battery;
 pub(crate) mod client;
+mod conflicts;
 mod counts;
 mod input;
 mod keys;
