@@ -14,6 +14,7 @@ mod http;
 mod intake;
 mod orders;
 mod stock;
+pub mod woocommerce;
 
 use std::fmt;
 

@@ -137,6 +137,17 @@ text! {
     /// An id that a channel gave to something of its own: opaque, and for ever.
     RemoteId, "external_id", 200, printable
 }
+
+impl RemoteId {
+    /// The id of a channel that numbers its things; parted by `/` where one belongs to
+    /// another: `16/17`.
+    pub fn of_numbers(numbers: &[u64]) -> Self {
+        // Twenty digits each at most, and never many of them.
+        let numbers: Vec<String> = numbers.iter().map(u64::to_string).collect();
+        Self(numbers.join("/").into())
+    }
+}
+
 text! {
     /// The caller's id of a payment, shipment, return or refund.
     FactId, "id", 200, printable

@@ -3,3 +3,4 @@
 mod http;
 mod shape;
 mod trials;
+mod woocommerce;

@@ -1,0 +1,151 @@
+//! Products and variations of a shop, as listings.
+
+use futures_util::FutureExt as _;
+use serde::Deserialize;
+
+use super::api::{next_page, page_of};
+use super::orders::id;
+use super::stock::{Carrier, FIELDS, Stored};
+use super::{PAGE_MAX, WooCommerce};
+use crate::connectors::{Answer, Catalog, ChannelError, Cursor, Page, RemoteListing};
+
+const LISTINGS: &str = "read the products";
+/// What is sold through its variations only.
+const VARIABLE: &str = "variable";
+/// Kinds that carry no number: they lead elsewhere, or are made of others.
+const WITHOUT_STOCK: [&str; 2] = ["external", "grouped"];
+/// Variations of one product that are read: fifty pages.
+const VARIATION_PAGES_MAX: usize = 50;
+
+/// A product or a variation.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Product {
+    #[serde(flatten)]
+    pub(super) stored: Stored,
+    #[serde(default)]
+    name: String,
+    #[serde(default, rename = "type")]
+    kind: String,
+    #[serde(default)]
+    sku: String,
+    #[serde(default)]
+    status: String,
+}
+
+impl Product {
+    fn is_variable(&self) -> bool {
+        self.kind == VARIABLE
+    }
+}
+
+impl Catalog for WooCommerce {
+    fn listings<'a>(&'a self, after: Option<&'a Cursor>) -> Answer<'a, Page<RemoteListing>> {
+        async move {
+            let page = self.products(LISTINGS, after).await?;
+            let mut rows = Vec::with_capacity(page.rows.len());
+            for product in &page.rows {
+                for variation in self.variations(LISTINGS, product).await? {
+                    rows.push(variation_listing(product, &variation));
+                }
+                if !product.is_variable() {
+                    rows.push(listing(product));
+                }
+            }
+            Ok(Page { rows, next: page.next })
+        }
+        .boxed()
+    }
+}
+
+fn listing(product: &Product) -> RemoteListing {
+    let carries = product.stored.is_managed() && !WITHOUT_STOCK.contains(&product.kind.as_str());
+    let own = id(product.stored.id);
+    RemoteListing {
+        order_keys: vec![own.clone()],
+        id: own,
+        holders: carries
+            .then(|| Carrier::Product(product.stored.id).holder())
+            .into_iter()
+            .collect(),
+        sku_text: product.sku.clone(),
+        title: product.name.clone(),
+        is_active: product.status == "publish",
+        quantity: Some(product.stored.quantity()),
+    }
+}
+
+fn variation_listing(parent: &Product, variation: &Product) -> RemoteListing {
+    let own = variation.stored.id;
+    let carrier = if variation.stored.is_managed() {
+        Some((Carrier::Variation { parent: parent.stored.id, id: own }, &variation.stored))
+    } else if variation.stored.is_of_parent() && parent.stored.is_managed() {
+        Some((Carrier::Product(parent.stored.id), &parent.stored))
+    } else {
+        None
+    };
+    let (own, quantity) = (id(own), carrier.map(|(_, stored)| stored.quantity()));
+    let title = if variation.name.is_empty() || variation.name == parent.name {
+        format!("{} #{own}", parent.name)
+    } else if variation.name.starts_with(&parent.name) {
+        variation.name.clone()
+    } else {
+        format!("{} - {}", parent.name, variation.name)
+    };
+    RemoteListing {
+        order_keys: vec![own.clone()],
+        id: own,
+        holders: carrier.map(|(carrier, _)| carrier.holder()).into_iter().collect(),
+        sku_text: variation.sku.clone(),
+        title,
+        is_active: variation.status == "publish" && parent.status == "publish",
+        quantity: Some(quantity.unwrap_or(crate::domain::RemoteQuantity::Untracked)),
+    }
+}
+
+impl WooCommerce {
+    /// A page of products, by id: new ones come last, so that none is passed over.
+    pub(super) async fn products(
+        &self,
+        what: &'static str,
+        after: Option<&Cursor>,
+    ) -> Result<Page<Product>, ChannelError> {
+        let page = page_of(what, after)?;
+        let (rows, headers) = self.api.get(what, "products", &query(page)).await?;
+        let rows: Vec<Product> = rows;
+        let next = next_page(&headers, page, rows.len());
+        Ok(Page { rows, next })
+    }
+
+    /// All variations of a product; none where it has none.
+    pub(super) async fn variations(
+        &self,
+        what: &'static str,
+        product: &Product,
+    ) -> Result<Vec<Product>, ChannelError> {
+        let mut all = Vec::new();
+        if !product.is_variable() {
+            return Ok(all);
+        }
+        let path = format!("products/{}/variations", product.stored.id);
+        for page in 1..=VARIATION_PAGES_MAX {
+            let (rows, headers) = self.api.get(what, &path, &query(page)).await?;
+            let rows: Vec<Product> = rows;
+            let more = next_page(&headers, page, rows.len()).is_some();
+            all.extend(rows);
+            if !more {
+                break;
+            }
+        }
+        Ok(all)
+    }
+}
+
+fn query(page: usize) -> [(&'static str, String); 5] {
+    [
+        ("per_page", PAGE_MAX.to_string()),
+        ("page", page.to_string()),
+        ("orderby", "id".to_owned()),
+        ("order", "asc".to_owned()),
+        ("_fields", format!("{FIELDS},name,type,sku,status")),
+    ]
+}
