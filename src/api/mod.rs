@@ -36,12 +36,15 @@ pub use serve::serve;
 
 use crate::domain::{AllocationPolicy, Key};
 use crate::shop::Shop;
-use crate::writer::{Answer, Command, Request};
+use crate::writer::{Answer, Command, Request, WriteError};
 use auth::Caller;
 use problem::Problem;
 
 /// Requests that are worked on at the same time: more are told to come again.
 const REQUESTS_MAX: usize = 1024;
+/// Batches of movements that are worked on at the same time: each is hundreds of
+/// commands, and the writer's queue has room for four of them.
+const BATCHES_MAX: usize = 2;
 /// How long a command may wait in the writer's queue.
 const COMMAND_MAX: Duration = Duration::from_secs(10);
 
@@ -52,12 +55,14 @@ pub struct Api {
     policy: AllocationPolicy,
     keys: Arc<Keys>,
     requests: Semaphore,
+    batches: Semaphore,
 }
 
 impl Api {
     /// Over an opened shop.
     pub fn new(shop: Arc<Shop>, policy: AllocationPolicy) -> Self {
-        Self { shop, policy, keys: Arc::default(), requests: Semaphore::new(REQUESTS_MAX) }
+        let (requests, batches) = (Semaphore::new(REQUESTS_MAX), Semaphore::new(BATCHES_MAX));
+        Self { shop, policy, keys: Arc::default(), requests, batches }
     }
 
     /// What is known of keys, whose last use somebody should write down.
@@ -116,10 +121,21 @@ impl Api {
         command: Command,
         key: Option<Key>,
     ) -> Result<Answer, Problem> {
+        Ok(self.write(caller, command, key, Instant::now() + COMMAND_MAX).await?)
+    }
+
+    /// The same, and it must be begun by then.
+    async fn write(
+        &self,
+        caller: &Caller,
+        command: Command,
+        key: Option<Key>,
+        deadline: Instant,
+    ) -> Result<Answer, WriteError> {
         let mut request = Request::new(caller.account, command).with_key(key);
         request.show = matches!(request.command, Command::Place(_) | Command::PlaceLater(_));
-        request.deadline = Some(Instant::now() + COMMAND_MAX);
-        Ok(self.shop.writer.submit(request).await?)
+        request.deadline = Some(deadline);
+        self.shop.writer.submit(request).await
     }
 }
 

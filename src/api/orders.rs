@@ -57,9 +57,14 @@ impl New {
     fn into_place(self, api: &Api, source: &str) -> Result<Place, Problem> {
         let reference = OrderRef { source: source.to_owned(), external_id: self.order_id };
         let (lines, currency) = requested(self.lines)?;
-        let personal = self.customer.map(|Object(customer)| {
-            Personal::seal(&api.shop.key, &reference, &customer, api.shop.random.as_ref())
-        });
+        let seal = |Object(customer): Object| {
+            if customer.to_string().len() > Personal::BYTES_MAX {
+                let message = format!("is longer than {} bytes", Personal::BYTES_MAX);
+                return Err(Problem::invalid("customer", message));
+            }
+            Ok(Personal::seal(&api.shop.key, &reference, &customer, api.shop.random.as_ref()))
+        };
+        let personal = self.customer.map(seal).transpose()?;
         Ok(Place {
             reference,
             lines,

@@ -7,8 +7,7 @@ use super::restore::{open_or_create, prepare};
 use super::{BackupError, Progress, Watch};
 use crate::clock::Timestamp;
 use crate::reports;
-use crate::store::dump::{self, ROWS_MAX, TABLES};
-use crate::store::statement::Rows;
+use crate::store::dump::{self, Filling, TABLES};
 use crate::store::{self, Conn, DaemonLock, Db, Place, StoreError};
 
 /// What was moved.
@@ -127,16 +126,12 @@ async fn pour(
     prepare(there, now, false).await?;
     for table in &TABLES {
         let mut cells = dump::rows(here, table)?;
-        let mut rows = Rows::new(&table.types());
+        let mut filling = Filling::of(table);
         while let Some(row) = cells.try_next().await? {
-            rows.push_cells(row);
+            filling.add(there, row).await?;
             progress.step()?;
-            if rows.len() == ROWS_MAX {
-                let full = std::mem::replace(&mut rows, Rows::new(&table.types()));
-                dump::write(there, table, full).await?;
-            }
         }
-        dump::write(there, table, rows).await?;
+        filling.end(there).await?;
     }
     dump::resume_ids(there).await?;
     Ok(())

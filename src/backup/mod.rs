@@ -17,6 +17,7 @@ pub use copy::{Copied, copy};
 pub use error::BackupError;
 pub use format::Header;
 pub use restore::{Restored, Restoring, inspect, restore};
+pub(crate) use write::PART_END;
 pub use write::{Written, write};
 
 /// Rows between two looks at whether somebody stopped it, and two reports.

@@ -9,8 +9,7 @@ use super::format::{Header, Reading, VERSION};
 use super::{BackupError, Progress, Watch};
 use crate::clock::Timestamp;
 use crate::secret::KeyFile;
-use crate::store::dump::{self, ROWS_MAX, TABLES};
-use crate::store::statement::Rows;
+use crate::store::dump::{self, Filling, TABLES};
 use crate::store::{self, Conn, DaemonLock, Db, Place, SCHEMA_VERSION, StoreError, WriteTx};
 
 /// Where a backup is to go.
@@ -137,16 +136,13 @@ async fn fill(
     }
     let mut progress = Progress::new(watch, header.rows());
     for (table, theirs) in TABLES.iter().zip(&header.tables) {
-        let mut left = theirs.rows;
-        while left > 0 {
-            let mut rows = Rows::new(&table.types());
-            for _ in 0..left.min(ROWS_MAX as u64) {
-                rows.push_cells(reading.row(table).map_err(|why| damaged(given.file, why))?);
-                progress.step()?;
-            }
-            left -= rows.len() as u64;
-            dump::write(&mut conn, table, rows).await?;
+        let mut filling = Filling::of(table);
+        for _ in 0..theirs.rows {
+            let row = reading.row(table).map_err(|why| damaged(given.file, why))?;
+            filling.add(&mut conn, row).await?;
+            progress.step()?;
         }
+        filling.end(&mut conn).await?;
     }
     reading.finish().map_err(|why| damaged(given.file, why))?;
     dump::resume_ids(&mut conn).await?;

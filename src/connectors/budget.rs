@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 /// Thousandths of a token: rates are often far below one a second.
 const MILLI: u64 = 1_000;
 /// The longest a channel is believed that it wants to be left alone: longer is a mistake.
-const PAUSE_MAX: Duration = Duration::from_hours(1);
+pub(super) const PAUSE_MAX: Duration = Duration::from_hours(1);
 /// How long after a refusal without a time nothing is asked, at first.
 const PAUSE_FIRST: Duration = Duration::from_secs(2);
 /// The least part of its rate a bucket falls to after refusals, as a divisor.

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::budget::PAUSE_MAX;
+
 /// Why a call to a channel failed. Its text is for a shop owner: it never holds a
 /// secret, a body or a name of a customer.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -36,6 +38,8 @@ pub enum ErrorKind {
     Unreachable(String),
     /// No answer in time: what was asked for may have been done.
     Timeout,
+    /// The budget left no room in time: nothing was asked for.
+    NotSent,
     /// The shop does not know who is asking, or says so for any reason.
     Unauthorized(String),
     /// It knows, and does not allow it.
@@ -69,6 +73,9 @@ impl fmt::Display for ErrorKind {
         match self {
             Self::Unreachable(why) => write!(f, "the channel cannot be reached: {why}"),
             Self::Timeout => f.write_str("the channel did not answer in time"),
+            Self::NotSent => f.write_str(
+                "it was not sent: the channel allows fewer calls than there are to make",
+            ),
             Self::Unauthorized(why) => write!(f, "the channel does not accept the keys: {why}"),
             Self::Forbidden(why) => write!(f, "the keys do not allow it: {why}"),
             Self::NotFound(what) => write!(f, "the channel has no such thing: {what}"),
@@ -94,6 +101,7 @@ impl ChannelError {
         let retry = match &kind {
             ErrorKind::Unreachable(_)
             | ErrorKind::Timeout
+            | ErrorKind::NotSent
             | ErrorKind::RateLimited
             | ErrorKind::Broken(_)
             // Shops answer so while they are updated.
@@ -108,10 +116,11 @@ impl ChannelError {
         Self { what, kind, retry }
     }
 
-    /// The same failure, not to be tried before so long.
+    /// The same failure, not to be tried before so long; an hour at most, because a
+    /// channel that asks for more is mistaken.
     #[must_use]
     pub fn after(mut self, wait: Duration) -> Self {
-        self.retry = Retry::After(wait);
+        self.retry = Retry::After(wait.min(PAUSE_MAX));
         self
     }
 
@@ -120,7 +129,8 @@ impl ChannelError {
     pub const fn is_unknown(&self) -> bool {
         !matches!(
             self.kind,
-            ErrorKind::Unauthorized(_)
+            ErrorKind::NotSent
+                | ErrorKind::Unauthorized(_)
                 | ErrorKind::Forbidden(_)
                 | ErrorKind::NotFound(_)
                 | ErrorKind::RateLimited
@@ -142,6 +152,7 @@ mod tests {
         assert!(unknown(ErrorKind::Unreadable("half a document".to_owned())));
         assert!(unknown(ErrorKind::TooLarge { bytes_max: 1 }));
         assert!(!unknown(ErrorKind::RateLimited));
+        assert!(!unknown(ErrorKind::NotSent));
         assert!(!unknown(ErrorKind::Unauthorized("401".to_owned())));
     }
 }

@@ -30,7 +30,6 @@ const GIST_CHARS_MAX: usize = 80;
 pub type Listen = fn(&HeaderMap) -> Option<(Measure, Said)>;
 
 /// A call that is to be made.
-#[derive(Debug)]
 pub struct Call {
     what: &'static str,
     request: RequestBuilder,
@@ -38,6 +37,13 @@ pub struct Call {
     urgency: Urgency,
     limit: Duration,
     body_bytes_max: usize,
+}
+
+/// Keys are in its headers, or its address: they are never shown.
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a call to {}", self.what)
+    }
 }
 
 impl Call {
@@ -55,7 +61,8 @@ impl Call {
         self
     }
 
-    /// May take so long.
+    /// May take so long, the wait for the budget included: what was decided before that
+    /// is not sent after it.
     #[must_use]
     pub const fn within(mut self, limit: Duration) -> Self {
         self.limit = limit;
@@ -145,9 +152,14 @@ impl ChannelHttp {
 
     /// Makes a call once. Every status is an answer but those that say "fewer calls".
     pub async fn send(&self, call: Call) -> Result<Reply, ChannelError> {
-        self.budget.take(call.cost, call.urgency).await;
-        let (what, limit, begun) = (call.what, call.limit, Instant::now());
-        let result = tokio::time::timeout(limit, self.exchange(call)).await;
+        let (what, begun) = (call.what, Instant::now());
+        let end = begun + call.limit;
+        let room = self.budget.take(call.cost, call.urgency);
+        if tokio::time::timeout_at(end, room).await.is_err() {
+            tracing::debug!(what, error = %ErrorKind::NotSent);
+            return Err(ChannelError::new(what, ErrorKind::NotSent));
+        }
+        let result = tokio::time::timeout_at(end, self.exchange(call)).await;
         let result = result.unwrap_or(Err(ChannelError::new(what, ErrorKind::Timeout)));
         let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         match &result {

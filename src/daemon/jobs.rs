@@ -34,6 +34,9 @@ const RENEW_EVERY: Duration = Duration::from_secs(30);
 const RUN_MAX: Duration = Duration::from_hours(6);
 /// How long the rows of old runs are kept: 90 days.
 const KEEP_MS: i64 = 90 * 24 * 60 * 60 * 1000;
+/// By how much the clock of another node may be ahead of this one: a run that is due
+/// later was claimed under a clock that was set back since.
+const AHEAD_MS: i64 = 60 * 60 * 1000;
 
 /// Runs jobs when they are due until it is stopped.
 pub(super) async fn run(
@@ -126,8 +129,8 @@ impl Runner {
         let Some(due) = schedule.last_due(now) else {
             return Ok(None);
         };
-        let last = job_runs::last(&mut self.shop.db.read().await?.conn(), job).await?;
         let (now, due_at) = (now.as_millis(), due.as_millis());
+        let last = job_runs::last(&mut self.shop.db.read().await?.conn(), job, now).await?;
         let due_at = match &last {
             // It never ran: a new shop need not make up for last night.
             None if due <= self.began => return Ok(None),
@@ -185,8 +188,8 @@ impl Runner {
         let now = self.shop.clock.now().as_millis();
         let write = self.shop.db.write(move |mut conn: Conn<'_>| {
             Box::pin(async move {
-                let before = now - KEEP_MS;
-                job_runs::finish(&mut conn, &claim, now, (outcome, &detail), before).await
+                let forget = (now - KEEP_MS, now + AHEAD_MS);
+                job_runs::finish(&mut conn, &claim, now, (outcome, &detail), forget).await
             })
         });
         match write.await {

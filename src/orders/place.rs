@@ -28,6 +28,9 @@ pub struct Personal {
 }
 
 impl Personal {
+    /// The longest JSON object that is taken, in bytes: names, addresses and a note.
+    pub const BYTES_MAX: usize = 32 * 1024;
+
     /// Seals a JSON object of an order. What was sealed for one order opens for no other.
     pub fn seal(
         key: &InstanceKey,

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::StoreError;
-use super::turn::{beside, lock_file};
+use super::lock_file::{beside, lock_file};
 
 /// The end of the name of the lock file.
 const SUFFIX: &str = "daemon";

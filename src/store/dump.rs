@@ -17,7 +17,9 @@ use super::statement::{
 use super::{Conn, Statement, StoreError};
 
 /// Rows written with one statement.
-pub(crate) const ROWS_MAX: usize = 256;
+const ROWS_MAX: usize = 256;
+/// Bytes after which a statement has enough rows.
+const BYTES_MAX: usize = 1024 * 1024;
 
 /// A table that is part of a shop.
 #[derive(Debug)]
@@ -125,7 +127,8 @@ impl Table {
             .collect();
         let resume = if self.sequence {
             format!(
-                "select setval('{table}_id_seq', greatest(max(id), 1), max(id) is not null) from {table}"
+                "select setval('{table}_id_seq', greatest(max(id), (select last_value from {table}_id_seq)),
+                        max(id) is not null or (select is_called from {table}_id_seq)) from {table}"
             )
         } else {
             "select 1".to_owned()
@@ -205,17 +208,52 @@ pub(crate) fn rows<'c>(
     })
 }
 
-/// Writes rows into a table, at most [`ROWS_MAX`].
-pub(crate) async fn write(
-    conn: &mut Conn<'_>,
+/// Rows on their way into a table, some at a time: bounded in number and in bytes.
+#[derive(Debug)]
+pub(crate) struct Filling {
     table: &'static Table,
+    types: Vec<Type>,
     rows: Rows,
-) -> Result<(), StoreError> {
-    let texts = table.texts();
-    conn.write_rows([(texts.write, texts.bulk, rows)]).await
+    bytes: usize,
 }
 
-/// New ids go on after those that were written.
+impl Filling {
+    /// Nothing yet.
+    pub(crate) fn of(table: &'static Table) -> Self {
+        let types = table.types();
+        let rows = Rows::new(&types);
+        Self { table, types, rows, bytes: 0 }
+    }
+
+    /// One more row, whose cells are of the types of the table.
+    pub(crate) async fn add(
+        &mut self,
+        conn: &mut Conn<'_>,
+        row: Vec<Arg>,
+    ) -> Result<(), StoreError> {
+        self.bytes += row.iter().map(Arg::bytes).sum::<usize>();
+        self.rows.push_cells(row);
+        if self.rows.len() < ROWS_MAX && self.bytes < BYTES_MAX {
+            return Ok(());
+        }
+        self.write(conn).await
+    }
+
+    /// Writes what is left.
+    pub(crate) async fn end(mut self, conn: &mut Conn<'_>) -> Result<(), StoreError> {
+        self.write(conn).await
+    }
+
+    async fn write(&mut self, conn: &mut Conn<'_>) -> Result<(), StoreError> {
+        self.bytes = 0;
+        let rows = std::mem::replace(&mut self.rows, Rows::new(&self.types));
+        let texts = self.table.texts();
+        conn.write_rows([(texts.write, texts.bulk, rows)]).await
+    }
+}
+
+/// New ids go on after those that were written. A sequence never goes back: it is not
+/// part of the transaction, which may yet come to nothing.
 pub(crate) async fn resume_ids(conn: &mut Conn<'_>) -> Result<(), StoreError> {
     for table in TABLES.iter().filter(|table| table.sequence) {
         conn.one(table.texts().resume, args![]).await?;
@@ -245,15 +283,27 @@ statement!(
 );
 
 static LOCK: OnceLock<&'static Statement> = OnceLock::new();
+static EMPTY: OnceLock<&'static Statement> = OnceLock::new();
+
+/// The names of all tables, for a statement about them together.
+fn names() -> String {
+    TABLES.iter().map(|table| table.name).collect::<Vec<_>>().join(", ")
+}
 
 /// Nobody else reads or writes a shop until the transaction ends; on SQLite nobody
 /// else writes anyway.
 fn lock_text() -> &'static Statement {
     LOCK.get_or_init(|| {
-        let names: Vec<&str> = TABLES.iter().map(|table| table.name).collect();
-        let postgres = format!("lock table {} in access exclusive mode", names.join(", "));
+        let postgres = format!("lock table {} in access exclusive mode", names());
         let (sqlite, postgres) = ("select 1", &*postgres.leak());
         Box::leak(Box::new(Statement { name: "LOCK_TABLES", sqlite, postgres }))
+    })
+}
+
+fn empty_text() -> &'static Statement {
+    EMPTY.get_or_init(|| {
+        let (sqlite, postgres) = ("select 1", &*format!("truncate table {}", names()).leak());
+        Box::leak(Box::new(Statement { name: "EMPTY_TABLES", sqlite, postgres }))
     })
 }
 
@@ -266,8 +316,15 @@ pub(crate) async fn lock(conn: &mut Conn<'_>) -> Result<(), StoreError> {
 pub(crate) async fn clear(conn: &mut Conn<'_>) -> Result<(), StoreError> {
     conn.execute(&OPEN_JOURNAL, args![]).await?;
     conn.execute(&REOPEN_SHOP, args![]).await?;
-    for table in TABLES.iter().rev() {
-        conn.execute(table.texts().clear, args![]).await?;
+    match conn {
+        Conn::Sqlite(_) => {
+            for table in TABLES.iter().rev() {
+                conn.execute(table.texts().clear, args![]).await?;
+            }
+        }
+        // A row that is deleted is looked for among those that referred to it, and the
+        // dead ones are in the way: quadratic without an index for each reference.
+        Conn::Postgres(_) => conn.execute(empty_text(), args![]).await.map(drop)?,
     }
     conn.execute(&CLOSE_JOURNAL, args![]).await?;
     Ok(())

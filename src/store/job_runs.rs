@@ -52,12 +52,12 @@ statement!(
 statement!(
     FORGET,
     "delete from job_run
-     where job = $1 and due_at < $2 and due_at < $3 and finished_at is not null"
+     where job = $1 and (due_at > $4 or due_at < $2 and due_at < $3 and finished_at is not null)"
 );
 statement!(
     LAST,
     "select job, due_at, node, started_at, lease_until, finished_at, outcome, detail
-     from job_run where job = $1 order by due_at desc limit 1"
+     from job_run where job = $1 and due_at <= $2 order by due_at desc limit 1"
 );
 statement!(
     LAST_OF_EACH,
@@ -106,25 +106,30 @@ pub(crate) async fn extend(
     Ok(conn.execute(&EXTEND, args).await? == 1)
 }
 
-/// Writes how a run ended, and forgets earlier runs of the job due before a moment;
-/// false when the claim was lost.
+/// Writes how a run ended, and forgets runs of the job due before a moment and those of
+/// a clock that was wrong, due after another; false when the claim was lost.
 pub(crate) async fn finish(
     conn: &mut Conn<'_>,
     claim: &Claim,
     now: i64,
     ended: (&str, &str),
-    forget_before: i64,
+    forget: (i64, i64),
 ) -> Result<bool, StoreError> {
     let (outcome, detail) = ended;
     let args = args![claim.job, claim.due_at, claim.node.as_str(), now, outcome, detail];
     let finished = conn.execute(&FINISH, args).await? == 1;
-    conn.execute(&FORGET, args![claim.job, claim.due_at, forget_before]).await?;
+    conn.execute(&FORGET, args![claim.job, claim.due_at, forget.0, forget.1]).await?;
     Ok(finished)
 }
 
-/// The run of a job that was due last.
-pub(crate) async fn last(conn: &mut Conn<'_>, job: &str) -> Result<Option<StoredRun>, StoreError> {
-    conn.optional(&LAST, args![job]).await?.map(|row| run(&row)).transpose()
+/// The run of a job that was due last: one that is not due yet was claimed under a
+/// wrong clock.
+pub(crate) async fn last(
+    conn: &mut Conn<'_>,
+    job: &str,
+    now: i64,
+) -> Result<Option<StoredRun>, StoreError> {
+    conn.optional(&LAST, args![job, now]).await?.map(|row| run(&row)).transpose()
 }
 
 /// Of each job the run that was due last.

@@ -11,6 +11,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
+use super::owner::give_to_owner_of;
 use super::statement::{args, statement};
 use super::turn::{Turn, TurnGuard};
 use super::{Conn, SchemaState, Statement, StoreError, migrate};
@@ -229,11 +230,15 @@ impl WriterGuard {
     }
 }
 
-/// An empty file that its owner alone may use; SQLite gives those beside it the same
-/// rights.
+/// An empty file that its owner alone may use, the owner of the folder; SQLite gives
+/// those beside it the same rights.
 fn create_private(path: &Path) -> std::io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true).mode(0o600).open(path).map(drop)
+    let file = options.write(true).create_new(true).mode(0o600).open(path)?;
+    if let Some(folder) = path.parent() {
+        give_to_owner_of(folder, &file);
+    }
+    Ok(())
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {

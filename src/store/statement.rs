@@ -67,6 +67,17 @@ pub(crate) enum Arg {
     Rows(Rows),
 }
 
+impl Arg {
+    /// How long its text or bytes are.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Text(Some(text)) => text.len(),
+            Self::Bytes(Some(bytes)) => bytes.len(),
+            _ => 0,
+        }
+    }
+}
+
 macro_rules! from {
     ($($given:ty => |$value:ident| $arg:expr;)*) => { $(
         impl From<$given> for Arg {

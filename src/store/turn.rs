@@ -8,14 +8,14 @@
 //! Where somebody else has a lock, one thread waits for it. Shutdown does not
 //! join it: it may stand at another process' lock for as long as that takes.
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 
 use tokio::sync::oneshot;
 
 use super::StoreError;
+use super::lock_file::{beside, lock_file};
 
 /// Who waits for the locks.
 type Waiting = oneshot::Sender<std::io::Result<()>>;
@@ -115,41 +115,6 @@ fn wait_for_locks(inbox: &mpsc::Receiver<Waiting>, files: &Files) {
             tracing::error!(error = %error, "a lock file cannot be unlocked");
             return;
         }
-    }
-}
-
-/// The name of a file beside a database file.
-pub(super) fn beside(database: &Path, suffix: &str) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(".");
-    name.push(suffix);
-    PathBuf::from(name)
-}
-
-/// Opens a lock file, and makes it where it is missing: its owner's alone, because
-/// whoever may read it may lock it.
-pub(super) fn lock_file(database: &Path, suffix: &str) -> Result<File, StoreError> {
-    let path = beside(database, suffix);
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path)
-        .inspect(|file| give_to_owner(file, database))
-        .map_err(|source| StoreError::LockFile { path, source })
-}
-
-/// Gives a file to the owner of the database, as SQLite does with its own: what root
-/// made beside a daemon's database would be closed to the daemon.
-fn give_to_owner(file: &File, database: &Path) {
-    let (Ok(own), Ok(wanted)) = (file.metadata(), database.metadata()) else {
-        return;
-    };
-    if own.uid() != wanted.uid() {
-        // Only root may; for anyone else it is a file that could be opened anyway.
-        fchown(file, Some(wanted.uid()), Some(wanted.gid())).ok();
     }
 }
 

@@ -189,6 +189,8 @@ both!(a_shop_is_replaced_only_when_that_is_wanted_and_at_once, |shop| {
     let file = shop.dir().join("shop.backup");
     let written = back_up(&shop.shop, &file).await;
     shop.item("JUG", 7).await;
+    let newest_item = "select max(id) from item";
+    let jug = Raw::open(&shop.opening.place).await.number(newest_item).await;
     let place = shop.opening.place.clone();
     let key_file = &shop.opening.key_file;
     let newest = async || Raw::open(&place).await.number("select max(seq) from journal").await;
@@ -232,6 +234,10 @@ both!(a_shop_is_replaced_only_when_that_is_wanted_and_at_once, |shop| {
     assert_eq!(newest().await, written.seq);
     let mut raw = Raw::open(&place).await;
     assert_eq!(raw.number("select count(*) from item where sku = 'JUG'").await, 0);
+    if shop.backend() == Backend::Postgres {
+        let next = raw.number("select nextval('item_id_seq')").await;
+        assert!(next > jug, "a sequence is no part of a transaction: it never goes back");
+    }
     for guarded in ["delete from journal", "update journal set kind = 'x'"] {
         assert!(raw.refuses(guarded).await.contains("append-only"), "the guards are back");
     }

@@ -5,12 +5,15 @@ use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command as Process, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use invshop::writer::Command;
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt as _;
+use tokio::task::JoinSet;
 
 use crate::daemon::{Daemon, key};
 use crate::harness::{Backend, TestShop, has_postgres, http};
@@ -31,11 +34,16 @@ impl Nginx {
     /// Starts it before two nodes on a port that was free a moment ago; `None` where
     /// there is no nginx, which CI has.
     fn start(dir: &Path, nodes: [&Daemon; 2]) -> Option<Self> {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let address = |node: &Daemon| node.base().strip_prefix("http://").unwrap().to_owned();
-        let site = include_str!("../../deploy/nginx.conf")
-            .replace("127.0.0.1:8700", &address(nodes[0]))
-            .replace("127.0.0.1:8701", &address(nodes[1]))
+        Self::before(dir, &nodes.map(address), include_str!("../../deploy/nginx.conf"))
+    }
+
+    /// The same before two addresses, with the configuration of a site.
+    fn before(dir: &Path, addresses: &[String; 2], site: &str) -> Option<Self> {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let site = site
+            .replace("127.0.0.1:8700", &addresses[0])
+            .replace("127.0.0.1:8701", &addresses[1])
             .replace("127.0.0.1:8080", &format!("127.0.0.1:{port}"));
         let dir = dir.display();
         let whole = format!(
@@ -244,6 +252,58 @@ async fn a_node_that_is_ended_under_load_finishes_what_it_has() {
     check(&shop, &told).await;
     drop(nginx);
     end(shop, [other]).await;
+}
+
+/// A node that takes requests and dies over those that write, and how many these were.
+async fn dying_node(asked: Arc<AtomicU64>) -> (String, JoinSet<()>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let mut serving = JoinSet::new();
+    serving.spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = [0; 4096];
+            let read = stream.read(&mut head).await.unwrap_or(0);
+            if head[..read].starts_with(b"PUT") {
+                asked.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    });
+    (address, serving)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_that_lost_its_node_is_not_sent_to_the_next() {
+    if !has_postgres() {
+        return;
+    }
+    let shop = TestShop::new(Backend::Postgres).await;
+    shop.item("MUG", 50).await;
+    let caller = Caller::new(key(&shop).await);
+    let node = Daemon::start(&shop);
+    let address = node.base().strip_prefix("http://").unwrap().to_owned();
+    let asked = Arc::new(AtomicU64::new(0));
+    let (dying, serving) = dying_node(Arc::clone(&asked)).await;
+    // It would leave the dying node alone for a while.
+    let site = include_str!("../../deploy/nginx.conf").replace("max_fails=1", "max_fails=0");
+    let Some(nginx) = Nginx::before(shop.dir(), &[address, dying], &site) else { return };
+    nginx.ready().await;
+    let placed = json!({ "order_id": "1", "lines": [{ "sku": "MUG", "quantity": 30 }] });
+    assert_eq!(caller.post(node.base(), "/v1/orders", &placed).await.unwrap().0, 201);
+    let mut done = 0;
+    for _ in 0..8 {
+        let put = caller.http.put(format!("{}/v1/orders/1/cancel", nginx.base));
+        let part = json!({ "lines": [{ "line": 1, "quantity": 1 }] });
+        let status = put.bearer_auth(&caller.key).json(&part).send().await.unwrap().status();
+        assert!(status == 200 || status == 502, "{status}");
+        done += i64::from(status == 200);
+    }
+    let lost = i64::try_from(asked.load(Ordering::Relaxed)).unwrap();
+    assert!(lost > 0 && done > 0 && lost + done == 8, "{lost} lost, {done} done");
+    let order = caller.get(node.base(), "/v1/orders/1").await.1;
+    assert_eq!(order["lines"][0]["cancelled"], done, "{order}");
+    drop((nginx, serving));
+    end(shop, [node]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -132,6 +132,24 @@ both!(a_run_whose_node_was_lost_is_taken_over_and_another_is_not, |shop| {
     assert!(daemon.wait().success());
 });
 
+both!(a_run_of_a_clock_that_was_ahead_keeps_nothing_from_being_done, |shop| {
+    shop.item("MUG", 50).await;
+    let mut raw = Raw::open(&shop.opening.place).await;
+    let ahead = SystemClock.now().as_millis() + 40 * 24 * 60 * 60 * 1000;
+    raw.execute(&format!(
+        "insert into job_run (job, due_at, node, started_at, lease_until, finished_at, outcome)
+         values ('verify', {ahead}, 'fast/1/x', {ahead}, {ahead}, {ahead}, 'done')"
+    ))
+    .await;
+    let daemon = Daemon::start_with(&shop, &[("INVSHOP__SCHEDULE__VERIFY", "* * * * * *")]);
+    let done = format!("select count(*) from job_run where outcome = 'done' and due_at < {ahead}");
+    until(&mut raw, &done, |count| count > 0).await;
+    until(&mut raw, "select count(*) from job_run where node = 'fast/1/x'", |count| count == 0)
+        .await;
+    daemon.signal("-TERM");
+    assert!(daemon.wait().success());
+});
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_daemon_on_one_file_is_refused_by_the_first_ones_process() {
     let shop = TestShop::new(Backend::Sqlite).await;

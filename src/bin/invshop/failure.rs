@@ -271,7 +271,9 @@ impl From<BackupError> for Failure {
             BackupError::WrongKey { .. } => "wrong_key",
             BackupError::DaemonRuns { .. } => "daemon_runs",
             BackupError::Direction { .. } => "usage",
-            BackupError::Interrupted => "interrupted",
+            BackupError::Interrupted => {
+                return Self::new(Exit::Interrupted, "interrupted", &error.to_string());
+            }
         };
         Self::failed(code, error.to_string())
     }

@@ -1,10 +1,15 @@
 //! Many movements in one request, and why a number is what it is.
 
+use futures_util::future::join_all;
+use invshop::domain::Quantity;
+use invshop::ledger::stock::Change;
+use invshop::writer::{Command, WriteError};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::client::{Client, Reply, Served};
 use crate::both;
+use crate::harness::movement;
 use crate::raw::Raw;
 
 /// Posts a batch, under a key where there is one.
@@ -98,6 +103,34 @@ both!(five_hundred_movements_are_few_transactions, |shop| {
     let transactions = served.shop().counters.batches.get() - before;
     assert!(transactions <= 20, "{transactions} transactions");
     assert_eq!(office.get("/v1/inventory/MUG").await.body["on_hand"], 500);
+    served.end().await;
+});
+
+both!(what_finds_no_room_is_the_end_of_a_batch_and_never_its_middle, |shop| {
+    const CROWD: usize = 20_000;
+    shop.item("MUG", 0).await;
+    let served = Served::new(&shop).await;
+    let office = served.client("office", "operator").await;
+    let receipt = json!({ "sku": "MUG", "kind": "receipt", "quantity": 1 });
+    let receipts = json!(vec![receipt; 500]);
+    let crowd = async || {
+        let receipt =
+            || Command::Stock(movement("MUG", "main", Change::Receive(Quantity::new(1).unwrap())));
+        let answers = (0..CROWD).map(|_| served.shop().submit(receipt(), None));
+        for answer in join_all(answers).await {
+            assert!(matches!(answer, Ok(_) | Err(WriteError::Busy)), "{answer:?}");
+        }
+    };
+    let (mut cut, mut rounds) = (0, 0);
+    while cut < 3 {
+        rounds += 1;
+        assert!(rounds < 50, "hardly a batch found the queue full");
+        let ((), reply) = tokio::join!(crowd(), batch(&office, None, &receipts));
+        let statuses = statuses(&reply);
+        let done = statuses.iter().take_while(|status| **status == 201).count();
+        assert_eq!(statuses[done..], vec![503; 500 - done], "{statuses:?}");
+        cut += usize::from(done < 500);
+    }
     served.end().await;
 });
 

@@ -72,6 +72,20 @@ both!(r14_equal_posts_and_a_payment_race_to_one_order, |shop| {
     served.end().await;
 });
 
+both!(a_customer_is_as_long_as_a_customer_is, |shop| {
+    shop.item("MUG", 10).await;
+    let served = Served::new(&shop).await;
+    let client = served.client("office", "operator").await;
+    let order = |note: usize| {
+        let line = json!({ "sku": "MUG", "quantity": 1 });
+        json!({ "order_id": "1", "lines": [line], "customer": { "note": "x".repeat(note) } })
+    };
+    let refused = client.post("/v1/orders", &order(33_000)).await;
+    assert_eq!((refused.status, &refused.body["field"]), (422, &json!("customer")));
+    assert_eq!(client.post("/v1/orders", &order(32_000)).await.status, 201);
+    served.end().await;
+});
+
 both!(an_order_lives_over_http, |shop| {
     shop.item("MUG", 10).await;
     shop.location("back-room", LocationKind::Quarantine).await;

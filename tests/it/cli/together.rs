@@ -40,8 +40,8 @@ both_shops!(of_many_processes_one_gets_the_last_unit, |cli| {
 });
 
 /// A command that waits for its turn to write; it listens for Ctrl-C since its start.
-fn waiting(cli: &Cli, id: &str) -> Child {
-    let mut command = cli.command(&["order", "place", id, "MUG:1"]);
+fn waiting(cli: &Cli, arguments: &[&str]) -> Child {
+    let mut command = cli.command(arguments);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let pid = child.id().to_string();
     let at_the_door = |line: &str| {
@@ -67,7 +67,7 @@ async fn ctrl_c_finishes_what_was_begun_and_pressed_again_stops_at_once() {
     let door = File::options().write(true).open(cli.path().join("invshop.db.write")).unwrap();
     for (id, twice) in [("once", false), ("twice", true)] {
         door.lock().unwrap();
-        let mut child = waiting(&cli, id);
+        let mut child = waiting(&cli, &["order", "place", id, "MUG:1"]);
         press(&mut child);
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
@@ -86,4 +86,26 @@ async fn ctrl_c_finishes_what_was_begun_and_pressed_again_stops_at_once() {
             cli.ok(&["order", "show", id]);
         }
     }
+}
+
+#[tokio::test]
+async fn ctrl_c_ends_a_restore_with_nothing_written() {
+    let cli = Cli::new(Backend::Sqlite).await;
+    cli.ok(&["item", "create", "MUG", "--on-hand", "9"]);
+    cli.ok(&["db", "backup", "shop.backup"]);
+    cli.ok(&["stock", "receive", "MUG", "1"]);
+    let door = File::options().write(true).open(cli.path().join("invshop.db.write")).unwrap();
+    door.lock().unwrap();
+    let mut child = waiting(&cli, &["--yes", "db", "restore", "shop.backup"]);
+    press(&mut child);
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    stderr.read_line(&mut line).unwrap();
+    assert!(line.contains("press Ctrl-C again"), "{line}");
+    door.unlock().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    line.clear();
+    stderr.read_line(&mut line).unwrap();
+    assert!(line.contains("interrupted; nothing was written"), "{line}");
+    assert_eq!(cli.json(&["stock", "show", "MUG"])["on_hand"], 10);
 }

@@ -110,6 +110,26 @@ async fn an_answer_is_taken_whole_and_a_request_says_what_it_wants() {
 }
 
 #[tokio::test]
+async fn what_the_budget_has_no_room_for_in_time_is_not_sent() {
+    let one = Quota {
+        measure: Measure::Requests,
+        capacity: 1,
+        fills_in: Duration::from_hours(10),
+        reserve: 0,
+    };
+    let http = client(&[one]);
+    let shop = Shop::new(vec![answer("200 OK", "", "[]")]).await;
+    ask(&http, &shop.base).await.unwrap();
+    let call = http.call("write stock", Method::PUT, shop.base.clone());
+    let call = call.within(Duration::from_millis(50)).with(|request| request.bearer_auth(SECRET));
+    assert_eq!(format!("{call:?}"), "a call to write stock");
+    let error = http.send(call).await.unwrap_err();
+    assert_eq!((&error.kind, error.retry), (&ErrorKind::NotSent, Retry::Backoff));
+    assert!(!error.is_unknown());
+    assert_eq!(shop.asked().await.len(), 1);
+}
+
+#[tokio::test]
 async fn every_failure_is_told_by_its_kind() {
     let page = "<html><head><title>Briefly unavailable</title></head><body>x</body></html>";
     let kind = async |status: &str, headers: &str, body: &str| {
@@ -126,6 +146,8 @@ async fn every_failure_is_told_by_its_kind() {
     assert_eq!(retry, Retry::Backoff);
     let (_, retry) = kind("503 Service Unavailable", "Retry-After: 600\r\n", page).await;
     assert_eq!(retry, Retry::After(Duration::from_mins(10)));
+    let (_, retry) = kind("503 Service Unavailable", "Retry-After: 9999999\r\n", page).await;
+    assert_eq!(retry, Retry::After(Duration::from_hours(1)), "nobody is believed for longer");
     let (found, retry) = kind("422 Unprocessable Content", "", "{}").await;
     assert!(matches!(found, ErrorKind::Refused { .. }), "{found}");
     assert_eq!(retry, Retry::Never);

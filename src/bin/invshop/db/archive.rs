@@ -134,7 +134,7 @@ pub(crate) async fn copy(app: &App<'_>, given: &Copy) -> Result<Reply, Failure> 
     let copied = copied?;
     let line = format!(
         "moved {} rows up to entry {} from {} to {}, and proved both\nset database.url to the new \
-         place; the instance key stays the same: {}",
+         place, and database.key = \"file:{}\": the instance key stays the same",
         copied.rows,
         copied.seq,
         copied.from,

@@ -59,6 +59,10 @@ pub(super) async fn jobs(db: &Db) -> Check {
         format!("{} of {}: {outcome}: {detail}", run.job, run.due_at)
     });
     let told = told.collect::<Vec<_>>().join("; ");
+    if runs.iter().any(|run| run.due_at > SystemClock.now()) {
+        let hint = "a run is due in the future: a clock was or is wrong; set it";
+        return Check::warn(NAME, told, hint);
+    }
     if runs.iter().any(|run| run.outcome.as_deref() == Some("failed")) {
         return Check::warn(NAME, told, "the daemon's log of that time has more");
     }
