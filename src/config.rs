@@ -10,6 +10,8 @@
 //! (`keys`), and get their meaning here. Nothing here opens a database or a
 //! socket.
 
+mod channel;
+mod channels;
 mod database;
 mod error;
 mod keys;
@@ -23,6 +25,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+pub use channel::{ChannelConfig, ChannelMode, RulesConfig, WebhookConfig};
 pub use database::{DatabaseUrl, DatabaseUrlError, PostgresUrl};
 pub use error::{ConfigError, Problem};
 pub use location::{LocationConfig, LocationKind};
@@ -31,6 +34,7 @@ pub use search::{Inputs, SYSTEM_FILE};
 pub use telemetry::{LogFormat, LogLevel, TelemetryConfig};
 
 use crate::secret::{KeyFile, Secret, SecretSource};
+use channels::channels_differ;
 use keys::Key;
 use schedule::schedule;
 use settings::{Settings, SyntaxError, Value};
@@ -75,6 +79,8 @@ pub struct Config {
     pub telemetry: TelemetryConfig,
     /// `[[location]]`, in the order of the file; their codes are distinct.
     pub locations: Vec<LocationConfig>,
+    /// `[[channel]]`, in the order of the file; their names are distinct.
+    pub channels: Vec<ChannelConfig>,
     /// What is allowed but unwise; to be logged once at the start.
     pub warnings: Vec<Problem>,
 }
@@ -136,6 +142,7 @@ impl Config {
             ("schedule", self.schedule != running.schedule),
             ("telemetry", self.telemetry.log_format != running.telemetry.log_format),
             ("location", self.locations != running.locations),
+            ("channel", channels_differ(&self.channels, &running.channels)),
         ];
         sections.into_iter().filter(|(_, differs)| *differs).map(|(section, _)| section).collect()
     }
@@ -171,11 +178,13 @@ impl Config {
         let schedule = reader.schedule(&directory);
         let telemetry = reader.telemetry();
         let locations = reader.locations();
-        let Some((database, warnings)) = database.filter(|_| problems.is_empty()) else {
+        let (channels, plain) = reader.channels(inputs, &directory);
+        let Some((database, mut warnings)) = database.filter(|_| problems.is_empty()) else {
             // What has no line comes from outside the file, and follows it.
             problems.sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
             return Err(ConfigError::Invalid { file, problems });
         };
+        warnings.extend(plain);
         Ok(Self {
             file,
             directory,
@@ -185,6 +194,7 @@ impl Config {
             schedule,
             telemetry,
             locations,
+            channels,
             warnings,
         })
     }

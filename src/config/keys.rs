@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::channel::{CHANNEL, CREDENTIALS, NAMES};
+
 /// One setting, by its section and its name in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Key {
@@ -52,7 +54,7 @@ pub(super) const KEYS: [Key; 15] = [
 pub(super) const LOCATION: &str = "location";
 
 /// Sections that are planned: named as such, so that no one believes they work.
-const LATER_SECTIONS: [&str; 5] = ["auth", "rate_limit", "channel", "alerts", "events"];
+const LATER_SECTIONS: [&str; 4] = ["auth", "rate_limit", "alerts", "events"];
 /// Likewise the settings of `[server]` that begin so.
 const LATER_SERVER_PREFIX: &str = "tls_";
 
@@ -80,6 +82,19 @@ impl Key {
     }
 }
 
+impl Path {
+    /// A setting of a channel, by its index from 0: `channel[0].rules.buffer`.
+    pub(super) fn of_channel(index: usize, name: &str) -> Self {
+        Self(format!("{CHANNEL}[{index}].{name}"))
+    }
+
+    /// The name of a credential of a channel, where it is one.
+    pub(super) fn credential_of(&self, index: usize) -> Option<&str> {
+        let rest = self.0.strip_prefix(&format!("{CHANNEL}[{index}].{CREDENTIALS}."))?;
+        Some(rest)
+    }
+}
+
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -98,9 +113,18 @@ pub(super) fn find(section: &str, name: &str) -> Result<Key, String> {
     })
 }
 
+/// Whether a channel has a setting of this name, or what to say when it has none.
+pub(super) fn find_of_channel(name: &str) -> Result<(), String> {
+    let credential = name.strip_prefix(CREDENTIALS).and_then(|rest| rest.strip_prefix('.'));
+    if NAMES.contains(&name) || credential.is_some_and(|name| !name.is_empty()) {
+        return Ok(());
+    }
+    Err(format!("unknown key{}", did_you_mean(name, NAMES.into_iter())))
+}
+
 /// Whether there is a section of this name, or what to say when there is none.
 pub(super) fn find_section(section: &str) -> Result<(), String> {
-    if KEYS.iter().any(|key| key.section == section) {
+    if section == CHANNEL || KEYS.iter().any(|key| key.section == section) {
         return Ok(());
     }
     if LATER_SECTIONS.contains(&section) {
@@ -110,7 +134,7 @@ pub(super) fn find_section(section: &str) -> Result<(), String> {
     if let Some(key) = KEYS.iter().find(|key| key.name == section && key.section != LOCATION) {
         return Err(format!("unknown section or key; did you mean \"{}\"?", key.path()));
     }
-    let sections = KEYS.iter().map(|key| key.section);
+    let sections = KEYS.iter().map(|key| key.section).chain([CHANNEL]);
     Err(format!("unknown section{}", did_you_mean(section, sections)))
 }
 

@@ -10,6 +10,7 @@ use std::ops::RangeInclusive;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::channel::CHANNEL;
 use super::error::Problem;
 use super::keys::{self, LOCATION, Path};
 
@@ -22,6 +23,7 @@ pub(super) enum Value {
     Text(String),
     Integer(i64),
     Boolean(bool),
+    Texts(Vec<String>),
     /// From outside the file, where everything is written as text.
     Untyped(String),
     /// Of a type that no setting has, in words.
@@ -62,6 +64,8 @@ pub(super) struct Settings {
     values: BTreeMap<Path, Given>,
     /// The line of each `[[location]]` by its index.
     location_lines: BTreeMap<usize, usize>,
+    /// The line of each `[[channel]]`, likewise.
+    channel_lines: BTreeMap<usize, usize>,
     pub(super) problems: Vec<Problem>,
 }
 
@@ -86,6 +90,7 @@ impl Settings {
             let section = section.get_ref();
             match keys::find_section(section) {
                 Ok(()) if section == LOCATION => self.add_locations(value, line, &lines),
+                Ok(()) if section == CHANNEL => self.add_channels(value, line, &lines),
                 Ok(()) => self.add_section(section, value, line, &lines),
                 Err(message) => self.problem(escape(section), Some(line), message),
             }
@@ -115,6 +120,44 @@ impl Settings {
             } else {
                 let message = format!("expected a section, written [[{LOCATION}]]");
                 self.problem(place.to_string(), Some(line), message);
+            }
+        }
+    }
+
+    fn add_channels(&mut self, value: Spanned<DeValue<'_>>, line: usize, at: &Lines) {
+        let DeValue::Array(entries) = value.into_inner() else {
+            let message = format!("expected a list of sections, each written [[{CHANNEL}]]");
+            return self.problem(CHANNEL.to_owned(), Some(line), message);
+        };
+        for (index, entry) in entries.into_iter().enumerate() {
+            let line = at.line(&entry);
+            if let DeValue::Table(table) = entry.into_inner() {
+                self.channel_lines.insert(index, line);
+                self.add_channel(index, "", table, at);
+            } else {
+                let message = format!("expected a section, written [[{CHANNEL}]]");
+                self.problem(format!("{CHANNEL}[{index}]"), Some(line), message);
+            }
+        }
+    }
+
+    /// The settings of a channel, or of a section in it.
+    fn add_channel(&mut self, index: usize, within: &str, table: DeTable<'_>, at: &Lines) {
+        for (name, value) in table {
+            let line = at.line(&name);
+            let name = format!("{within}{}", escape(name.get_ref()));
+            let value = value.into_inner();
+            if let (DeValue::Table(inner), true) = (&value, within.is_empty()) {
+                self.add_channel(index, &format!("{name}."), inner.clone(), at);
+                continue;
+            }
+            let path = Path::of_channel(index, &name);
+            match keys::find_of_channel(&name) {
+                Ok(()) => {
+                    let given = Given { value: value.into(), origin: Origin::File { line } };
+                    self.values.insert(path, given);
+                }
+                Err(message) => self.problem(path.to_string(), Some(line), message),
             }
         }
     }
@@ -179,6 +222,17 @@ impl Settings {
         self.location_lines.iter().map(|(index, line)| (*index, *line))
     }
 
+    /// Index and line of each channel of the file, in its order.
+    pub(super) fn channel_lines(&self) -> impl Iterator<Item = (usize, usize)> + use<'_> {
+        self.channel_lines.iter().map(|(index, line)| (*index, *line))
+    }
+
+    /// The names of a channel's credentials.
+    pub(super) fn credentials(&self, index: usize) -> impl Iterator<Item = (&Path, &str)> {
+        let credential = move |path| Path::credential_of(path, index).map(|name| (path, name));
+        self.values.keys().filter_map(credential)
+    }
+
     #[cfg(test)]
     pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
         self.values.keys()
@@ -190,6 +244,9 @@ fn find_untyped(key: &str) -> Result<Path, String> {
     keys::find_section(section)?;
     if section == LOCATION {
         return Err("locations can only be given in the file".to_owned());
+    }
+    if section == CHANNEL {
+        return Err("channels can only be given in the file".to_owned());
     }
     keys::find(section, name).map(keys::Key::path)
 }
@@ -263,11 +320,12 @@ impl Value {
     }
 
     /// The type in words; the content may be a secret and is not shown.
-    fn kind(&self) -> &'static str {
+    pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Text(_) => "a text in quotes",
             Self::Integer(_) => "a whole number",
             Self::Boolean(_) => "true or false",
+            Self::Texts(_) => "a list",
             Self::Untyped(_) => "something else",
             Self::Other(kind) => kind,
         }
@@ -287,7 +345,16 @@ impl From<DeValue<'_>> for Value {
             DeValue::Boolean(boolean) => Self::Boolean(boolean),
             DeValue::Float(_) => Self::Other("a number with a fraction"),
             DeValue::Datetime(_) => Self::Other("a date or time"),
-            DeValue::Array(_) => Self::Other("a list"),
+            DeValue::Array(entries) => {
+                let texts: Option<Vec<String>> = entries
+                    .into_iter()
+                    .map(|entry| match entry.into_inner() {
+                        DeValue::String(text) => Some(text.into_owned()),
+                        _ => None,
+                    })
+                    .collect();
+                texts.map_or(Self::Other("a list"), Self::Texts)
+            }
             DeValue::Table(_) => Self::Other("a section"),
         }
     }

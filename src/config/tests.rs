@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::channel::NAMES;
 use super::keys::{KEYS, LOCATION, LOCATION_CODE};
 use super::*;
 
@@ -67,12 +68,18 @@ fn the_example_names_every_key_there_is() {
         LOCATION => key.path_at(Some(0)).to_string(),
         _ => key.path().to_string(),
     });
-    assert_eq!(named, BTreeSet::from(known));
+    let of_channel =
+        NAMES.iter().chain(&["credentials.consumer_key", "credentials.consumer_secret"]);
+    let known = known.into_iter().chain(of_channel.map(|name| format!("channel[0].{name}")));
+    assert_eq!(named, known.collect());
 }
 
 #[test]
 fn the_example_shows_the_defaults() {
-    let shown = build(&example_in_force(), &[]).unwrap();
+    let secrets = ["CONSUMER_KEY", "CONSUMER_SECRET", "WEBHOOK_SECRET", "WEBHOOK_SECRET_BEFORE"];
+    let secrets = secrets.map(|name| format!("WEB_{name}"));
+    let environment: Vec<_> = secrets.iter().map(|name| (name.as_str(), "x")).collect();
+    let shown = build(&example_in_force(), &environment).unwrap();
     let default = build("", &[]).unwrap();
     assert_eq!(format!("{:?}", shown.database), format!("{:?}", default.database));
     assert_eq!(shown.orders, default.orders);
@@ -80,7 +87,72 @@ fn the_example_shows_the_defaults() {
     assert_eq!(shown.schedule, default.schedule);
     assert_eq!(shown.telemetry, default.telemetry);
     assert_eq!(shown.locations[0].kind, LocationKind::default());
+    let bare = "[[channel]]\nname = 'web'\nkind = 'woocommerce'\n";
+    let (shown_channel, bare) = (&shown.channels[0], &build(bare, &[]).unwrap().channels[0]);
+    assert_eq!((shown_channel.mode, shown_channel.poll_seconds), (bare.mode, bare.poll_seconds));
+    assert_eq!(bare.rules, RulesConfig::default());
+    assert_eq!(RulesConfig { max_quantity: None, ..shown_channel.rules }, RulesConfig::default());
     assert_eq!(shown.warnings, []);
+}
+
+const CHANNELS: &str = r#"
+[[channel]]
+name = "web"
+kind = "woocommerce"
+url = "https://shop.example.com/"
+locations = ["main", "store"]
+[channel.credentials]
+consumer_key = "ck_plain"
+consumer_secret = "env:CS"
+[channel.webhook]
+secret = "env:WS"
+[channel.rules]
+buffer = 2
+max_quantity = 50
+
+[[channel]]
+name = "till"
+kind = "other"
+mode = "paused"
+"#;
+
+#[test]
+fn channels_are_read_with_their_sections() {
+    let config = build(CHANNELS, &[("CS", "cs_hidden"), ("WS", "signs")]).unwrap();
+    let [web, till] = config.channels.as_slice() else { panic!("{:?}", config.channels) };
+    assert_eq!((web.name.as_str(), web.kind.as_str()), ("web", "woocommerce"));
+    assert_eq!(web.url.as_deref(), Some("https://shop.example.com"));
+    assert_eq!(web.locations.as_deref(), Some(&["main".to_owned(), "store".to_owned()][..]));
+    assert_eq!(web.credentials["consumer_secret"].expose(), "cs_hidden");
+    assert_eq!(web.webhook.as_ref().unwrap().secret.expose(), "signs");
+    assert_eq!((web.rules.buffer, web.rules.max_quantity), (2, Some(50)));
+    assert_eq!((till.mode, till.url.as_deref()), (ChannelMode::Paused, None));
+    let warned: Vec<_> = config.warnings.iter().map(|one| one.key.as_str()).collect();
+    assert_eq!(warned, ["channel[0].credentials.consumer_key"]);
+    assert!(!format!("{config:?}").contains("ck_plain"), "secrets do not show");
+    let other = build(CHANNELS, &[("CS", "cs_new"), ("WS", "signs")]).unwrap();
+    assert_eq!(other.differs_from(&config), ["channel"]);
+}
+
+#[test]
+fn what_is_wrong_with_channels_is_told_by_its_key() {
+    let text = "[[channel]]\nkind = 'a'\n[[channel]]\nname = 'a'\nkind = 'x'\nlocations = [1]\n\
+        [channel.rules]\nbufer = 1\nshare_percent = 101\n[channel.webhook]\n\
+        previous_secret = 'x'\n[[channel]]\nname = 'a'\nkind = 'x'\ncolour = 1\n[channel.credentials]\nk = 'env:NONE'\n";
+    let found = problems(text, &[]);
+    for (found, expected) in found.iter().zip([
+        "line 1: channel[0].name: is missing",
+        "line 6: channel[1].locations: expected a list of texts in quotes",
+        "line 8: channel[1].rules.bufer: unknown key",
+        "line 9: channel[1].rules.share_percent: expected a whole number from 0 to 100",
+        "line 11: channel[1].webhook.previous_secret: is the secret before",
+        "line 13: channel[2].name: another channel has the name",
+        "line 15: channel[2].colour: unknown key",
+        "line 17: channel[2].credentials.k: the environment variable NONE is not set",
+    ]) {
+        assert!(found.starts_with(expected), "{found}\n{expected}");
+    }
+    assert_eq!(found.len(), 8, "{found:#?}");
 }
 
 #[test]
@@ -147,7 +219,7 @@ const WRONG_PROBLEMS: [&str; 16] = [
     "line 21: location[1].code: another location has the code \"main\" already",
     "line 23: location[2].code: is missing",
     "line 24: location[2].name: is empty",
-    "line 26: channel: the section [channel] is not supported yet",
+    "line 26: channel[0].kind: is missing",
     "line 29: sever: unknown section; did you mean \"server\"?",
     "auth.on: the section [auth] is not supported yet \
          (environment variable INVSHOP__AUTH__ON)",
