@@ -107,6 +107,18 @@ kinds! {
     BatchApplied = "batch.applied", "batch.applied";
     /// An import was undone.
     BatchReverted = "batch.reverted", "batch.reverted";
+    /// Somebody said which item a listing is.
+    ListingMapped = "listing.mapped", "listing.mapped";
+    /// A listing is no item any more.
+    ListingUnmapped = "listing.unmapped", "listing.unmapped";
+    /// What a channel is for was changed by command.
+    ChannelMode = "channel.mode", "channel.mode";
+    /// The rules of a channel were changed: all its numbers are computed anew.
+    ChannelRules = "channel.rules", "channel.rules";
+    /// A channel showed a number that nothing explains.
+    ChannelDrift = "channel.drift", "channel.drift";
+    /// The orders of a channel could not be read for too long.
+    ChannelBlind = "channel.blind", "channel.blind";
     /// An API key was made.
     KeyCreated = "key.created", "key.created";
     /// An API key was revoked.

@@ -13,6 +13,7 @@ pub mod level;
 pub mod location;
 pub mod money;
 pub mod order;
+pub mod publish;
 pub mod quantity;
 pub mod refusal;
 pub mod remote;
@@ -29,6 +30,7 @@ pub use order::{
     Allocation, Counts, Decision, DecisionTerms, Fact, FactKind, FulfilledBy, Line, Order,
     OrderRef, OrderStatus, Part, Payment,
 };
+pub use publish::PublishRules;
 pub use quantity::{Delta, QUANTITY_MAX, Quantity, QuantityError};
 pub use refusal::{Refusal, Shortage};
 pub use remote::RemoteQuantity;

@@ -145,6 +145,7 @@ impl Group {
     /// placed when the ledger first knew it.
     pub(super) fn order(self, lines: Vec<LineRequest>, shop: &Shop, known_at: i64) -> Import {
         let line = |(number, request)| ImportLine {
+            is_mapped: true,
             number,
             request,
             shipped: Quantity::ZERO,
@@ -155,6 +156,7 @@ impl Group {
             Personal::seal(&shop.key, &self.reference, &plain, shop.random.as_ref())
         };
         Import {
+            is_current: false,
             personal: self.email.map(seal),
             source_version: None,
             placed_at: self.placed_at.unwrap_or(known_at),

@@ -25,6 +25,8 @@ pub struct Import {
     pub reference: OrderRef,
     /// The source's version, growing; an older state changes nothing.
     pub source_version: Option<i64>,
+    /// Whether the state was asked for just now: of two under one version it is the newer.
+    pub is_current: bool,
     /// When it was placed, UTC milliseconds.
     pub placed_at: i64,
     /// When what the state says happened, UTC milliseconds; now when left out.
@@ -46,12 +48,21 @@ pub struct Import {
 pub struct ImportLine {
     /// Its number within the order, from 1, the same in every state.
     pub number: i64,
+    /// Whether its SKU is the ledger's; the text of a channel whose listing nobody mapped
+    /// only looks like one.
+    pub is_mapped: bool,
     /// What, how many that are not cancelled, and the price.
     pub request: LineRequest,
     /// Of those, units that have left.
     pub shipped: Quantity,
     /// Who ships it.
     pub fulfilled_by: FulfilledBy,
+}
+
+impl ImportLine {
+    const fn unknown(&self) -> Unknown {
+        if self.is_mapped { Unknown::Unmapped } else { Unknown::Whatever }
+    }
 }
 
 /// Records the state of an order. Nothing of it is ever refused for want of stock.
@@ -65,7 +76,8 @@ pub fn import(set: &mut Working, state: &Import, content: &[u8; 32]) -> Decided<
     let order = set.order(id)?;
     let same = order.content_hash == Some(*content);
     let known = match (state.source_version, order.source_version) {
-        (Some(new), Some(stored)) => new <= stored,
+        (Some(new), Some(stored)) if new == stored => same || !state.is_current,
+        (Some(new), Some(stored)) => new < stored,
         // A newer version of the same content is remembered: a state between
         // the two may still come, and must find that it is older.
         (Some(_), None) => false,
@@ -114,7 +126,7 @@ fn create(set: &mut Working, state: &Import, content: &[u8; 32]) -> Decided<Orde
         None => None,
     };
     let built = |line: &ImportLine| {
-        lines::build(set, line.number, &line.request, line.fulfilled_by, Unknown::Unmapped)
+        lines::build(set, line.number, &line.request, line.fulfilled_by, line.unknown())
     };
     let mut lines = state.lines.iter().map(built).collect::<Decided<Vec<_>>>()?;
     lines.sort_unstable_by_key(|line| line.number);
@@ -159,7 +171,7 @@ fn update(set: &mut Working, id: OrderId, state: &Import, content: &[u8; 32]) ->
     for line in &state.lines {
         if !order.lines.iter().any(|known| known.number == line.number) {
             let by = line.fulfilled_by;
-            added.push(lines::build(set, line.number, &line.request, by, Unknown::Unmapped)?);
+            added.push(lines::build(set, line.number, &line.request, by, line.unknown())?);
         }
     }
     let order = set.order_mut(id)?;

@@ -27,8 +27,8 @@ pub(super) fn build(
     unknown: Unknown,
 ) -> Decided<Line> {
     let item = match (set.item_by_sku(&request.sku), unknown) {
+        (_, Unknown::Whatever) | (Err(_), Unknown::Unmapped) => None,
         (Ok(item), _) => Some(item),
-        (Err(_), Unknown::Unmapped) => None,
         (Err(stop), Unknown::Refused) => return Err(stop),
     };
     let mut bundle = false;
@@ -63,6 +63,8 @@ pub(super) enum Unknown {
     Refused,
     /// The line waits for a person to map it.
     Unmapped,
+    /// So it does whatever its SKU looks like.
+    Whatever,
 }
 
 fn check_units(request: &LineRequest, per_unit: i64) -> Decided<()> {

@@ -60,7 +60,7 @@ macro_rules! table {
 }
 
 /// The tables of a shop, each after those it refers to.
-pub(crate) static TABLES: [Table; 18] = [
+pub(crate) static TABLES: [Table; 25] = [
     table!(shop by "one": one Int, format Text, key_id Text, created_at Int, moved_to Text),
     table!(account by "id" sequence: id Int, name Text, role Text, created_at Int),
     table!(api_key by "id" sequence: id Int, prefix Text, account_id Int, hash Bytes,
@@ -101,6 +101,24 @@ pub(crate) static TABLES: [Table; 18] = [
         on_hand Int, reserved Int, shortfall Int, safety Int, effective_at Int, quantity Int,
         order_id Int, line Int, part Int, batch_id Int, account_id Int, idem_key Text,
         content_hash Bytes, reverses Int, data Text),
+    table!(channel by "id" sequence: id Int, name Text, kind Text, mode Text, rules Text,
+        watermark Int, pulled_at Int, failed_at Int, failure Text, created_at Int),
+    table!(listing by "id" sequence: id Int, channel_id Int, external_id Text, place Text,
+        holder Text, item_id Int, sku_text Text, title Text, buffer Int, share_percent Int,
+        max_quantity Int, min_quantity Int, seen_at Int),
+    table!(listing_key by "channel_id, order_key": channel_id Int, order_key Text,
+        listing_id Int),
+    table!(push by "channel_id, holder, place": channel_id Int, holder Text, place Text,
+        item_id Int, dirty_seq Int, pushed_seq Int, remote_changed Int, baseline Int, taken Int,
+        given Int, taken_from Int, given_from Int, taken_until Int, given_until Int,
+        confirmed_at Int, sending Int, sending_taken Int, sending_given Int, sending_seq Int,
+        sending_until Int, attempts Int, retry_at Int, problem Text),
+    table!(deduction by "channel_id, order_key, line": channel_id Int, order_key Text,
+        line Text, holder Text, place Text, units Int),
+    table!(inbox by "id" sequence: id Int, channel_id Int, kind Text, dedupe_key Text,
+        sealed Bytes, state Text, received_at Int, attempts Int, retry_at Int, reason Text,
+        done_at Int),
+    table!(follower by "name": name Text, seq Int),
 ];
 
 /// Tables that stay where they are: what nodes do now, and how their jobs went.

@@ -180,6 +180,19 @@ pub(crate) async fn append(
     }
 }
 
+/// Appends entries from beside the writer, as the last thing of a transaction; the seq
+/// of the first.
+pub(crate) async fn append_aside(
+    conn: &mut Conn<'_>,
+    entries: &[Entry],
+    now: i64,
+) -> Result<i64, StoreError> {
+    super::lock_journal(conn).await?;
+    let before = newest(conn).await?;
+    let entries = Numbering::of(conn, before, now).ready(entries)?;
+    append(conn, entries).await
+}
+
 fn rows(entries: &[Entry], newest: i64, at: i64) -> Rows {
     use Type::{Bytes, Int, Text};
     let mut types = [Int; 25];

@@ -29,6 +29,12 @@ const TWINS: &[Twin] = &[
         sqlite: include_str!("../../migrations/sqlite/0002_operations.sql"),
         postgres: include_str!("../../migrations/postgres/0002_operations.sql"),
     },
+    Twin {
+        version: 3,
+        name: "channels",
+        sqlite: include_str!("../../migrations/sqlite/0003_channels.sql"),
+        postgres: include_str!("../../migrations/postgres/0003_channels.sql"),
+    },
 ];
 
 /// The newest schema version this program knows.

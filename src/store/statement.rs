@@ -140,6 +140,7 @@ impl Row {
     read!(int_opt, Option<i64>);
     read!(text, String);
     read!(text_opt, Option<String>);
+    read!(bytes, Vec<u8>);
     read!(bytes_opt, Option<Vec<u8>>);
 
     /// A cell of a type.

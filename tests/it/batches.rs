@@ -100,12 +100,14 @@ both!(r41_a_late_state_loses_against_an_unchanged_newer_one, |shop| {
     shop.item("MUG", 9).await;
     let state = |version: i64, count: i64| {
         Command::Import(invshop::orders::Import {
+            is_current: false,
             reference: reference("1"),
             source_version: Some(version),
             placed_at: 1,
             effective_at: None,
             payment: invshop::domain::order::Payment::None,
             lines: vec![invshop::orders::ImportLine {
+                is_mapped: true,
                 number: 1,
                 request: LineRequest { sku: sku("MUG"), quantity: units(count), unit_price: None },
                 shipped: units(0),

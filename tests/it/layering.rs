@@ -71,6 +71,7 @@ const API: &[&str] = &[
     "telemetry",
 ];
 
+/// What a channel is told is what the reports say there is.
 const CHANNELS: &[&str] = &[
     "domain",
     "ledger",
@@ -78,6 +79,7 @@ const CHANNELS: &[&str] = &[
     "store",
     "writer",
     "shop",
+    "reports",
     "clock",
     "secret",
     "config",

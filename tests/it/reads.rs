@@ -24,12 +24,14 @@ const ONE: AllocationPolicy = AllocationPolicy::OneLocation;
 /// An order as a channel reports it.
 pub(crate) fn imported(source: &str, id: &str, lines: &[(&str, i64, i64)]) -> Import {
     let line = |(number, &(name, count, shipped)): (i64, &(&str, i64, i64))| ImportLine {
+        is_mapped: true,
         number,
         request: LineRequest { sku: sku(name), quantity: units(count), unit_price: Some(250) },
         shipped: units(shipped),
         fulfilled_by: FulfilledBy::Ledger,
     };
     Import {
+        is_current: false,
         reference: OrderRef {
             source: source.to_owned(),
             external_id: ExternalId::new(id).unwrap(),

@@ -349,6 +349,7 @@ impl Wish {
 impl State {
     fn command(&self) -> Import {
         Import {
+            is_current: false,
             reference: reference(&self.order),
             source_version: self.version,
             placed_at: 1,
@@ -368,6 +369,7 @@ impl State {
 
 fn state_line(line: &StateLine) -> ImportLine {
     ImportLine {
+        is_mapped: true,
         number: line.number,
         request: request(&line.item, line.units),
         shipped: quantity(line.shipped),

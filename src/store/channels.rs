@@ -1,0 +1,120 @@
+//! The table `channel`: what became of the configured channels.
+
+use super::statement::{Row, args, statement};
+use super::{Conn, Statement, StoreError};
+
+/// A channel as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoredChannel {
+    pub(crate) id: i64,
+    pub(crate) name: String,
+    pub(crate) kind: String,
+    /// Set by command.
+    pub(crate) mode: Option<String>,
+    pub(crate) rules: Option<String>,
+    pub(crate) watermark: Option<i64>,
+    pub(crate) pulled_at: Option<i64>,
+    pub(crate) failed_at: Option<i64>,
+    pub(crate) failure: Option<String>,
+}
+
+statement!(
+    ENSURE,
+    "insert into channel (name, kind, created_at) values ($1, $2, $3) on conflict (name) do nothing"
+);
+statement!(
+    FIND,
+    "select id, name, kind, mode, rules, watermark, pulled_at, failed_at, failure
+     from channel where name = $1"
+);
+statement!(
+    ALL,
+    "select id, name, kind, mode, rules, watermark, pulled_at, failed_at, failure
+     from channel order by name"
+);
+statement!(SET_MODE, "update channel set mode = $2 where id = $1");
+statement!(SET_RULES, "update channel set rules = $2 where id = $1");
+statement!(
+    PULLED,
+    "update channel set watermark = $2, pulled_at = $3, failed_at = null, failure = null
+     where id = $1 and (watermark is null or watermark <= $2)"
+);
+statement!(FAILED, "update channel set failed_at = $2, failure = $3 where id = $1");
+
+pub(super) const STATEMENTS: &[&Statement] =
+    &[&ENSURE, &FIND, &ALL, &SET_MODE, &SET_RULES, &PULLED, &FAILED];
+
+/// A channel by its name.
+pub(crate) async fn find(
+    conn: &mut Conn<'_>,
+    name: &str,
+) -> Result<Option<StoredChannel>, StoreError> {
+    conn.optional(&FIND, args![name]).await?.map(|row| channel(&row)).transpose()
+}
+
+/// The channel of a name, made where it is new.
+pub(crate) async fn ensure(
+    conn: &mut Conn<'_>,
+    name: &str,
+    kind: &str,
+    now: i64,
+) -> Result<StoredChannel, StoreError> {
+    if let Some(known) = find(conn, name).await? {
+        return Ok(known);
+    }
+    conn.execute(&ENSURE, args![name, kind, now]).await?;
+    channel(&conn.one(&FIND, args![name]).await?)
+}
+
+/// All channels that ever were configured.
+pub(crate) async fn all(conn: &mut Conn<'_>) -> Result<Vec<StoredChannel>, StoreError> {
+    conn.all(&ALL, args![]).await?.iter().map(channel).collect()
+}
+
+/// Sets the mode that goes before the configuration's; none leaves it to that.
+pub(crate) async fn set_mode(
+    conn: &mut Conn<'_>,
+    id: i64,
+    mode: Option<String>,
+) -> Result<(), StoreError> {
+    conn.execute_one(&SET_MODE, args![id, mode]).await
+}
+
+/// Remembers by which rules numbers were found dirty.
+pub(crate) async fn set_rules(conn: &mut Conn<'_>, id: i64, rules: &str) -> Result<(), StoreError> {
+    conn.execute_one(&SET_RULES, args![id, rules]).await
+}
+
+/// Every order that changed before the watermark is in the inbox.
+pub(crate) async fn pulled(
+    conn: &mut Conn<'_>,
+    id: i64,
+    watermark: i64,
+    now: i64,
+) -> Result<(), StoreError> {
+    conn.execute(&PULLED, args![id, watermark, now]).await.map(drop)
+}
+
+/// The channel could not be asked.
+pub(crate) async fn failed(
+    conn: &mut Conn<'_>,
+    id: i64,
+    now: i64,
+    failure: &str,
+) -> Result<(), StoreError> {
+    conn.execute_one(&FAILED, args![id, now, failure]).await
+}
+
+fn channel(row: &Row) -> Result<StoredChannel, StoreError> {
+    Ok(StoredChannel {
+        id: row.int(0)?,
+        name: row.text(1)?,
+        kind: row.text(2)?,
+        mode: row.text_opt(3)?,
+        rules: row.text_opt(4)?,
+        watermark: row.int_opt(5)?,
+        pulled_at: row.int_opt(6)?,
+        failed_at: row.int_opt(7)?,
+        failure: row.text_opt(8)?,
+    })
+}

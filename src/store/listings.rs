@@ -1,0 +1,218 @@
+//! The tables `listing` and `listing_key`: items as they are sold on channels.
+
+use super::statement::{Row, args, statement};
+use super::{Conn, Statement, StoreError};
+use crate::domain::ItemId;
+
+/// A listing as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoredListing {
+    pub(crate) id: i64,
+    pub(crate) channel_id: i64,
+    pub(crate) external_id: String,
+    pub(crate) place: String,
+    pub(crate) holder: String,
+    pub(crate) item: Option<ItemId>,
+    pub(crate) sku_text: String,
+    pub(crate) title: String,
+    /// The item's SKU, where it is mapped.
+    pub(crate) sku: Option<String>,
+    pub(crate) rules: ListingRules,
+}
+
+/// What a listing has of its own instead of its channel's rules.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ListingRules {
+    pub(crate) buffer: Option<i64>,
+    pub(crate) share_percent: Option<i64>,
+    pub(crate) max_quantity: Option<i64>,
+    pub(crate) min_quantity: Option<i64>,
+}
+
+/// A listing as a channel showed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) external_id: String,
+    pub(crate) place: String,
+    pub(crate) holder: String,
+    pub(crate) sku_text: String,
+    pub(crate) title: String,
+}
+
+/// What a line of an order is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeyedListing {
+    pub(crate) order_key: String,
+    pub(crate) holder: String,
+    pub(crate) place: String,
+    /// The item and its SKU, where the listing is mapped.
+    pub(crate) item: Option<(ItemId, String)>,
+}
+
+statement!(
+    SEE,
+    "insert into listing (channel_id, external_id, place, holder, sku_text, title, seen_at)
+     values ($1, $2, $3, $4, $5, $6, $7)
+     on conflict (channel_id, external_id, place) do update set
+       holder = excluded.holder, sku_text = excluded.sku_text, title = excluded.title,
+       seen_at = excluded.seen_at
+     returning id"
+);
+statement!(
+    SEE_KEY,
+    "insert into listing_key (channel_id, order_key, listing_id) values ($1, $2, $3)
+     on conflict (channel_id, order_key) do update set listing_id = excluded.listing_id"
+);
+statement!(
+    FIND,
+    "select l.id, l.channel_id, l.external_id, l.place, l.holder, l.item_id, l.sku_text, l.title,
+            i.sku, l.buffer, l.share_percent, l.max_quantity, l.min_quantity
+     from listing as l left join item as i on i.id = l.item_id
+     where l.channel_id = $1 and l.external_id = $2 and l.place = $3"
+);
+statement!(
+    PAGE,
+    "select l.id, l.channel_id, l.external_id, l.place, l.holder, l.item_id, l.sku_text, l.title,
+            i.sku, l.buffer, l.share_percent, l.max_quantity, l.min_quantity
+     from listing as l left join item as i on i.id = l.item_id
+     where l.channel_id = $1 and l.id > $2 order by l.id limit $3"
+);
+statement!(
+    OF_HOLDER,
+    "select l.id, l.channel_id, l.external_id, l.place, l.holder, l.item_id, l.sku_text, l.title,
+            i.sku, l.buffer, l.share_percent, l.max_quantity, l.min_quantity
+     from listing as l left join item as i on i.id = l.item_id
+     where l.channel_id = $1 and l.holder = $2 and l.place = $3 order by l.id"
+);
+statement!(SET_ITEM, "update listing set item_id = $2 where id = $1");
+statement!(
+    BY_KEYS,
+    sqlite "select k.order_key, l.holder, l.place, l.item_id, i.sku
+            from json_each($2) as wanted
+            cross join listing_key as k on k.channel_id = $1 and k.order_key = wanted.value
+            cross join listing as l on l.id = k.listing_id
+            left join item as i on i.id = l.item_id",
+    postgres "select k.order_key, l.holder, l.place, l.item_id, i.sku
+              from listing_key as k join listing as l on l.id = k.listing_id
+              left join item as i on i.id = l.item_id
+              where k.channel_id = $1 and k.order_key = any($2::text[])"
+);
+statement!(
+    HOLDERS_OF,
+    "select distinct holder, place from listing
+     where channel_id = $1 and external_id = $2 and holder <> ''"
+);
+
+pub(super) const STATEMENTS: &[&Statement] =
+    &[&SEE, &SEE_KEY, &FIND, &PAGE, &OF_HOLDER, &SET_ITEM, &BY_KEYS, &HOLDERS_OF];
+
+/// Writes down a listing as it was seen, with the ids it has in orders; its id.
+pub(crate) async fn see(
+    conn: &mut Conn<'_>,
+    channel: i64,
+    seen: &Seen,
+    order_keys: &[String],
+    now: i64,
+) -> Result<i64, StoreError> {
+    let Seen { external_id, place, holder, sku_text, title } = seen;
+    let args = args![
+        channel,
+        external_id.as_str(),
+        place.as_str(),
+        holder.as_str(),
+        sku_text.as_str(),
+        title.as_str(),
+        now,
+    ];
+    let id = conn.one(&SEE, args).await?.int(0)?;
+    for key in order_keys {
+        conn.execute(&SEE_KEY, args![channel, key.as_str(), id]).await?;
+    }
+    Ok(id)
+}
+
+/// A listing of a channel, at one of its places.
+pub(crate) async fn find(
+    conn: &mut Conn<'_>,
+    channel: i64,
+    external_id: &str,
+    place: &str,
+) -> Result<Option<StoredListing>, StoreError> {
+    let row = conn.optional(&FIND, args![channel, external_id, place]).await?;
+    row.map(|row| listing(&row)).transpose()
+}
+
+/// Listings of a channel in the order of their ids.
+pub(crate) async fn page(
+    conn: &mut Conn<'_>,
+    channel: i64,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<StoredListing>, StoreError> {
+    conn.all(&PAGE, args![channel, after, limit]).await?.iter().map(listing).collect()
+}
+
+/// The listings whose number one holder carries.
+pub(crate) async fn of_holder(
+    conn: &mut Conn<'_>,
+    channel: i64,
+    holder: &str,
+    place: &str,
+) -> Result<Vec<StoredListing>, StoreError> {
+    conn.all(&OF_HOLDER, args![channel, holder, place]).await?.iter().map(listing).collect()
+}
+
+/// Says which item a listing is, or that nobody knows.
+pub(crate) async fn set_item(
+    conn: &mut Conn<'_>,
+    id: i64,
+    item: Option<ItemId>,
+) -> Result<(), StoreError> {
+    conn.execute_one(&SET_ITEM, args![id, item.map(ItemId::get)]).await
+}
+
+/// What the ids in lines of orders are of; those that are unknown are left out.
+pub(crate) async fn by_keys(
+    conn: &mut Conn<'_>,
+    channel: i64,
+    keys: Vec<String>,
+) -> Result<Vec<KeyedListing>, StoreError> {
+    let rows = conn.all(&BY_KEYS, args![channel, keys]).await?;
+    rows.iter()
+        .map(|row| {
+            let item = row.int_opt(3)?.map(ItemId::new).zip(row.text_opt(4)?);
+            let (order_key, holder, place) = (row.text(0)?, row.text(1)?, row.text(2)?);
+            Ok(KeyedListing { order_key, holder, place, item })
+        })
+        .collect()
+}
+
+/// What carries the numbers of a listing.
+pub(crate) async fn holders_of(
+    conn: &mut Conn<'_>,
+    channel: i64,
+    external_id: &str,
+) -> Result<Vec<(String, String)>, StoreError> {
+    let rows = conn.all(&HOLDERS_OF, args![channel, external_id]).await?;
+    rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?))).collect()
+}
+
+fn listing(row: &Row) -> Result<StoredListing, StoreError> {
+    Ok(StoredListing {
+        id: row.int(0)?,
+        channel_id: row.int(1)?,
+        external_id: row.text(2)?,
+        place: row.text(3)?,
+        holder: row.text(4)?,
+        item: row.int_opt(5)?.map(ItemId::new),
+        sku_text: row.text(6)?,
+        title: row.text(7)?,
+        sku: row.text_opt(8)?,
+        rules: ListingRules {
+            buffer: row.int_opt(9)?,
+            share_percent: row.int_opt(10)?,
+            max_quantity: row.int_opt(11)?,
+            min_quantity: row.int_opt(12)?,
+        },
+    })
+}

@@ -1,0 +1,446 @@
+//! The tables `push`, `deduction` and `follower`: what channels should show, and what
+//! they are known to show.
+
+use super::statement::{Row, args, statement};
+use super::{Conn, Statement, StoreError};
+use crate::domain::ItemId;
+
+/// A number on a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PushRow {
+    pub(crate) channel_id: i64,
+    pub(crate) holder: String,
+    pub(crate) place: String,
+    pub(crate) item: ItemId,
+    pub(crate) dirty_seq: i64,
+    pub(crate) pushed_seq: i64,
+    pub(crate) remote_changed: bool,
+    /// What the channel took off it and gave back for orders, in all.
+    pub(crate) flow: Flow,
+    pub(crate) known: Option<Known>,
+    pub(crate) sending: Option<Sending>,
+    pub(crate) attempts: i64,
+    pub(crate) retry_at: i64,
+    pub(crate) problem: Option<String>,
+}
+
+/// Units a channel took off a number and gave back to it; both only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Flow {
+    pub(crate) taken: i64,
+    pub(crate) given: i64,
+}
+
+/// What the channel last confirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Known {
+    pub(crate) baseline: i64,
+    /// What had come in before.
+    pub(crate) from: Flow,
+    /// What had come in after the first pull that was begun later.
+    pub(crate) until: Option<Flow>,
+    pub(crate) confirmed_at: i64,
+}
+
+/// A write that may be under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sending {
+    pub(crate) quantity: i64,
+    pub(crate) from: Flow,
+    pub(crate) seq: i64,
+    /// Until when it may reach the channel, UTC milliseconds.
+    pub(crate) until: i64,
+}
+
+macro_rules! columns {
+    () => {
+        "channel_id, holder, place, item_id, dirty_seq, pushed_seq, remote_changed, taken, given,
+         baseline, taken_from, given_from, taken_until, given_until, confirmed_at, sending,
+         sending_taken, sending_given, sending_seq, sending_until, attempts, retry_at, problem"
+    };
+}
+
+statement!(
+    MAP,
+    "insert into push (channel_id, holder, place, item_id, dirty_seq) values ($1, $2, $3, $4, $5)
+     on conflict (channel_id, holder, place) do update set
+       item_id = excluded.item_id, dirty_seq = excluded.dirty_seq, problem = null, attempts = 0,
+       retry_at = 0"
+);
+statement!(UNMAP, "delete from push where channel_id = $1 and holder = $2 and place = $3");
+statement!(
+    MARK_ITEMS,
+    sqlite "update push set dirty_seq = $2 where dirty_seq < $2 and item_id in (
+              select value from json_each($1)
+              union select bundle_id from bundle_part
+                where part_id in (select value from json_each($1)))",
+    postgres "update push set dirty_seq = $2 where dirty_seq < $2 and item_id in (
+                select unnest($1::bigint[])
+                union select bundle_id from bundle_part where part_id = any($1::bigint[]))"
+);
+statement!(
+    MARK_CHANNEL,
+    "update push set dirty_seq = $2, retry_at = 0 where channel_id = $1 and dirty_seq < $2"
+);
+statement!(
+    MARK_CHANGED,
+    "update push set remote_changed = 1, retry_at = 0
+     where channel_id = $1 and holder = $2 and place = $3"
+);
+statement!(
+    DUE,
+    concat!(
+        "select ",
+        columns!(),
+        " from push where channel_id = $1 and (dirty_seq > pushed_seq or remote_changed = 1)
+            and retry_at <= $2 order by dirty_seq limit $3"
+    )
+);
+statement!(
+    FIND,
+    concat!(
+        "select ",
+        columns!(),
+        " from push where channel_id = $1 and holder = $2 and place = $3"
+    )
+);
+statement!(
+    PAGE,
+    concat!(
+        "select ",
+        columns!(),
+        " from push where channel_id = $1 and (holder > $2 or holder = $2 and place > $3)
+          order by holder, place limit $4"
+    )
+);
+statement!(
+    SAVE,
+    "update push set pushed_seq = $4, remote_changed = $5, baseline = $6, taken_from = $7,
+       given_from = $8, taken_until = $9, given_until = $10, confirmed_at = $11, sending = $12,
+       sending_taken = $13, sending_given = $14, sending_seq = $15, sending_until = $16,
+       attempts = $17, retry_at = $18, problem = $19
+     where channel_id = $1 and holder = $2 and place = $3"
+);
+statement!(
+    SETTLE,
+    "update push set taken_until = taken, given_until = given
+     where channel_id = $1 and taken_until is null and baseline is not null and confirmed_at <= $2"
+);
+statement!(
+    FLOW,
+    "update push set taken = taken + $4, given = given + $5
+     where channel_id = $1 and holder = $2 and place = $3"
+);
+statement!(
+    STATE,
+    "select count(*), count(case when dirty_seq > pushed_seq or remote_changed = 1 then 1 end),
+            min(case when dirty_seq > pushed_seq then pushed_seq end),
+            count(case when problem is not null then 1 end)
+     from push where channel_id = $1"
+);
+statement!(
+    OLDEST_DIRTY,
+    "select min(j.at) from push as p join journal as j on j.seq = p.dirty_seq
+     where p.channel_id = $1 and p.dirty_seq > p.pushed_seq"
+);
+statement!(
+    SENDING_UNTIL,
+    "select max(sending_until) from push where channel_id = $1 and sending is not null"
+);
+statement!(
+    DEDUCTION,
+    "select holder, place, units from deduction
+     where channel_id = $1 and order_key = $2 and line = $3"
+);
+statement!(
+    DEDUCT,
+    "insert into deduction (channel_id, order_key, line, holder, place, units)
+     values ($1, $2, $3, $4, $5, $6)
+     on conflict (channel_id, order_key, line) do update set
+       holder = excluded.holder, place = excluded.place, units = excluded.units"
+);
+statement!(FOLLOWED, "select seq from follower where name = $1");
+statement!(
+    FOLLOW,
+    "insert into follower (name, seq) values ($1, $2)
+     on conflict (name) do update set seq = excluded.seq where follower.seq < excluded.seq"
+);
+statement!(
+    CHANGED_ITEMS,
+    "select distinct item_id from journal where seq > $1 and seq <= $2 and item_id is not null"
+);
+
+pub(super) const STATEMENTS: &[&Statement] = &[
+    &MAP,
+    &UNMAP,
+    &MARK_ITEMS,
+    &MARK_CHANNEL,
+    &MARK_CHANGED,
+    &DUE,
+    &FIND,
+    &PAGE,
+    &SAVE,
+    &SETTLE,
+    &FLOW,
+    &STATE,
+    &OLDEST_DIRTY,
+    &SENDING_UNTIL,
+    &DEDUCTION,
+    &DEDUCT,
+    &FOLLOWED,
+    &FOLLOW,
+    &CHANGED_ITEMS,
+];
+
+/// What carries a number, on a channel.
+pub(crate) type At<'a> = (i64, &'a str, &'a str);
+
+/// A holder shows an item from now on.
+pub(crate) async fn map(
+    conn: &mut Conn<'_>,
+    (channel, holder, place): At<'_>,
+    item: ItemId,
+    seq: i64,
+) -> Result<(), StoreError> {
+    conn.execute_one(&MAP, args![channel, holder, place, item.get(), seq]).await
+}
+
+/// A holder shows nothing of ours any more.
+pub(crate) async fn unmap(
+    conn: &mut Conn<'_>,
+    (channel, holder, place): At<'_>,
+) -> Result<(), StoreError> {
+    conn.execute(&UNMAP, args![channel, holder, place]).await.map(drop)
+}
+
+/// Something of items, or of what bundles are made of, changed up to an entry.
+pub(crate) async fn mark_items(
+    conn: &mut Conn<'_>,
+    items: Vec<i64>,
+    seq: i64,
+) -> Result<u64, StoreError> {
+    conn.execute(&MARK_ITEMS, args![items, seq]).await
+}
+
+/// Something of a whole channel changed.
+pub(crate) async fn mark_channel(
+    conn: &mut Conn<'_>,
+    channel: i64,
+    seq: i64,
+) -> Result<u64, StoreError> {
+    conn.execute(&MARK_CHANNEL, args![channel, seq]).await
+}
+
+/// Somebody said that a holder shows another number.
+pub(crate) async fn mark_changed(
+    conn: &mut Conn<'_>,
+    (channel, holder, place): At<'_>,
+) -> Result<(), StoreError> {
+    conn.execute(&MARK_CHANGED, args![channel, holder, place]).await.map(drop)
+}
+
+/// Numbers that are not known to be right and may be tried now, the longest first.
+pub(crate) async fn due(
+    conn: &mut Conn<'_>,
+    channel: i64,
+    now: i64,
+    limit: i64,
+) -> Result<Vec<PushRow>, StoreError> {
+    conn.all(&DUE, args![channel, now, limit]).await?.iter().map(push).collect()
+}
+
+/// One number.
+pub(crate) async fn find(
+    conn: &mut Conn<'_>,
+    (channel, holder, place): At<'_>,
+) -> Result<Option<PushRow>, StoreError> {
+    let row = conn.optional(&FIND, args![channel, holder, place]).await?;
+    row.map(|row| push(&row)).transpose()
+}
+
+/// All numbers of a channel, by holder.
+pub(crate) async fn page(
+    conn: &mut Conn<'_>,
+    (channel, holder, place): At<'_>,
+    limit: i64,
+) -> Result<Vec<PushRow>, StoreError> {
+    conn.all(&PAGE, args![channel, holder, place, limit]).await?.iter().map(push).collect()
+}
+
+/// Writes down what the lane knows of a number; what others change of it stays.
+pub(crate) async fn save(conn: &mut Conn<'_>, row: &PushRow) -> Result<(), StoreError> {
+    let (known, sending) = (row.known, row.sending);
+    let from = known.map(|known| known.from).unwrap_or_default();
+    let until = known.and_then(|known| known.until);
+    let args = args![
+        row.channel_id,
+        row.holder.as_str(),
+        row.place.as_str(),
+        row.pushed_seq,
+        i64::from(row.remote_changed),
+        known.map(|known| known.baseline),
+        from.taken,
+        from.given,
+        until.map(|flow| flow.taken),
+        until.map(|flow| flow.given),
+        known.map(|known| known.confirmed_at),
+        sending.map(|sending| sending.quantity),
+        sending.map(|sending| sending.from.taken),
+        sending.map(|sending| sending.from.given),
+        sending.map(|sending| sending.seq),
+        sending.map(|sending| sending.until),
+        row.attempts,
+        row.retry_at,
+        row.problem.clone(),
+    ];
+    // It may have been unmapped meanwhile.
+    conn.execute(&SAVE, args).await.map(drop)
+}
+
+/// Every order is in that could have been before what was confirmed until a moment.
+pub(crate) async fn settle(
+    conn: &mut Conn<'_>,
+    channel: i64,
+    begun_at: i64,
+) -> Result<(), StoreError> {
+    conn.execute(&SETTLE, args![channel, begun_at]).await.map(drop)
+}
+
+/// How the numbers of a channel stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PushState {
+    pub(crate) numbers: i64,
+    pub(crate) dirty: i64,
+    pub(crate) problems: i64,
+    /// When the entry was written that the longest dirty number waits with.
+    pub(crate) oldest_at: Option<i64>,
+}
+
+/// How the numbers of a channel stand.
+pub(crate) async fn state(conn: &mut Conn<'_>, channel: i64) -> Result<PushState, StoreError> {
+    let row = conn.one(&STATE, args![channel]).await?;
+    let oldest_at = conn.one(&OLDEST_DIRTY, args![channel]).await?.int_opt(0)?;
+    Ok(PushState { numbers: row.int(0)?, dirty: row.int(1)?, problems: row.int(3)?, oldest_at })
+}
+
+/// Until when a write of somebody else may still reach the channel.
+pub(crate) async fn sending_until(
+    conn: &mut Conn<'_>,
+    channel: i64,
+) -> Result<Option<i64>, StoreError> {
+    conn.one(&SENDING_UNTIL, args![channel]).await?.int_opt(0)
+}
+
+/// What a channel took off a number for a line of one of its orders, as it says now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Deduction {
+    pub(crate) order_key: String,
+    pub(crate) line: String,
+    pub(crate) holder: String,
+    pub(crate) place: String,
+    pub(crate) units: i64,
+}
+
+/// Writes down what a channel took; what is more or less than before moves the number's
+/// flow. The same again changes nothing.
+pub(crate) async fn deduct(
+    conn: &mut Conn<'_>,
+    channel: i64,
+    now: &Deduction,
+) -> Result<(), StoreError> {
+    let key = args![channel, now.order_key.as_str(), now.line.as_str()];
+    let before = match conn.optional(&DEDUCTION, key).await? {
+        Some(row) => Some((row.text(0)?, row.text(1)?, row.int(2)?)),
+        None => None,
+    };
+    let same_place = before
+        .as_ref()
+        .is_some_and(|(holder, place, _)| (holder, place) == (&now.holder, &now.place));
+    let units_before = before.as_ref().map_or(0, |(_, _, units)| *units);
+    if same_place && units_before == now.units || before.is_none() && now.units == 0 {
+        return Ok(());
+    }
+    if let Some((holder, place, units)) = before.filter(|_| !same_place) {
+        flow(conn, (channel, &holder, &place), -units).await?;
+        flow(conn, (channel, &now.holder, &now.place), now.units).await?;
+    } else {
+        flow(conn, (channel, &now.holder, &now.place), now.units - units_before).await?;
+    }
+    let args = args![
+        channel,
+        now.order_key.as_str(),
+        now.line.as_str(),
+        now.holder.as_str(),
+        now.place.as_str(),
+        now.units,
+    ];
+    conn.execute_one(&DEDUCT, args).await
+}
+
+async fn flow(
+    conn: &mut Conn<'_>,
+    (channel, holder, place): At<'_>,
+    units: i64,
+) -> Result<(), StoreError> {
+    let args = args![channel, holder, place, units.max(0), (-units).max(0)];
+    conn.execute(&FLOW, args).await.map(drop)
+}
+
+/// How far a follower of the journal is; 0 where it has not begun.
+pub(crate) async fn followed(conn: &mut Conn<'_>, name: &str) -> Result<i64, StoreError> {
+    let row = conn.optional(&FOLLOWED, args![name]).await?;
+    row.map_or(Ok(0), |row| row.int(0))
+}
+
+/// A follower is done up to an entry; it never goes back.
+pub(crate) async fn follow(conn: &mut Conn<'_>, name: &str, seq: i64) -> Result<(), StoreError> {
+    conn.execute(&FOLLOW, args![name, seq]).await.map(drop)
+}
+
+/// The items of entries after one and up to another.
+pub(crate) async fn changed_items(
+    conn: &mut Conn<'_>,
+    after: i64,
+    until: i64,
+) -> Result<Vec<i64>, StoreError> {
+    conn.all(&CHANGED_ITEMS, args![after, until]).await?.iter().map(|row| row.int(0)).collect()
+}
+
+fn push(row: &Row) -> Result<PushRow, StoreError> {
+    let flow =
+        |taken, given| Ok::<_, StoreError>(Flow { taken: row.int(taken)?, given: row.int(given)? });
+    let until = row.int_opt(12)?.zip(row.int_opt(13)?).map(|(taken, given)| Flow { taken, given });
+    let known = match (row.int_opt(9)?, row.int_opt(14)?) {
+        (Some(baseline), Some(confirmed_at)) => {
+            Some(Known { baseline, from: flow(10, 11)?, until, confirmed_at })
+        }
+        _ => None,
+    };
+    let sending = match (row.int_opt(15)?, row.int_opt(19)?) {
+        (Some(quantity), Some(until)) => Some(Sending {
+            quantity,
+            from: Flow {
+                taken: row.int_opt(16)?.unwrap_or(0),
+                given: row.int_opt(17)?.unwrap_or(0),
+            },
+            seq: row.int_opt(18)?.unwrap_or(0),
+            until,
+        }),
+        _ => None,
+    };
+    Ok(PushRow {
+        channel_id: row.int(0)?,
+        holder: row.text(1)?,
+        place: row.text(2)?,
+        item: ItemId::new(row.int(3)?),
+        dirty_seq: row.int(4)?,
+        pushed_seq: row.int(5)?,
+        remote_changed: row.int(6)? == 1,
+        flow: flow(7, 8)?,
+        known,
+        sending,
+        attempts: row.int(20)?,
+        retry_at: row.int(21)?,
+        problem: row.text_opt(22)?,
+    })
+}
