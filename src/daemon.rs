@@ -8,10 +8,11 @@
 
 mod fold;
 mod jobs;
+mod lanes;
 mod service;
 mod sweep;
 mod tasks;
-mod turn;
+
 mod uses;
 mod waiting;
 mod work;
@@ -27,10 +28,13 @@ use uuid::Uuid;
 pub use service::{reloaded, reloading};
 
 use crate::api::{Api, serve};
-use crate::config::Config;
+use crate::config::{Config, Problem};
+use crate::connectors::registry::KINDS;
 use crate::domain::AllocationPolicy;
 use crate::shop::{Opening, Shop, ShopError};
 use crate::store::{DaemonLock, Place, StoreError};
+use crate::sync::{self, Channel};
+use crate::webhooks;
 use tasks::Tasks;
 
 /// How long requests under way may take to finish when the daemon ends.
@@ -49,6 +53,9 @@ pub enum DaemonError {
     /// The database has a daemon already, or cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Channels are configured in a way that cannot work.
+    #[error("{}", told(.0))]
+    Channels(Vec<Problem>),
     /// The address cannot be listened on.
     #[error("{address} cannot be listened on: {source}")]
     Listen {
@@ -73,8 +80,10 @@ pub async fn listen(address: std::net::SocketAddr) -> Result<TcpListener, Daemon
 /// Checks that the daemon could run: opens the shop as [`run`] would, and changes
 /// nothing.
 pub async fn check(config: &Config) -> Result<(), DaemonError> {
-    Shop::open(Opening::of(config)).await?.close().await;
-    Ok(())
+    let shop = Shop::open(Opening::of(config)).await?;
+    let connectors = sync::connectors(&shop, KINDS, &config.channels);
+    shop.close().await;
+    connectors.map(drop).map_err(DaemonError::Channels)
 }
 
 /// Runs until it is stopped, with the configured locations there: takes no new
@@ -91,13 +100,18 @@ pub async fn run(
     };
     let shop = Arc::new(Shop::open(opening).await?);
     shop.create_configured(&config.locations).await?;
+    let channels = connect(&shop, config).await?;
     let (requests_stop, tasks_stop) = (CancellationToken::new(), CancellationToken::new());
     let mut requests = Tasks::default();
     let mut tasks = Tasks::default();
     start_tasks(&mut tasks, &shop, config, &tasks_stop).await?;
+    start_channels(&mut tasks, &shop, config, (&channels, &tasks_stop));
     let api = api(&shop, config);
     tasks.start("uses", uses::run(Arc::clone(&shop), api.keys(), tasks_stop.clone()));
-    requests.start("requests", serve(listener, api.router(), requests_stop.clone(), DRAIN));
+    let hooks = webhooks::router(&channels, config.server.public_url.as_deref());
+    drop(channels);
+    let router = api.router().merge(hooks);
+    requests.start("requests", serve(listener, router, requests_stop.clone(), DRAIN));
     tracing::info!(place = shop.db.place(), "ready");
     service::ready().await;
 
@@ -122,6 +136,39 @@ pub async fn run(
         tracing::warn!("the database is closed by the end of the process: it was in use");
     }
     ended
+}
+
+/// All that is wrong with channels, a line each.
+fn told(problems: &[Problem]) -> String {
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    format!("the channels cannot be opened:\n  {}", lines.join("\n  "))
+}
+
+/// The configured channels.
+async fn connect(shop: &Arc<Shop>, config: &Config) -> Result<Vec<Arc<Channel>>, DaemonError> {
+    let connectors =
+        sync::connectors(shop, KINDS, &config.channels).map_err(DaemonError::Channels)?;
+    let mut channels = Vec::new();
+    for (config, connector) in config.channels.iter().zip(connectors) {
+        channels.push(Arc::new(Channel::open(shop, config.clone(), connector).await?));
+    }
+    Ok(channels)
+}
+
+/// What goes on with channels; nothing where there is none.
+fn start_channels(
+    tasks: &mut Tasks,
+    shop: &Arc<Shop>,
+    config: &Config,
+    (channels, stop): (&[Arc<Channel>], &CancellationToken),
+) {
+    if channels.is_empty() {
+        return;
+    }
+    let (node, url) = (node(shop), config.server.public_url.clone());
+    tasks.start("follow", sync::follow(Arc::clone(shop), stop.clone()));
+    tasks.start("lanes", lanes::run(channels.to_vec(), node, url, stop.clone()));
+    tasks.start("count", lanes::count(Arc::clone(shop), channels.to_vec(), stop.clone()));
 }
 
 fn api(shop: &Arc<Shop>, config: &Config) -> Api {

@@ -44,5 +44,7 @@ pub mod reports;
 pub mod secret;
 pub mod shop;
 pub mod store;
+pub mod sync;
 pub mod telemetry;
+pub mod webhooks;
 pub mod writer;

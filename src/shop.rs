@@ -3,6 +3,8 @@
 //! The daemon and the CLI are peers over this: both open a shop, ask its writer
 //! and read its database.
 
+pub(crate) mod turn;
+
 use std::sync::Arc;
 
 use thiserror::Error;

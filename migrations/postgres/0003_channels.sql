@@ -63,8 +63,8 @@ create table push (
   -- The newest entry that changed what it should show, and the one up to which it does.
   dirty_seq bigint not null,
   pushed_seq bigint not null default 0,
-  -- Somebody said that it shows something else.
-  remote_changed bigint not null default 0 check (remote_changed in (0, 1)),
+  -- How often somebody said that it shows something else, since it was last read.
+  remote_changed bigint not null default 0 check (remote_changed >= 0),
   -- The number the channel last confirmed.
   baseline bigint,
   -- All that the channel took off the number, and gave back to it, for orders that came in.
@@ -95,18 +95,21 @@ create table push (
 
 create index push_item on push (item_id);
 create index push_dirty on push (channel_id, retry_at)
-  where dirty_seq > pushed_seq or remote_changed = 1;
+  where dirty_seq > pushed_seq or remote_changed > 0;
 create index push_unsettled on push (channel_id) where taken_until is null;
 
--- What the channel took off a number for a line of an order, by its own account.
-create table deduction (
+-- The lines of a channel's orders: their number in the ledger, which never changes, and
+-- what the channel took off which number for them, by its own account.
+create table remote_line (
   channel_id bigint not null references channel (id),
   order_key text collate "C" not null,
   line text collate "C" not null,
-  holder text collate "C" not null,
-  place text collate "C" not null,
-  units bigint not null check (units >= 0),
-  primary key (channel_id, order_key, line)
+  number bigint not null check (number >= 1),
+  holder text collate "C" not null default '',
+  place text collate "C" not null default '',
+  units bigint not null default 0 check (units >= 0),
+  primary key (channel_id, order_key, line),
+  constraint remote_line_number unique (channel_id, order_key, number)
 );
 
 -- What came in, as it came, sealed: deliveries, and orders that were read.

@@ -13,6 +13,7 @@ mod fulfilment;
 mod http;
 mod intake;
 mod orders;
+pub mod registry;
 mod stock;
 pub mod woocommerce;
 
@@ -38,7 +39,7 @@ pub use orders::{
 };
 pub use stock::{
     Group, Holder, RemoteLevel, StockOutcome, StockRead, StockTarget, StockWrite, Ticket,
-    TicketState,
+    TicketState, WRITE_MAX,
 };
 
 /// What a call to a channel will have answered.

@@ -1,10 +1,16 @@
 //! The numbers of a channel: read, and written with what they rest on.
 
+use std::time::Duration;
+
 use futures_util::future::BoxFuture;
 
 use super::{Answer, ChannelError, Cursor, Page, Urgency};
 use crate::clock::Timestamp;
 use crate::domain::{Quantity, RemoteId, RemoteQuantity, Seq};
+
+/// The longest a write of numbers takes, the wait for the budget included: a lane that
+/// loses its channel must not be heard for longer.
+pub const WRITE_MAX: Duration = Duration::from_secs(20);
 
 /// What carries a number on a channel. Several listings may share one: variations
 /// whose stock is their parent's.

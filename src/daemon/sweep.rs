@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::turn::Turn;
 use crate::shop::Shop;
+use crate::shop::turn::Turn;
 use crate::writer::{Command, Request};
 
 /// How often holds that are due are looked for.
@@ -37,7 +37,7 @@ pub(super) async fn run(shop: Arc<Shop>, node: String, stop: CancellationToken) 
     turn.let_go().await;
 }
 
-async fn sweep(shop: &Shop, turn: &mut Turn<'_>) {
+async fn sweep(shop: &Shop, turn: &mut Turn) {
     match turn.is_ours().await {
         Ok(true) => {}
         Ok(false) => return,

@@ -7,9 +7,9 @@ use futures_util::future::join_all;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::turn::Turn;
 use crate::orders::Decide;
 use crate::shop::Shop;
+use crate::shop::turn::Turn;
 use crate::store::StoreError;
 use crate::store::waiting::{self, Waiting};
 use crate::writer::{Command, Request, WriteError};
@@ -50,7 +50,7 @@ pub(super) async fn run(shop: Arc<Shop>, node: String, stop: CancellationToken) 
 
 /// Decides what waits. What cannot be decided now is left for the next look, and
 /// keeps nothing behind it waiting.
-async fn decide_all(shop: &Shop, turn: &mut Turn<'_>) -> Result<(), StoreError> {
+async fn decide_all(shop: &Shop, turn: &mut Turn) -> Result<(), StoreError> {
     let mut after = 0;
     loop {
         let page = page(shop, after).await?;

@@ -281,7 +281,7 @@ pub(super) async fn location(
 
 /// Items with all that their ATP depends on, read in one moment.
 #[derive(Debug)]
-pub(super) struct Shelf {
+pub(crate) struct Shelf {
     pub(super) records: HashMap<ItemId, ItemRecord>,
     /// All locations by priority, then code.
     pub(super) locations: Vec<Location>,
@@ -291,7 +291,7 @@ pub(super) struct Shelf {
 
 impl Shelf {
     /// Reads items, their components, and the levels of both.
-    pub(super) async fn load(conn: &mut Conn<'_>, items: Vec<ItemId>) -> Result<Self, StoreError> {
+    pub(crate) async fn load(conn: &mut Conn<'_>, items: Vec<ItemId>) -> Result<Self, StoreError> {
         let mut ids: Vec<i64> = items.iter().map(|item| item.get()).collect();
         let mut recipes: HashMap<ItemId, Vec<BundlePart>> = HashMap::new();
         for (bundle, part) in store::catalogue::recipes(conn, ids.clone()).await? {
@@ -373,6 +373,23 @@ impl Shelf {
                 parts.iter().map(pooled).min().unwrap_or(0)
             }
         }
+    }
+
+    /// What facts may have of an item at some of the locations: of a bundle the least of
+    /// its components, pooled over them.
+    pub(crate) fn available_from(&self, item: ItemId, is_one: impl Fn(&Location) -> bool) -> i64 {
+        if !self.is_sold(item) {
+            return 0;
+        }
+        let pooled = |item: ItemId| -> i64 {
+            let ours = self.locations.iter().filter(|location| is_one(location));
+            ours.map(|location| self.own_at(item, location)).sum()
+        };
+        let parts = self.parts(item);
+        if parts.is_empty() {
+            return pooled(item);
+        }
+        parts.iter().map(|part| pooled(part.item) / part.per_unit).min().unwrap_or(0)
     }
 
     /// Whether an item's ATP is at or below its reorder point.

@@ -28,6 +28,7 @@ pub use explain::{
     explain,
 };
 pub use history::{AsOf, Change, EntryView, HistoryFilter, Order, as_of, history, order_history};
+pub(crate) use items::Shelf;
 pub use items::{
     Component, ItemDetail, ItemFilter, ItemState, ItemView, LevelView, item, item_detail,
     item_state, items, items_by_sku,

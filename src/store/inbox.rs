@@ -45,6 +45,7 @@ statement!(
      where channel_id = $1 and state = 'pending' and retry_at <= $2 order by id limit $3"
 );
 statement!(COUNT_PENDING, "select count(*) from inbox where channel_id = $1 and state = 'pending'");
+statement!(COUNT_ALL_PENDING, "select count(*) from inbox where state = 'pending'");
 statement!(
     DONE,
     "update inbox set state = 'done', reason = $2, done_at = $3 where id = $1 and state = 'pending'"
@@ -106,6 +107,11 @@ pub(crate) async fn pending(
 /// How much of a channel waits, due or not.
 pub(crate) async fn count_pending(conn: &mut Conn<'_>, channel: i64) -> Result<i64, StoreError> {
     conn.one(&COUNT_PENDING, args![channel]).await?.int(0)
+}
+
+/// How much of all channels waits.
+pub(crate) async fn count_all_pending(conn: &mut Conn<'_>) -> Result<i64, StoreError> {
+    conn.one(&COUNT_ALL_PENDING, args![]).await?.int(0)
 }
 
 /// It is dealt with.

@@ -1,5 +1,7 @@
 //! The tables `listing` and `listing_key`: items as they are sold on channels.
 
+use std::collections::HashMap;
+
 use super::statement::{Row, args, statement};
 use super::{Conn, Statement, StoreError};
 use crate::domain::ItemId;
@@ -98,13 +100,25 @@ statement!(
               where k.channel_id = $1 and k.order_key = any($2::text[])"
 );
 statement!(
+    RULES_OF,
+    sqlite "select l.holder, l.place, l.buffer, l.share_percent, l.max_quantity, l.min_quantity
+            from json_each($2) as wanted
+            cross join listing as l on l.channel_id = $1 and l.holder = wanted.value
+            where coalesce(l.buffer, l.share_percent, l.max_quantity, l.min_quantity) is not null
+            order by l.id desc",
+    postgres "select holder, place, buffer, share_percent, max_quantity, min_quantity
+              from listing where channel_id = $1 and holder = any($2::text[])
+                and coalesce(buffer, share_percent, max_quantity, min_quantity) is not null
+              order by id desc"
+);
+statement!(
     HOLDERS_OF,
     "select distinct holder, place from listing
      where channel_id = $1 and external_id = $2 and holder <> ''"
 );
 
 pub(super) const STATEMENTS: &[&Statement] =
-    &[&SEE, &SEE_KEY, &FIND, &PAGE, &OF_HOLDER, &SET_ITEM, &BY_KEYS, &HOLDERS_OF];
+    &[&SEE, &SEE_KEY, &FIND, &PAGE, &OF_HOLDER, &SET_ITEM, &BY_KEYS, &RULES_OF, &HOLDERS_OF];
 
 /// Writes down a listing as it was seen, with the ids it has in orders; its id.
 pub(crate) async fn see(
@@ -183,6 +197,27 @@ pub(crate) async fn by_keys(
             let item = row.int_opt(3)?.map(ItemId::new).zip(row.text_opt(4)?);
             let (order_key, holder, place) = (row.text(0)?, row.text(1)?, row.text(2)?);
             Ok(KeyedListing { order_key, holder, place, item })
+        })
+        .collect()
+}
+
+/// The rules that numbers have of their own, by what carries them; of several listings
+/// of one number those of the first.
+pub(crate) async fn rules_of(
+    conn: &mut Conn<'_>,
+    channel: i64,
+    holders: Vec<String>,
+) -> Result<HashMap<(String, String), ListingRules>, StoreError> {
+    let rows = conn.all(&RULES_OF, args![channel, holders]).await?;
+    rows.iter()
+        .map(|row| {
+            let rules = ListingRules {
+                buffer: row.int_opt(2)?,
+                share_percent: row.int_opt(3)?,
+                max_quantity: row.int_opt(4)?,
+                min_quantity: row.int_opt(5)?,
+            };
+            Ok(((row.text(0)?, row.text(1)?), rules))
         })
         .collect()
 }

@@ -41,6 +41,7 @@ mod owner;
 mod postgres;
 pub(crate) mod pushes;
 mod registry;
+pub(crate) mod remote_lines;
 pub(crate) mod report_reads;
 mod rows;
 pub(crate) mod shop;

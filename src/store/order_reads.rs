@@ -48,6 +48,20 @@ pub(crate) async fn records(
         .collect()
 }
 
+statement!(
+    SOURCE_VERSION,
+    "select source_version from orders where source = $1 and external_id = $2"
+);
+
+/// The source's version of an order; the outer `None` where there is no such order.
+pub(crate) async fn source_version(
+    conn: &mut Conn<'_>,
+    reference: &OrderRef,
+) -> Result<Option<Option<i64>>, StoreError> {
+    let args = args![reference.source.as_str(), reference.external_id.as_str()];
+    conn.optional(&SOURCE_VERSION, args).await?.map(|row| row.int_opt(0)).transpose()
+}
+
 /// Which orders a page is about. What is `None` does not filter.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OrderPage {

@@ -1,5 +1,5 @@
-//! The tables `push`, `deduction` and `follower`: what channels should show, and what
-//! they are known to show.
+//! The tables `push` and `follower`: what channels should show, and what they are known
+//! to show.
 
 use super::statement::{Row, args, statement};
 use super::{Conn, Statement, StoreError};
@@ -14,7 +14,8 @@ pub(crate) struct PushRow {
     pub(crate) item: ItemId,
     pub(crate) dirty_seq: i64,
     pub(crate) pushed_seq: i64,
-    pub(crate) remote_changed: bool,
+    /// How often somebody said that it shows something else.
+    pub(crate) remote_changed: i64,
     /// What the channel took off it and gave back for orders, in all.
     pub(crate) flow: Flow,
     pub(crate) known: Option<Known>,
@@ -84,7 +85,7 @@ statement!(
 );
 statement!(
     MARK_CHANGED,
-    "update push set remote_changed = 1, retry_at = 0
+    "update push set remote_changed = remote_changed + 1, retry_at = 0
      where channel_id = $1 and holder = $2 and place = $3"
 );
 statement!(
@@ -92,7 +93,7 @@ statement!(
     concat!(
         "select ",
         columns!(),
-        " from push where channel_id = $1 and (dirty_seq > pushed_seq or remote_changed = 1)
+        " from push where channel_id = $1 and (dirty_seq > pushed_seq or remote_changed > 0)
             and retry_at <= $2 order by dirty_seq limit $3"
     )
 );
@@ -115,11 +116,17 @@ statement!(
 );
 statement!(
     SAVE,
-    "update push set pushed_seq = $4, remote_changed = $5, baseline = $6, taken_from = $7,
+    "update push set pushed_seq = $4,
+       remote_changed = case when remote_changed = $5 then 0 else remote_changed end, baseline = $6, taken_from = $7,
        given_from = $8, taken_until = $9, given_until = $10, confirmed_at = $11, sending = $12,
        sending_taken = $13, sending_given = $14, sending_seq = $15, sending_until = $16,
        attempts = $17, retry_at = $18, problem = $19
      where channel_id = $1 and holder = $2 and place = $3"
+);
+statement!(
+    ACKNOWLEDGE,
+    "update push set pushed_seq = $4
+     where channel_id = $1 and holder = $2 and place = $3 and pushed_seq < $4"
 );
 statement!(
     SETTLE,
@@ -133,7 +140,7 @@ statement!(
 );
 statement!(
     STATE,
-    "select count(*), count(case when dirty_seq > pushed_seq or remote_changed = 1 then 1 end),
+    "select count(*), count(case when dirty_seq > pushed_seq or remote_changed > 0 then 1 end),
             min(case when dirty_seq > pushed_seq then pushed_seq end),
             count(case when problem is not null then 1 end)
      from push where channel_id = $1"
@@ -146,18 +153,6 @@ statement!(
 statement!(
     SENDING_UNTIL,
     "select max(sending_until) from push where channel_id = $1 and sending is not null"
-);
-statement!(
-    DEDUCTION,
-    "select holder, place, units from deduction
-     where channel_id = $1 and order_key = $2 and line = $3"
-);
-statement!(
-    DEDUCT,
-    "insert into deduction (channel_id, order_key, line, holder, place, units)
-     values ($1, $2, $3, $4, $5, $6)
-     on conflict (channel_id, order_key, line) do update set
-       holder = excluded.holder, place = excluded.place, units = excluded.units"
 );
 statement!(FOLLOWED, "select seq from follower where name = $1");
 statement!(
@@ -180,13 +175,12 @@ pub(super) const STATEMENTS: &[&Statement] = &[
     &FIND,
     &PAGE,
     &SAVE,
+    &ACKNOWLEDGE,
     &SETTLE,
     &FLOW,
     &STATE,
     &OLDEST_DIRTY,
     &SENDING_UNTIL,
-    &DEDUCTION,
-    &DEDUCT,
     &FOLLOWED,
     &FOLLOW,
     &CHANGED_ITEMS,
@@ -267,7 +261,8 @@ pub(crate) async fn page(
     conn.all(&PAGE, args![channel, holder, place, limit]).await?.iter().map(push).collect()
 }
 
-/// Writes down what the lane knows of a number; what others change of it stays.
+/// Writes down what the lane knows of a number after it was read; what others change of
+/// it stays, and what they said since.
 pub(crate) async fn save(conn: &mut Conn<'_>, row: &PushRow) -> Result<(), StoreError> {
     let (known, sending) = (row.known, row.sending);
     let from = known.map(|known| known.from).unwrap_or_default();
@@ -277,7 +272,7 @@ pub(crate) async fn save(conn: &mut Conn<'_>, row: &PushRow) -> Result<(), Store
         row.holder.as_str(),
         row.place.as_str(),
         row.pushed_seq,
-        i64::from(row.remote_changed),
+        row.remote_changed,
         known.map(|known| known.baseline),
         from.taken,
         from.given,
@@ -295,6 +290,15 @@ pub(crate) async fn save(conn: &mut Conn<'_>, row: &PushRow) -> Result<(), Store
     ];
     // It may have been unmapped meanwhile.
     conn.execute(&SAVE, args).await.map(drop)
+}
+
+/// A number is right up to an entry.
+pub(crate) async fn acknowledge(
+    conn: &mut Conn<'_>,
+    (channel, holder, place): At<'_>,
+    seq: i64,
+) -> Result<(), StoreError> {
+    conn.execute(&ACKNOWLEDGE, args![channel, holder, place, seq]).await.map(drop)
 }
 
 /// Every order is in that could have been before what was confirmed until a moment.
@@ -331,53 +335,8 @@ pub(crate) async fn sending_until(
     conn.one(&SENDING_UNTIL, args![channel]).await?.int_opt(0)
 }
 
-/// What a channel took off a number for a line of one of its orders, as it says now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Deduction {
-    pub(crate) order_key: String,
-    pub(crate) line: String,
-    pub(crate) holder: String,
-    pub(crate) place: String,
-    pub(crate) units: i64,
-}
-
-/// Writes down what a channel took; what is more or less than before moves the number's
-/// flow. The same again changes nothing.
-pub(crate) async fn deduct(
-    conn: &mut Conn<'_>,
-    channel: i64,
-    now: &Deduction,
-) -> Result<(), StoreError> {
-    let key = args![channel, now.order_key.as_str(), now.line.as_str()];
-    let before = match conn.optional(&DEDUCTION, key).await? {
-        Some(row) => Some((row.text(0)?, row.text(1)?, row.int(2)?)),
-        None => None,
-    };
-    let same_place = before
-        .as_ref()
-        .is_some_and(|(holder, place, _)| (holder, place) == (&now.holder, &now.place));
-    let units_before = before.as_ref().map_or(0, |(_, _, units)| *units);
-    if same_place && units_before == now.units || before.is_none() && now.units == 0 {
-        return Ok(());
-    }
-    if let Some((holder, place, units)) = before.filter(|_| !same_place) {
-        flow(conn, (channel, &holder, &place), -units).await?;
-        flow(conn, (channel, &now.holder, &now.place), now.units).await?;
-    } else {
-        flow(conn, (channel, &now.holder, &now.place), now.units - units_before).await?;
-    }
-    let args = args![
-        channel,
-        now.order_key.as_str(),
-        now.line.as_str(),
-        now.holder.as_str(),
-        now.place.as_str(),
-        now.units,
-    ];
-    conn.execute_one(&DEDUCT, args).await
-}
-
-async fn flow(
+/// A channel took units off a number, or gave them back where they are negative.
+pub(super) async fn flow(
     conn: &mut Conn<'_>,
     (channel, holder, place): At<'_>,
     units: i64,
@@ -435,7 +394,7 @@ fn push(row: &Row) -> Result<PushRow, StoreError> {
         item: ItemId::new(row.int(3)?),
         dirty_seq: row.int(4)?,
         pushed_seq: row.int(5)?,
-        remote_changed: row.int(6)? == 1,
+        remote_changed: row.int(6)?,
         flow: flow(7, 8)?,
         known,
         sending,

@@ -33,6 +33,7 @@ const ALL: &[&[&Statement]] = &[
     super::orders::STATEMENTS,
     super::postgres::STATEMENTS,
     super::pushes::STATEMENTS,
+    super::remote_lines::STATEMENTS,
     super::report_reads::STATEMENTS,
     super::shop::STATEMENTS,
     super::sqlite::STATEMENTS,

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 /// Bounds of durations in seconds: from what a fast disk takes to what a client
@@ -58,6 +58,10 @@ pub struct Counters {
     http_requests: IntCounterVec,
     http_seconds: Histogram,
     job_runs: IntCounterVec,
+    webhook_deliveries: IntCounterVec,
+    inbox_pending: IntGauge,
+    dirty_listings: IntGaugeVec,
+    oldest_dirty: IntGaugeVec,
 }
 
 impl Default for Counters {
@@ -134,8 +138,48 @@ impl Counters {
                 "Runs of scheduled jobs on this node, by how they ended.",
                 &["job", "outcome"],
             )?,
+            webhook_deliveries: counters(
+                at,
+                "invshop_webhook_deliveries_total",
+                "Calls of channels, by what became of them.",
+                &["channel", "outcome"],
+            )?,
+            inbox_pending: keep(
+                at,
+                IntGauge::new(
+                    "invshop_inbox_pending",
+                    "What came in from channels and was not dealt with yet.",
+                )?,
+            )?,
+            dirty_listings: gauges(
+                at,
+                "invshop_channel_dirty_listings",
+                "Numbers of a channel that are not known to be right.",
+            )?,
+            oldest_dirty: gauges(
+                at,
+                "invshop_channel_oldest_dirty_seconds",
+                "How long the number waits that waits longest.",
+            )?,
             registry,
         })
+    }
+
+    /// A channel called.
+    pub fn delivered(&self, channel: &str, outcome: &str) {
+        self.webhook_deliveries.with_label_values(&[channel, outcome]).inc();
+    }
+
+    /// How the numbers of a channel stand: how many are dirty, and for how many seconds
+    /// the longest is.
+    pub fn dirty(&self, channel: &str, listings: i64, oldest_seconds: i64) {
+        self.dirty_listings.with_label_values(&[channel]).set(listings);
+        self.oldest_dirty.with_label_values(&[channel]).set(oldest_seconds);
+    }
+
+    /// How much came in that waits.
+    pub fn waiting(&self, things: i64) {
+        self.inbox_pending.set(things);
     }
 
     /// A batch was committed: so many commands, in so much time.
@@ -187,6 +231,10 @@ fn counters(
     labels: &[&str],
 ) -> Result<IntCounterVec, prometheus::Error> {
     keep(at, IntCounterVec::new(Opts::new(name, help), labels)?)
+}
+
+fn gauges(at: &Registry, name: &str, help: &str) -> Result<IntGaugeVec, prometheus::Error> {
+    keep(at, IntGaugeVec::new(Opts::new(name, help), &["channel"])?)
 }
 
 fn histogram(

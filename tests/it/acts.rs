@@ -97,12 +97,14 @@ pub(crate) fn refunding(id: &str, refund_id: &str, quantity: i64, restock: bool)
 /// The state of a shop's order: (SKU, units, of those shipped) by line.
 pub(crate) fn state(id: &str, lines: &[(&str, i64, i64)]) -> Import {
     let line = |(number, &(name, count, left)): (i64, &(&str, i64, i64))| ImportLine {
+        is_mapped: true,
         number,
         request: LineRequest { sku: sku(name), quantity: units(count), unit_price: None },
         shipped: units(left),
         fulfilled_by: FulfilledBy::Ledger,
     };
     Import {
+        is_current: false,
         reference: OrderRef { source: "web".to_owned(), external_id: ExternalId::new(id).unwrap() },
         source_version: None,
         placed_at: 0,

@@ -39,7 +39,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("api", API),
     ("backup", API),
     ("events", ABOVE_THE_SHOP),
-    ("webhooks", CHANNELS),
+    // A call is kept by the channel it is of.
+    ("webhooks", WEBHOOKS),
     ("sync", CHANNELS),
 ];
 
@@ -85,6 +86,22 @@ const CHANNELS: &[&str] = &[
     "config",
     "telemetry",
     "connectors",
+];
+
+const WEBHOOKS: &[&str] = &[
+    "domain",
+    "ledger",
+    "orders",
+    "store",
+    "writer",
+    "shop",
+    "reports",
+    "clock",
+    "secret",
+    "config",
+    "telemetry",
+    "connectors",
+    "sync",
 ];
 
 /// May import everything: they put the program together.

@@ -23,6 +23,7 @@ use super::{AccessError, PAGE_MAX};
 use crate::clock::Clock;
 use crate::connectors::{
     Budget, Call, ChannelError, ChannelHttp, Cursor, DecodeError, ErrorKind, Quota, Reply, Urgency,
+    WRITE_MAX,
 };
 use crate::secret::Random;
 
@@ -93,7 +94,8 @@ impl Api {
         body: &serde_json::Value,
         urgency: Urgency,
     ) -> Result<T, ChannelError> {
-        let call = self.call(what, method, path, &[])?.with(|request| request.json(body));
+        let call = self.call(what, method, path, &[])?.within(WRITE_MAX);
+        let call = call.with(|request| request.json(body));
         let call = if urgency == Urgency::Urgent { call.urgent() } else { call };
         document(&self.send(call).await?)
     }

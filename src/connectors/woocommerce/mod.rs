@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 
+use super::registry::{Kind, Settings};
 use super::{
     Answer, Authority, Capability, Catalog, ChannelError, Compare, Connector, DecodeError, Deducts,
     Fulfilment, FulfilmentRules, Grouping, Intake, IntakeKind, Measure, OrderSource, OrderWindow,
@@ -44,6 +45,25 @@ const QUOTA: Quota = Quota {
 };
 /// The largest number a shop is told: it fits into every column it may be kept in.
 const QUANTITY_MAX: i64 = 999_999_999;
+
+/// The entry of the registry.
+pub(super) const ENTRY: Kind =
+    Kind { name: KIND, has_url: true, credentials: &["consumer_key", "consumer_secret"], open };
+
+fn open(settings: &Settings<'_>) -> Result<Arc<dyn Connector>, String> {
+    let credential = |name: &str| {
+        settings.credentials.get(name).cloned().ok_or_else(|| format!("{name} is missing"))
+    };
+    let access = Access {
+        url: settings.url.unwrap_or_default().to_owned(),
+        key: credential("consumer_key")?,
+        secret: credential("consumer_secret")?,
+    };
+    let (clock, random) = (Arc::clone(&settings.clock), Arc::clone(&settings.random));
+    WooCommerce::new(access, clock, random)
+        .map(|shop| Arc::new(shop) as Arc<dyn Connector>)
+        .map_err(|error| error.to_string())
+}
 
 /// How a shop is reached.
 #[derive(Clone, Debug)]

@@ -1,0 +1,85 @@
+//! The kinds of channel there are: the one list of connectors.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Connector;
+use crate::clock::Clock;
+use crate::secret::{Random, Secret};
+
+/// What a connector is opened with.
+#[derive(Debug)]
+pub struct Settings<'a> {
+    /// The address of the account, where it has one of its own.
+    pub url: Option<&'a str>,
+    /// What the vendor wants, by its own names.
+    pub credentials: &'a BTreeMap<String, Secret>,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where randomness comes from.
+    pub random: Arc<dyn Random>,
+}
+
+/// A kind of channel.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    /// Its name in the configuration.
+    pub name: &'static str,
+    /// Whether it wants an address.
+    pub has_url: bool,
+    /// The names of the credentials it wants, all of them.
+    pub credentials: &'static [&'static str],
+    /// Makes one, of settings that have all this; asks nobody anything.
+    pub open: fn(&Settings<'_>) -> Result<Arc<dyn Connector>, String>,
+}
+
+/// Every kind.
+pub const KINDS: &[Kind] = &[super::woocommerce::ENTRY];
+
+/// What is wrong with a setting of a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// The setting, as in the configuration.
+    pub setting: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// Opens a channel's connector, of one of some kinds; or all that is wrong with its
+/// settings.
+pub fn open(
+    kinds: &[Kind],
+    kind: &str,
+    settings: &Settings<'_>,
+) -> Result<Arc<dyn Connector>, Vec<Wrong>> {
+    let wrong = |setting: &str, message: String| Wrong { setting: setting.to_owned(), message };
+    let Some(found) = kinds.iter().find(|known| known.name == kind) else {
+        let names: Vec<&str> = kinds.iter().map(|known| known.name).collect();
+        let message = format!("there is no kind {kind:?}; there are: {}", names.join(", "));
+        return Err(vec![wrong("kind", message)]);
+    };
+    let mut all = Vec::new();
+    match settings.url {
+        None if found.has_url => all.push(wrong("url", "is missing".to_owned())),
+        Some(_) if !found.has_url => {
+            all.push(wrong("url", format!("{kind} has no address of its own")));
+        }
+        _ => {}
+    }
+    for name in found.credentials {
+        if !settings.credentials.contains_key(*name) {
+            all.push(wrong(&format!("credentials.{name}"), format!("is missing: {kind} wants it")));
+        }
+    }
+    for name in settings.credentials.keys() {
+        if !found.credentials.contains(&name.as_str()) {
+            let names = found.credentials.join(", ");
+            let message = format!("unknown credential; {kind} wants {names}");
+            all.push(wrong(&format!("credentials.{name}"), message));
+        }
+    }
+    if !all.is_empty() {
+        return Err(all);
+    }
+    (found.open)(settings).map_err(|message| vec![wrong("url", message)])
+}

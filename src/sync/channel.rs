@@ -1,0 +1,155 @@
+//! A channel that is connected: its configuration, its connector, and its row.
+
+use std::sync::Arc;
+
+use super::SyncError;
+use crate::config::{ChannelConfig, ChannelMode, Problem};
+use crate::connectors::Connector;
+use crate::connectors::registry::{self, Kind, Settings};
+use crate::domain::{Location, PublishRules};
+use crate::secret::Secret;
+use crate::shop::Shop;
+use crate::store::channels::{self, StoredChannel};
+use crate::store::{self, StoreError};
+
+/// One connected account.
+#[derive(Debug)]
+pub struct Channel {
+    /// The shop it sells for.
+    pub(crate) shop: Arc<Shop>,
+    /// How it is configured.
+    pub(crate) config: ChannelConfig,
+    /// Its id in the database.
+    pub(crate) id: i64,
+    pub(crate) connector: Arc<dyn Connector>,
+}
+
+/// The connectors of the configured channels, or all that is wrong with their settings.
+/// Asks nobody anything.
+pub fn connectors(
+    shop: &Shop,
+    kinds: &[Kind],
+    configured: &[ChannelConfig],
+) -> Result<Vec<Arc<dyn Connector>>, Vec<Problem>> {
+    let (mut all, mut problems) = (Vec::new(), Vec::new());
+    for (index, config) in configured.iter().enumerate() {
+        let settings = Settings {
+            url: config.url.as_deref(),
+            credentials: &config.credentials,
+            clock: Arc::clone(&shop.clock),
+            random: Arc::clone(&shop.random),
+        };
+        match registry::open(kinds, &config.kind, &settings) {
+            Ok(connector) => all.push(connector),
+            Err(wrong) => problems.extend(wrong.into_iter().map(|wrong| Problem {
+                key: format!("channel[{index}].{}", wrong.setting),
+                line: None,
+                message: format!("{} (channel {:?})", wrong.message, config.name),
+            })),
+        }
+    }
+    if problems.is_empty() { Ok(all) } else { Err(problems) }
+}
+
+impl Channel {
+    /// Connects a channel: its row is made where it is new.
+    pub async fn open(
+        shop: &Arc<Shop>,
+        config: ChannelConfig,
+        connector: Arc<dyn Connector>,
+    ) -> Result<Self, StoreError> {
+        let stored = stored(shop, &config).await?;
+        Ok(Self { shop: Arc::clone(shop), config, id: stored.id, connector })
+    }
+
+    /// Its name: the source of its orders.
+    pub fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    /// The shop it sells for.
+    pub fn shop(&self) -> &Shop {
+        &self.shop
+    }
+
+    /// What it signs its webhooks with now, and what before, where it does.
+    pub fn secrets(&self) -> Option<(&Secret, Option<&Secret>)> {
+        let webhook = self.config.webhook.as_ref()?;
+        Some((&webhook.secret, webhook.previous.as_ref()))
+    }
+
+    /// Its row.
+    pub(crate) async fn stored(&self) -> Result<StoredChannel, StoreError> {
+        stored(&self.shop, &self.config).await
+    }
+
+    /// What it is for now: what was set by command goes before the configuration.
+    pub(crate) async fn mode(&self) -> Result<ChannelMode, StoreError> {
+        let set = self.stored().await?.mode.and_then(|mode| mode.parse().ok());
+        Ok(set.unwrap_or(self.config.mode))
+    }
+
+    /// The rules all its listings begin with.
+    pub(crate) fn rules(&self) -> PublishRules {
+        let rules = self.config.rules;
+        PublishRules {
+            buffer: i64::from(rules.buffer),
+            share_percent: i64::from(rules.share_percent),
+            max_quantity: rules.max_quantity.map(i64::from),
+            min_quantity: i64::from(rules.min_quantity),
+        }
+    }
+
+    /// Whether it sells from a location.
+    pub(crate) fn sells_from(&self, location: &Location) -> bool {
+        match &self.config.locations {
+            Some(codes) => codes.iter().any(|code| code == location.code.as_str()),
+            None => location.serves_orders(),
+        }
+    }
+
+    /// Finds all its numbers dirty where the rules they were computed by are others now.
+    pub(crate) async fn apply_rules(&self) -> Result<(), StoreError> {
+        let rules = format!("{:?} {:?}", self.config.rules, self.config.locations);
+        if self.stored().await?.rules.as_deref() == Some(&rules) {
+            return Ok(());
+        }
+        let (id, name, now) = (self.id, self.config.name.clone(), self.shop.clock.now());
+        let written = self.shop.db.write(move |mut conn| {
+            Box::pin(async move {
+                channels::set_rules(&mut conn, id, &rules).await?;
+                let entry = super::entry(crate::domain::Kind::ChannelRules, &name, now);
+                let entries = [entry];
+                let seq =
+                    store::journal::append_aside(&mut conn, &entries, now.as_millis()).await?;
+                store::pushes::mark_channel(&mut conn, id, seq).await
+            })
+        });
+        written.await.map(drop)
+    }
+
+    /// Writes down that it could not be asked.
+    pub(crate) async fn note_failure(&self, error: &SyncError) {
+        let (id, now) = (self.id, self.shop.clock.now().as_millis());
+        let told = error.to_string();
+        let written = self.shop.db.write(move |mut conn| {
+            Box::pin(async move { channels::failed(&mut conn, id, now, &told).await })
+        });
+        if let Err(error) = written.await {
+            tracing::debug!(error = %error, "the failure of a channel is not written down");
+        }
+    }
+}
+
+async fn stored(shop: &Shop, config: &ChannelConfig) -> Result<StoredChannel, StoreError> {
+    let found = channels::find(&mut shop.db.read().await?.conn(), &config.name).await?;
+    if let Some(found) = found {
+        return Ok(found);
+    }
+    let (name, kind, now) =
+        (config.name.clone(), config.kind.clone(), shop.clock.now().as_millis());
+    let written = shop.db.write(move |mut conn| {
+        Box::pin(async move { channels::ensure(&mut conn, &name, &kind, now).await })
+    });
+    written.await
+}

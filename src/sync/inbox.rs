@@ -1,0 +1,146 @@
+//! What comes in is kept before anything is made of it, sealed.
+
+use serde::{Deserialize, Serialize};
+
+use super::Channel;
+use crate::connectors::{DecodeError, Inbound, RawOrder};
+use crate::domain::RemoteId;
+use crate::store::StoreError;
+use crate::store::inbox::{self, Stored};
+
+/// A delivery, in the table's words.
+pub(crate) const DELIVERY: &str = "delivery";
+/// An order that was read.
+pub(crate) const ORDER: &str = "order";
+/// Things that may wait for one channel: more than a day's, so that a sender that floods
+/// does not fill the disk.
+pub(crate) const WAITING_MAX: i64 = 100_000;
+
+/// A delivery as it is kept.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    method: String,
+    url: String,
+    query: String,
+    /// Values as text where they are, else left out: signatures were checked before.
+    headers: Vec<(String, String)>,
+    /// Base64 costs a third; hexadecimal would double it.
+    body: String,
+    received_at: String,
+}
+
+/// What was kept, opened.
+#[derive(Debug)]
+pub(crate) enum Opened {
+    /// A delivery.
+    Delivery(Box<Inbound>),
+    /// An order.
+    Order(RawOrder),
+}
+
+/// Headers that are kept: what tells an event, and no keys.
+fn is_kept(name: &str) -> bool {
+    name.starts_with("x-") && !name.contains("signature") || name == "content-type"
+}
+
+impl Channel {
+    fn context(&self, dedupe_key: &str) -> String {
+        format!("inbox {} {dedupe_key}", self.id)
+    }
+
+    /// Keeps a delivery that was verified; false when the same waits already.
+    pub(crate) async fn keep_delivery(
+        &self,
+        call: &Inbound,
+        dedupe_key: String,
+    ) -> Result<bool, StoreError> {
+        let text = |(name, value): &(String, Vec<u8>)| {
+            Some((name.clone(), String::from_utf8(value.clone()).ok()?))
+        };
+        let kept = Kept {
+            method: call.method.clone(),
+            url: call.url.clone(),
+            query: call.query.clone(),
+            headers: call
+                .headers
+                .iter()
+                .filter(|(name, _)| is_kept(name))
+                .filter_map(text)
+                .collect(),
+            body: base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &call.body),
+            received_at: call.received_at.to_string(),
+        };
+        let plain = serde_json::to_vec(&kept).unwrap_or_default();
+        let kept = self.keep_all(DELIVERY, vec![(dedupe_key, plain)]).await?;
+        Ok(kept == 1)
+    }
+
+    /// Keeps orders as they were read; how many are new.
+    pub(crate) async fn keep_orders(&self, orders: &[RawOrder]) -> Result<usize, StoreError> {
+        let plain = |order: &RawOrder| (format!("order {}", order.id), order.body.clone());
+        self.keep_all(ORDER, orders.iter().map(plain).collect()).await
+    }
+
+    async fn keep_all(
+        &self,
+        kind: &'static str,
+        things: Vec<(String, Vec<u8>)>,
+    ) -> Result<usize, StoreError> {
+        let random = self.shop.random.as_ref();
+        let seal = |(key, plain): (String, Vec<u8>)| {
+            let dedupe_key = match kind {
+                // Two states of one order are two things.
+                ORDER => format!("{key} {}", self.hash(&plain)),
+                _ => key,
+            };
+            let sealed = self.shop.key.seal(&self.context(&dedupe_key), &plain, random);
+            (dedupe_key, sealed)
+        };
+        let sealed: Vec<_> = things.into_iter().map(seal).collect();
+        let (id, now) = (self.id, self.shop.clock.now().as_millis());
+        let written = self.shop.db.write(move |mut conn| {
+            Box::pin(async move {
+                let mut new = 0;
+                for (key, sealed) in sealed {
+                    let kept = inbox::insert(&mut conn, id, (kind, &key), sealed, now).await?;
+                    new += usize::from(kept);
+                }
+                Ok(new)
+            })
+        });
+        written.await
+    }
+
+    /// A name of a body that tells nothing of it.
+    fn hash(&self, plain: &[u8]) -> String {
+        let hash = self.shop.key.keyed_hash("inbox", plain);
+        hash[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Opens what was kept.
+    pub(crate) fn open_kept(&self, stored: &Stored) -> Result<Opened, DecodeError> {
+        let wrong = |why: String| DecodeError { field: "inbox".to_owned(), why };
+        let context = self.context(&stored.dedupe_key);
+        let plain = self.shop.key.open(&context, &stored.sealed);
+        let plain = plain.map_err(|error| wrong(error.to_string()))?;
+        if stored.kind == ORDER {
+            let id =
+                stored.dedupe_key.strip_prefix("order ").and_then(|rest| rest.rsplit_once(' '));
+            let id = id.and_then(|(id, _)| RemoteId::new(id).ok());
+            let id = id.ok_or_else(|| wrong("an order without an id".to_owned()))?;
+            return Ok(Opened::Order(RawOrder { id, body: plain }));
+        }
+        let kept: Kept =
+            serde_json::from_slice(&plain).map_err(|error| wrong(error.to_string()))?;
+        let body = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, kept.body);
+        let received_at = crate::clock::Timestamp::parse(&kept.received_at);
+        Ok(Opened::Delivery(Box::new(Inbound {
+            method: kept.method,
+            url: kept.url,
+            query: kept.query,
+            headers: kept.headers.into_iter().map(|(name, text)| (name, text.into())).collect(),
+            body: body.map_err(|error| wrong(error.to_string()))?,
+            received_at: received_at.map_err(|error| wrong(error.to_string()))?,
+        })))
+    }
+}

@@ -1,0 +1,390 @@
+//! From what came in to the ledger: hints are read again, orders are recorded.
+//!
+//! Every step may be done twice: an order is an upsert of its state, its lines keep their
+//! numbers, and what the channel took off its own number is a state as well. So a crash
+//! anywhere is made up for by doing what waits once more.
+
+use std::collections::HashSet;
+
+use futures_util::future::join_all;
+
+use super::inbox::Opened;
+use super::order::{self, Known};
+use super::retry::{ATTEMPTS_MAX, pause};
+use super::{Channel, SyncError};
+use crate::connectors::{Fetched, Hint, Intake, RawOrder, Retry};
+use crate::domain::{OrderRef, Refusal, RemoteId};
+use crate::store::inbox::{self, Stored};
+use crate::store::remote_lines::{self, Deduction};
+use crate::store::{listings, order_reads, pushes};
+use crate::writer::{Command, WriteError};
+
+/// Things that are dealt with together.
+const TOGETHER_MAX: i64 = 64;
+
+/// What became of one thing that came in.
+enum Outcome {
+    /// It is dealt with; why nothing came of it, where nothing did.
+    Done(Option<String>),
+    /// It is tried again.
+    Later(SyncError),
+    /// It is kept for a person.
+    Dead(String),
+}
+
+/// Something that came in, opened.
+struct Thing {
+    stored: Stored,
+    /// The one order it is about: two things of one order come one after the other.
+    order: Option<String>,
+    work: Work,
+}
+
+/// What there is to do with it.
+enum Work {
+    /// A state of an order.
+    Order(RawOrder),
+    /// Something is to be read again.
+    Hints(Vec<Hint>),
+    /// Nothing, and why.
+    Nothing(String),
+    /// It cannot be read.
+    Unusable(String),
+}
+
+/// What else is to be written down with the outcome.
+#[derive(Default)]
+struct Aside {
+    deductions: Vec<Deduction>,
+    changed: Vec<(String, String)>,
+}
+
+impl Channel {
+    /// Deals with everything that waits and is due; how much it was. An error is one of
+    /// the channel or the database, which would meet everything else too.
+    pub(crate) async fn ingest(&self) -> Result<usize, SyncError> {
+        let mut done = 0;
+        loop {
+            let now = self.shop.clock.now().as_millis();
+            let mut reader = self.shop.db.read().await?;
+            let waiting = inbox::pending(&mut reader.conn(), self.id, now, TOGETHER_MAX).await?;
+            drop(reader);
+            if waiting.is_empty() {
+                return Ok(done);
+            }
+            let failed = self.deal_with(self.open_all(waiting), &mut done).await?;
+            if let Some(error) = failed {
+                return Err(error);
+            }
+        }
+    }
+
+    /// Deals with some things, of one order one after another; the first failure that is
+    /// not theirs.
+    async fn deal_with(
+        &self,
+        waiting: Vec<Thing>,
+        done: &mut usize,
+    ) -> Result<Option<SyncError>, SyncError> {
+        let mut failed = None;
+        let mut left = waiting;
+        while !left.is_empty() && failed.is_none() {
+            let (mut round, mut orders, mut rest) = (Vec::new(), HashSet::new(), Vec::new());
+            for thing in left {
+                if thing.order.clone().is_some_and(|order| !orders.insert(order)) {
+                    rest.push(thing);
+                } else {
+                    round.push(thing);
+                }
+            }
+            left = rest;
+            let outcomes = join_all(round.iter().map(|thing| self.deal_with_one(thing))).await;
+            let stored = round.into_iter().map(|thing| thing.stored);
+            let outcomes: Vec<_> = stored.zip(outcomes).collect();
+            *done += outcomes.len();
+            failed = self.write_down(outcomes).await?;
+        }
+        Ok(failed)
+    }
+
+    /// Opens what came in. Of hints at one order the last will do.
+    fn open_all(&self, waiting: Vec<Stored>) -> Vec<Thing> {
+        let mut things: Vec<Thing> =
+            waiting.into_iter().map(|stored| self.open_one(stored)).collect();
+        let mut hinted = HashSet::new();
+        for thing in things.iter_mut().rev() {
+            if let (Work::Hints(_), Some(order)) = (&thing.work, &thing.order)
+                && !hinted.insert(order.clone())
+            {
+                thing.work = Work::Nothing("the order is read with a later hint".to_owned());
+            }
+        }
+        things
+    }
+
+    fn open_one(&self, stored: Stored) -> Thing {
+        let work = match (self.open_kept(&stored), self.connector.intake()) {
+            (Err(error), _) => Work::Unusable(error.to_string()),
+            (Ok(Opened::Order(raw)), _) => Work::Order(raw),
+            (Ok(Opened::Delivery(call)), Intake::HttpWebhook(webhook)) => {
+                match webhook.decode(&call) {
+                    Err(error) => Work::Unusable(error.to_string()),
+                    Ok(hints) => Work::Hints(hints),
+                }
+            }
+            _ => Work::Unusable("its channel takes no webhooks".to_owned()),
+        };
+        let order = match &work {
+            Work::Order(raw) => Some(raw.id.to_string()),
+            Work::Hints(hints) => match hints.as_slice() {
+                [Hint::Order(id)] => Some(id.to_string()),
+                _ => None,
+            },
+            _ => None,
+        };
+        Thing { stored, order, work }
+    }
+
+    async fn deal_with_one(&self, thing: &Thing) -> (Outcome, Aside) {
+        let mut aside = Aside::default();
+        let outcome = match &thing.work {
+            Work::Unusable(why) => Outcome::Dead(why.clone()),
+            Work::Nothing(why) => Outcome::Done(Some(why.clone())),
+            Work::Order(raw) => self.order(raw, false, &mut aside).await,
+            Work::Hints(hints) => self.hints(hints, &mut aside).await,
+        };
+        (outcome, aside)
+    }
+
+    async fn hints(&self, hints: &[Hint], aside: &mut Aside) -> Outcome {
+        let mut reason = None;
+        for hint in hints {
+            let outcome = match hint {
+                Hint::Order(id) => self.fetched(id, aside).await,
+                Hint::Stock(holder) => {
+                    let place = holder.location.as_ref().map(ToString::to_string);
+                    aside.changed.push((holder.id.to_string(), place.unwrap_or_default()));
+                    Outcome::Done(None)
+                }
+                Hint::Listing(id) => self.listing(id, aside).await,
+                Hint::Nothing => Outcome::Done(Some("it says nothing of stock".to_owned())),
+            };
+            match outcome {
+                Outcome::Done(why) => reason = why,
+                other => return other,
+            }
+        }
+        Outcome::Done(reason)
+    }
+
+    async fn listing(&self, id: &RemoteId, aside: &mut Aside) -> Outcome {
+        let found = async {
+            let mut reader = self.shop.db.read().await?;
+            listings::holders_of(&mut reader.conn(), self.id, id.as_str()).await
+        };
+        match found.await {
+            Ok(holders) => {
+                let is_known = !holders.is_empty();
+                aside.changed.extend(holders);
+                Outcome::Done((!is_known).then(|| format!("the listing {id} is not known here")))
+            }
+            Err(error) => Outcome::Later(error.into()),
+        }
+    }
+
+    async fn fetched(&self, id: &RemoteId, aside: &mut Aside) -> Outcome {
+        let Some(orders) = self.connector.orders() else {
+            return Outcome::Done(Some("its channel has no orders".to_owned()));
+        };
+        match orders.fetch(id).await {
+            Ok(Fetched::Found(raw)) => Box::pin(self.order(&raw, true, aside)).await,
+            Ok(Fetched::Gone) => self.gone(id).await,
+            Err(error) => Outcome::Later(error.into()),
+        }
+    }
+
+    /// An order the channel has no more: what did not leave will not.
+    async fn gone(&self, id: &RemoteId) -> Outcome {
+        let reference = match order::reference(self.name(), id) {
+            Ok(reference) => reference,
+            Err(error) => return Outcome::Dead(error.to_string()),
+        };
+        match self.shop.submit(Command::Cancel(order::cancel(reference)), None).await {
+            Ok(_) => Outcome::Done(None),
+            Err(WriteError::Refused(Refusal::UnknownOrder { .. })) => {
+                Outcome::Done(Some(format!("the order {id} is gone and was never here")))
+            }
+            Err(WriteError::Refused(refusal)) => Outcome::Done(Some(refusal.to_string())),
+            Err(error) => Outcome::Later(error.into()),
+        }
+    }
+
+    /// Records an order. A state that was listed and is as old as the one here is asked
+    /// for again: two changes of one moment have one version.
+    async fn order(&self, raw: &RawOrder, is_current: bool, aside: &mut Aside) -> Outcome {
+        let Some(orders) = self.connector.orders() else {
+            return Outcome::Done(Some("its channel has no orders".to_owned()));
+        };
+        let remote = match orders.decode(&raw.body) {
+            Ok(remote) => remote,
+            Err(error) => return Outcome::Dead(error.to_string()),
+        };
+        let reference = match order::reference(self.name(), &remote.id) {
+            Ok(reference) => reference,
+            Err(error) => return Outcome::Dead(error.to_string()),
+        };
+        let known = match self.known(&reference).await {
+            Ok(known) => known,
+            Err(error) => return Outcome::Later(error),
+        };
+        let version = order::version(&remote);
+        match (&known, version) {
+            (Known::At(stored), Some(version)) if version < *stored => {
+                return Outcome::Done(Some("a newer state is here".to_owned()));
+            }
+            (Known::At(stored), Some(version)) if version == *stored && !is_current => {
+                return self.fetched(&remote.id, aside).await;
+            }
+            (_, None) if !is_current => return self.fetched(&remote.id, aside).await,
+            _ => {}
+        }
+        if matches!(known, Known::No) && !order::concerns_stock(&remote) {
+            return Outcome::Done(Some(format!("nothing is promised yet ({})", remote.status)));
+        }
+        match self.record(&remote, reference, is_current, aside).await {
+            Ok(()) => Outcome::Done(None),
+            Err(SyncError::Write(WriteError::Refused(refusal))) => {
+                Outcome::Dead(refusal.to_string())
+            }
+            Err(error) => Outcome::Later(error),
+        }
+    }
+
+    async fn known(&self, reference: &OrderRef) -> Result<Known, SyncError> {
+        let mut reader = self.shop.db.read().await?;
+        let version = order_reads::source_version(&mut reader.conn(), reference).await?;
+        Ok(match version {
+            None => Known::No,
+            Some(None) => Known::Unversioned,
+            Some(Some(version)) => Known::At(version),
+        })
+    }
+
+    async fn record(
+        &self,
+        remote: &crate::connectors::RemoteOrder,
+        reference: OrderRef,
+        is_current: bool,
+        aside: &mut Aside,
+    ) -> Result<(), SyncError> {
+        let keys = remote.lines.iter().flat_map(|line| &line.order_keys);
+        let keys: Vec<String> = keys.map(ToString::to_string).collect();
+        let mut reader = self.shop.db.read().await?;
+        let known = listings::by_keys(&mut reader.conn(), self.id, keys).await?;
+        drop(reader);
+        let (id, name) = (self.id, remote.id.to_string());
+        let lines: Vec<String> = remote.lines.iter().map(|line| line.id.to_string()).collect();
+        let written = self.shop.db.write(move |mut conn| {
+            Box::pin(async move { remote_lines::number(&mut conn, id, &name, &lines).await })
+        });
+        let numbers = written.await?;
+        let import = order::import(remote, reference.clone(), is_current, (&known, &numbers));
+        self.shop.submit(Command::Import(import), None).await?;
+        for back in order::returns(remote, &reference, &numbers) {
+            match self.shop.submit(Command::Return(back), None).await {
+                // It came back here before, by hand or by another name.
+                Ok(_) | Err(WriteError::Refused(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        aside.deductions.extend(order::deductions(remote, &known));
+        Ok(())
+    }
+
+    /// Writes down what became of some things; the first failure that is not theirs.
+    async fn write_down(
+        &self,
+        outcomes: Vec<(Stored, (Outcome, Aside))>,
+    ) -> Result<Option<SyncError>, SyncError> {
+        let (id, now) = (self.id, self.shop.clock.now().as_millis());
+        let (mut ends, mut asides, mut failed) = (Vec::new(), Vec::new(), None);
+        for (stored, (outcome, aside)) in outcomes {
+            asides.push(aside);
+            ends.push(match outcome {
+                Outcome::Done(reason) => (stored.id, End::Done(reason)),
+                Outcome::Dead(reason) => {
+                    tracing::error!(
+                        channel = self.name(),
+                        inbox = stored.id,
+                        reason,
+                        "something that came in cannot be used: it is kept"
+                    );
+                    (stored.id, End::Dead(reason))
+                }
+                Outcome::Later(error)
+                    if stored.attempts + 1 >= ATTEMPTS_MAX && is_its_own(&error) =>
+                {
+                    (stored.id, End::Dead(error.to_string()))
+                }
+                Outcome::Later(error) => {
+                    let wait = pause(stored.attempts + 1, retry_of(&error)).as_millis();
+                    let at = now + i64::try_from(wait).unwrap_or(0);
+                    let end = End::Later(error.to_string(), at);
+                    if !is_its_own(&error) {
+                        failed.get_or_insert(error);
+                    }
+                    (stored.id, end)
+                }
+            });
+        }
+        let written = self.shop.db.write(move |mut conn| {
+            Box::pin(async move {
+                for aside in &asides {
+                    for deduction in &aside.deductions {
+                        remote_lines::deduct(&mut conn, id, deduction).await?;
+                    }
+                    for (holder, place) in &aside.changed {
+                        pushes::mark_changed(&mut conn, (id, holder, place)).await?;
+                    }
+                }
+                for (id, end) in ends {
+                    match end {
+                        End::Done(reason) => inbox::done(&mut conn, id, reason, now).await?,
+                        End::Later(why, at) => inbox::later(&mut conn, id, &why, at).await?,
+                        End::Dead(reason) => inbox::dead(&mut conn, id, &reason, now).await?,
+                    }
+                }
+                Ok(())
+            })
+        });
+        written.await?;
+        Ok(failed)
+    }
+}
+
+enum End {
+    Done(Option<String>),
+    Later(String, i64),
+    Dead(String),
+}
+
+/// Whether a failure is about the thing alone, and not about the channel as a whole.
+fn is_its_own(error: &SyncError) -> bool {
+    use crate::connectors::ErrorKind::{NotFound, Refused, TooLarge, Unreadable};
+    match error {
+        SyncError::Channel(error) => {
+            matches!(error.kind, NotFound(_) | Refused { .. } | TooLarge { .. } | Unreadable(_))
+        }
+        SyncError::Store(_) => false,
+        SyncError::Write(error) => !matches!(error, WriteError::Busy | WriteError::Store(_)),
+        SyncError::Cannot { .. } => true,
+    }
+}
+
+/// When the channel says that a step may be tried again.
+pub(super) fn retry_of(error: &SyncError) -> Retry {
+    match error {
+        SyncError::Channel(error) => error.retry,
+        _ => Retry::Backoff,
+    }
+}

@@ -1,0 +1,195 @@
+//! A lane: everything that goes on with one channel, one step after another.
+//!
+//! What came in is dealt with before anything is written, and a bulk of numbers goes out a
+//! call at a time, so that nothing waits behind it. A failure makes the lane wait, longer
+//! each time, and no other lane.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::pull::{Pulled, Seen};
+use super::push::pause_after;
+use super::{Channel, SyncError};
+use crate::clock::Timestamp;
+use crate::config::ChannelMode;
+use crate::domain::Kind;
+use crate::shop::turn::Turn;
+use crate::store::{self, StoreError, pushes};
+
+/// How often a lane looks for something to do.
+const EVERY: Duration = Duration::from_millis(100);
+/// How long a node that died keeps its channels from the others, milliseconds.
+const LEASE_MS: i64 = 28_000;
+/// How long a channel's orders may not be read before it is said, milliseconds.
+const BLIND_MS: i64 = 30 * 60 * 1000;
+
+/// The lane of one channel.
+#[derive(Debug)]
+pub struct Lane {
+    pub(super) channel: Arc<Channel>,
+    pub(super) turn: Turn,
+    seen: Seen,
+    /// Failures one after another, and until when nothing is tried.
+    failures: i64,
+    paused_until: Option<Instant>,
+    polled_at: Option<Instant>,
+    was_ours: bool,
+    is_blind: bool,
+    /// Where its webhooks go, and when they were last looked at.
+    hooks: super::webhook::Hooks,
+}
+
+impl Lane {
+    /// The lane of a channel on a node; its webhooks are told to call below an address.
+    pub fn new(channel: Arc<Channel>, node: String, public_url: Option<&str>) -> Self {
+        let lease = format!("lane {}", channel.name());
+        let turn = Turn::new(&channel.shop, &lease, node).held_for(LEASE_MS);
+        let hooks = super::webhook::Hooks::new(public_url, channel.name());
+        Self {
+            channel,
+            turn,
+            seen: Seen::default(),
+            failures: 0,
+            paused_until: None,
+            polled_at: None,
+            was_ours: false,
+            is_blind: false,
+            hooks,
+        }
+    }
+
+    /// Serves the channel until it is stopped; of several nodes one does.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut ticks = interval(EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                _ = ticks.tick() => {}
+            }
+            tokio::select! {
+                biased;
+                // What was under way is looked for at the next start.
+                () = stop.cancelled() => break,
+                () = self.look() => {}
+            }
+        }
+        self.turn.let_go().await;
+    }
+
+    /// One look: whatever there is to do now.
+    async fn look(&mut self) {
+        if self.paused_until.is_some_and(|until| Instant::now() < until) {
+            return;
+        }
+        match self.step().await {
+            Ok(()) => {
+                self.failures = 0;
+                self.paused_until = None;
+            }
+            Err(error) => {
+                self.failures += 1;
+                let pause = pause_after(&error, self.failures);
+                self.paused_until = Some(Instant::now() + pause);
+                let (channel, seconds) = (self.channel.name(), pause.as_secs());
+                tracing::warn!(channel, error = %error, seconds, "a channel waits after a failure");
+                self.channel.note_failure(&error).await;
+            }
+        }
+        if let Err(error) = self.note_blindness().await {
+            tracing::debug!(error = %error, "whether a channel is blind is not known");
+        }
+    }
+
+    /// One step: what came in, the orders where it is time, and some numbers.
+    pub async fn step(&mut self) -> Result<(), SyncError> {
+        if !self.turn.is_ours().await? {
+            self.was_ours = false;
+            return Ok(());
+        }
+        if !self.was_ours {
+            self.take_over().await?;
+            self.was_ours = true;
+        }
+        self.channel.ingest().await?;
+        let every = Duration::from_secs(u64::from(self.channel.config.poll_seconds));
+        if self.polled_at.is_none_or(|at| at.elapsed() >= every) {
+            self.catch_up().await?;
+            self.hooks.look_after(&self.channel).await?;
+        }
+        if self.channel.mode().await? == ChannelMode::Live {
+            while self.push_some().await? > 0 {
+                if !self.turn.is_ours().await? {
+                    break;
+                }
+                self.channel.ingest().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whoever had the channel before may have a write under way: it is waited for.
+    async fn take_over(&self) -> Result<(), StoreError> {
+        let mut reader = self.channel.shop.db.read().await?;
+        let until = pushes::sending_until(&mut reader.conn(), self.channel.id).await?;
+        drop(reader);
+        let wait = until.unwrap_or(0) - self.now().as_millis();
+        if let Ok(wait @ 1..) = u64::try_from(wait)
+            && !self.turn.is_alone()
+        {
+            tracing::info!(channel = self.channel.name(), wait_ms = wait, "waits out a write");
+            tokio::time::sleep(Duration::from_millis(wait)).await;
+        }
+        self.channel.apply_rules().await
+    }
+
+    /// Reads the orders that changed, and records them: every sale from before is in the
+    /// ledger then, and every number known by what it took.
+    pub(super) async fn catch_up(&mut self) -> Result<Pulled, SyncError> {
+        let begun_at = self.now().as_millis();
+        let pulled = self.channel.pull(&mut self.seen).await?;
+        self.polled_at = Some(Instant::now());
+        self.channel.ingest().await?;
+        super::follow::catch_up(&self.channel.shop).await?;
+        let id = self.channel.id;
+        let written = self.channel.shop.db.write(move |mut conn| {
+            Box::pin(async move { pushes::settle(&mut conn, id, begun_at).await })
+        });
+        written.await?;
+        Ok(pulled)
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.channel.shop.clock.now()
+    }
+
+    /// Says once that a channel's orders could not be read for long.
+    async fn note_blindness(&mut self) -> Result<(), StoreError> {
+        if !self.was_ours || self.failures == 0 {
+            self.is_blind = false;
+            return Ok(());
+        }
+        let pulled_at = self.channel.stored().await?.pulled_at;
+        let now = self.now();
+        let since = pulled_at.map_or(0, |at| now.as_millis() - at);
+        if self.is_blind || since < BLIND_MS {
+            return Ok(());
+        }
+        self.is_blind = true;
+        let entry = super::entry(Kind::ChannelBlind, self.channel.name(), now);
+        tracing::error!(
+            channel = self.channel.name(),
+            "a channel's orders cannot be read for long"
+        );
+        let written = self.channel.shop.db.write(move |mut conn| {
+            Box::pin(async move {
+                store::journal::append_aside(&mut conn, &[entry], now.as_millis()).await
+            })
+        });
+        written.await.map(drop)
+    }
+}

@@ -1,0 +1,41 @@
+//! Channels and the ledger: orders come in, numbers go out.
+//!
+//! A lane serves one channel. What comes in is kept first ([`inbox`]) and dealt with after
+//! ([`ingest`]); polling ([`pull`]) makes up for every webhook that is lost. The journal is
+//! followed to find numbers dirty ([`follow`]); what a channel should show is computed when
+//! it is sent ([`target`]), and written so that no sale is lost ([`push`]).
+
+mod channel;
+mod error;
+mod expect;
+mod follow;
+mod inbox;
+mod ingest;
+mod lane;
+mod listing;
+mod order;
+mod pull;
+mod push;
+mod retry;
+mod target;
+mod webhook;
+
+use serde_json::json;
+
+pub use channel::{Channel, connectors};
+pub use error::SyncError;
+pub use follow::follow;
+pub use lane::Lane;
+pub use listing::{Discovered, MapError, discover, map, unmap};
+pub use pull::Pulled;
+pub use webhook::Received;
+
+use crate::clock::Timestamp;
+use crate::domain::{Entry, Kind};
+
+/// An entry of the journal about a channel.
+fn entry(kind: Kind, channel: &str, now: Timestamp) -> Entry {
+    let mut entry = Entry::new(kind, now.as_millis());
+    entry.data = Some(json!({ "channel": channel }).to_string());
+    entry
+}

@@ -1,0 +1,446 @@
+//! A number is written so that no sale is lost.
+//!
+//! It is read first. What is explained is written over; for what is not, the channel's
+//! orders are read, and only what stays unexplained was somebody's hand (semantics: "how a
+//! number is written safely"). Before a write is sent it is committed that it may be under
+//! way; one without an answer is looked for before anything is written again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::expect::Expected;
+use super::ingest::retry_of;
+use super::retry::{ATTEMPTS_MAX, pause};
+use super::target::Targets;
+use super::{Lane, SyncError};
+use crate::clock::Timestamp;
+use crate::connectors::{
+    ChannelError, Grouping, Holder, Retry, StockOutcome, StockTarget, StockWrite, Urgency,
+    WRITE_MAX,
+};
+use crate::domain::{Kind, Quantity, RemoteId, RemoteQuantity, Seq};
+use crate::store::pushes::{self, Known, PushRow, Sending};
+use crate::store::{self, StoreError};
+
+/// Numbers that are looked at for the next call: those that go to zero come first.
+const CANDIDATES: i64 = 500;
+/// Numbers of one call while few wait: what sells is written soon.
+const FEW: usize = 25;
+/// How long a write may be under way, milliseconds: the client gives up before.
+const SENDING_MS: i64 = 2_000 + WRITE_MAX.as_secs() as i64 * 1_000;
+/// A number that is left to a person is looked at once more after this, milliseconds.
+const LEFT_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// A number with what it should be.
+#[derive(Clone, Debug)]
+struct Wanted {
+    row: PushRow,
+    target: Quantity,
+}
+
+/// What is to be done about a number that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// It is what it should be.
+    Right,
+    /// It may be written over.
+    Write,
+    /// Nothing explains it yet.
+    Unexplained(i64),
+    /// A write may still arrive.
+    Wait,
+    /// It is no number, or there is nothing that carries it.
+    NoNumber(&'static str),
+}
+
+impl Lane {
+    /// Brings some numbers to what they should be; how many were looked at.
+    pub(super) async fn push_some(&mut self) -> Result<usize, SyncError> {
+        let connector = Arc::clone(&self.channel.connector);
+        let (Some(writes), Some(_)) = (connector.stock_write(), connector.stock_read()) else {
+            return Ok(0);
+        };
+        let Some((wanted, seq)) = self.choose(writes).await? else {
+            return Ok(0);
+        };
+        let count = wanted.len();
+        let read = self.read(&wanted).await?;
+        let mut batch = Batch::default();
+        let mut doubtful = Vec::new();
+        for (mut wanted, number) in wanted.into_iter().zip(read) {
+            match self.judge(&mut wanted, number) {
+                Verdict::Unexplained(_) => doubtful.push(wanted),
+                verdict => self.take(&mut batch, wanted, verdict, seq),
+            }
+        }
+        if !doubtful.is_empty() {
+            self.second_look(doubtful, &mut batch).await?;
+        }
+        self.finish(writes, batch).await?;
+        Ok(count)
+    }
+
+    /// The next numbers that may go together, those that go to zero first.
+    async fn choose(
+        &self,
+        writes: &dyn StockWrite,
+    ) -> Result<Option<(Vec<Wanted>, i64)>, SyncError> {
+        let now = self.now().as_millis();
+        let mut reader = self.channel.shop.db.read().await?;
+        let rows = pushes::due(&mut reader.conn(), self.channel.id, now, CANDIDATES).await?;
+        drop(reader);
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let Targets { seq, quantities } = self.channel.targets(&rows).await?;
+        let mut wanted: Vec<Wanted> =
+            rows.into_iter().zip(quantities).map(|(row, target)| Wanted { row, target }).collect();
+        wanted.sort_by_key(|one| one.target != Quantity::ZERO);
+        let capability = self.channel.connector.capability();
+        let (Some(rules), Some(stock)) = (&capability.write, &capability.stock) else {
+            return Ok(None);
+        };
+        let most = rules.targets_max.min(stock.read_max);
+        let most = if wanted.len() <= FEW { most.min(FEW) } else { most };
+        if rules.grouping == Grouping::PerGroup
+            && let Some(first) = wanted.first().map(|one| writes.group_of(&holder(&one.row)))
+        {
+            wanted.retain(|one| writes.group_of(&holder(&one.row)) == first);
+        }
+        wanted.truncate(most);
+        Ok(Some((wanted, seq)))
+    }
+
+    async fn read(&self, wanted: &[Wanted]) -> Result<Vec<Option<RemoteQuantity>>, SyncError> {
+        let Some(reads) = self.channel.connector.stock_read() else { return Ok(Vec::new()) };
+        let holders: Vec<Holder> = wanted.iter().map(|one| holder(&one.row)).collect();
+        let levels = reads.read(&holders, urgency(wanted)).await?;
+        Ok(levels.into_iter().map(|level| level.quantity).collect())
+    }
+
+    /// Whether a number may be written over, by all that is known of it.
+    fn judge(&self, wanted: &mut Wanted, number: Option<RemoteQuantity>) -> Verdict {
+        let number = match number {
+            None => return Verdict::NoNumber("the channel has it no more"),
+            Some(RemoteQuantity::Untracked) => {
+                return Verdict::NoNumber("the channel does not count it");
+            }
+            Some(RemoteQuantity::Unreadable) => {
+                return Verdict::NoNumber("what the channel shows is no whole number");
+            }
+            Some(RemoteQuantity::Known(number)) => number,
+        };
+        let row = &mut wanted.row;
+        if let Some(sending) = row.sending {
+            let arrived = Known {
+                baseline: sending.quantity,
+                from: sending.from,
+                until: None,
+                confirmed_at: self.now().as_millis(),
+            };
+            if Expected::of(&arrived, row.flow).has(number) {
+                row.known = Some(arrived);
+                row.sending = None;
+            } else if self.now().as_millis() < sending.until {
+                return Verdict::Wait;
+            } else {
+                row.sending = None;
+            }
+        }
+        let expected = row.known.map(|known| Expected::of(&known, row.flow));
+        if number == wanted.target.get() {
+            // Where only one number could be there, that it is says nothing new.
+            if !expected.is_some_and(|expected| expected.is_exact() && expected.has(number)) {
+                row.known = Some(self.confirmed(row, number));
+            }
+            return Verdict::Right;
+        }
+        match expected {
+            Some(expected) if expected.has(number) => Verdict::Write,
+            _ => Verdict::Unexplained(number),
+        }
+    }
+
+    /// What is known of a number once the channel has said it.
+    fn confirmed(&self, row: &PushRow, number: i64) -> Known {
+        let confirmed_at = self.now().as_millis();
+        Known { baseline: number, from: row.flow, until: None, confirmed_at }
+    }
+
+    /// The channel's orders are read; what nothing explains then was somebody's hand, or
+    /// is seen for the first time.
+    async fn second_look(
+        &mut self,
+        doubtful: Vec<Wanted>,
+        batch: &mut Batch,
+    ) -> Result<(), SyncError> {
+        self.catch_up().await?;
+        let mut rows = Vec::new();
+        for wanted in &doubtful {
+            let row = &wanted.row;
+            let mut reader = self.channel.shop.db.read().await?;
+            let at = (row.channel_id, row.holder.as_str(), row.place.as_str());
+            rows.extend(pushes::find(&mut reader.conn(), at).await?);
+        }
+        let Targets { seq, quantities } = self.channel.targets(&rows).await?;
+        let wanted: Vec<Wanted> =
+            rows.into_iter().zip(quantities).map(|(row, target)| Wanted { row, target }).collect();
+        let read = self.read(&wanted).await?;
+        for (mut wanted, number) in wanted.into_iter().zip(read) {
+            let verdict = match self.judge(&mut wanted, number) {
+                Verdict::Unexplained(number) => {
+                    self.note_drift(batch, &wanted, number);
+                    Verdict::Write
+                }
+                verdict => verdict,
+            };
+            self.take(batch, wanted, verdict, seq);
+        }
+        Ok(())
+    }
+
+    fn note_drift(&self, batch: &mut Batch, wanted: &Wanted, number: i64) {
+        let row = &wanted.row;
+        let Some(known) = row.known else { return };
+        let expected = Expected::of(&known, row.flow);
+        let (channel, holder) = (self.channel.name(), row.holder.as_str());
+        tracing::warn!(
+            channel,
+            holder,
+            shown = number,
+            expected = expected.high,
+            "a number was changed by hand: it is written over"
+        );
+        let mut entry = super::entry(Kind::ChannelDrift, channel, self.now());
+        entry.item = Some(row.item);
+        entry.quantity = Some(number.max(0));
+        entry.data = Some(
+            serde_json::json!({
+                "channel": channel, "holder": holder, "place": row.place, "cause": "manual_edit",
+                "shown": number, "expected": [expected.low, expected.high],
+                "wanted": wanted.target.get(),
+            })
+            .to_string(),
+        );
+        batch.drifts.push(entry);
+    }
+
+    /// Sorts a number by what is to be done.
+    fn take(&self, batch: &mut Batch, wanted: Wanted, verdict: Verdict, seq: i64) {
+        let Wanted { mut row, target } = wanted;
+        match verdict {
+            Verdict::Right => {
+                (row.pushed_seq, row.attempts, row.problem) = (seq, 0, None);
+                row.retry_at = 0;
+                batch.saved.push(row);
+            }
+            Verdict::Write | Verdict::Unexplained(_) => batch.writes.push((row, target, seq)),
+            Verdict::Wait => {
+                row.retry_at = row.sending.map_or(0, |sending| sending.until);
+                batch.waiting.push(row);
+            }
+            Verdict::NoNumber(why) => {
+                // It is not written over, and not asked for again all the time.
+                self.fail(&mut row, why.to_owned());
+                batch.waiting.push(row);
+            }
+        }
+    }
+
+    /// One more failure of a number; after many it is left to a person.
+    fn fail(&self, row: &mut PushRow, why: String) {
+        row.attempts += 1;
+        let now = self.now().as_millis();
+        let wait = pause(row.attempts, Retry::Backoff).as_millis();
+        let wait = i64::try_from(wait).unwrap_or(LEFT_MS);
+        row.retry_at = now + if row.attempts >= ATTEMPTS_MAX { LEFT_MS } else { wait };
+        row.problem = Some(why);
+    }
+
+    async fn finish(&mut self, writes: &dyn StockWrite, mut batch: Batch) -> Result<(), SyncError> {
+        if batch.writes.is_empty() {
+            return Ok(self.save(batch).await?);
+        }
+        if !self.turn.is_ours_for(SENDING_MS).await? {
+            // Another node may have the channel before the answer comes.
+            batch.writes.clear();
+            return Ok(self.save(batch).await?);
+        }
+        let until = self.now().as_millis() + SENDING_MS;
+        for (row, target, seq) in &mut batch.writes {
+            row.sending =
+                Some(Sending { quantity: target.get(), from: row.flow, seq: *seq, until });
+        }
+        let sent = std::mem::take(&mut batch.writes);
+        batch.waiting.extend(sent.iter().map(|(row, ..)| row.clone()));
+        self.save(batch).await?;
+
+        let targets: Vec<StockTarget> = sent
+            .iter()
+            .map(|(row, target, seq)| stock_target(row, *target, *seq, self.now()))
+            .collect();
+        let is_urgent = targets.iter().any(|target| target.quantity == Quantity::ZERO);
+        let urgency = if is_urgent { Urgency::Urgent } else { Urgency::Ordinary };
+        let answer = writes.write(&targets, urgency).await;
+        if !self.turn.is_ours().await? {
+            // It took too long: whoever has the channel now did not know of this write.
+            self.mark_changed(&sent).await?;
+            return Ok(());
+        }
+        let (batch, written, failure) = self.answered(sent, answer);
+        // What is stored is written down first, and counts as done only when every order
+        // is in that may be in the numbers: a crash between finds them dirty still.
+        self.save(batch).await?;
+        if !written.is_empty() {
+            self.catch_up().await?;
+            self.acknowledge(written).await?;
+        }
+        failure.map_or(Ok(()), Err)
+    }
+
+    async fn mark_changed(&self, sent: &[(PushRow, Quantity, i64)]) -> Result<(), StoreError> {
+        let rows: Vec<PushRow> = sent.iter().map(|(row, ..)| row.clone()).collect();
+        let written = self.channel.shop.db.write(move |mut conn| {
+            Box::pin(async move {
+                for row in &rows {
+                    let at = (row.channel_id, row.holder.as_str(), row.place.as_str());
+                    pushes::mark_changed(&mut conn, at).await?;
+                }
+                Ok(())
+            })
+        });
+        written.await
+    }
+
+    async fn acknowledge(&self, rows: Vec<(PushRow, i64)>) -> Result<(), StoreError> {
+        let written = self.channel.shop.db.write(move |mut conn| {
+            Box::pin(async move {
+                for (row, seq) in &rows {
+                    let at = (row.channel_id, row.holder.as_str(), row.place.as_str());
+                    pushes::acknowledge(&mut conn, at, *seq).await?;
+                }
+                Ok(())
+            })
+        });
+        written.await
+    }
+
+    /// What an answer says of each number that was sent.
+    fn answered(
+        &self,
+        sent: Vec<(PushRow, Quantity, i64)>,
+        answer: Result<Vec<StockOutcome>, ChannelError>,
+    ) -> (Batch, Vec<(PushRow, i64)>, Option<SyncError>) {
+        let (mut batch, mut written) = (Batch::default(), Vec::new());
+        let outcomes = match answer {
+            Ok(outcomes) => outcomes,
+            Err(error) => {
+                for (mut row, ..) in sent {
+                    if error.is_unknown() {
+                        self.fail(&mut row, error.to_string());
+                    } else {
+                        // It is the channel's failure: the lane waits, not the number.
+                        row.sending = None;
+                    }
+                    batch.waiting.push(row);
+                }
+                return (batch, written, Some(error.into()));
+            }
+        };
+        let unknown = std::iter::repeat(StockOutcome::Unknown);
+        for ((mut row, target, seq), outcome) in
+            sent.into_iter().zip(outcomes.into_iter().chain(unknown))
+        {
+            match outcome {
+                StockOutcome::Stored(RemoteQuantity::Known(number)) => {
+                    row.sending = None;
+                    row.known = Some(self.confirmed(&row, number));
+                    if number == target.get() {
+                        (row.attempts, row.retry_at, row.problem) = (0, 0, None);
+                        written.push((row.clone(), seq));
+                    } else {
+                        let why = format!("{number} is stored, and {target} was asked for");
+                        self.fail(&mut row, why);
+                    }
+                }
+                StockOutcome::Stored(other) => {
+                    row.sending = None;
+                    self.fail(&mut row, format!("what is stored is {other}"));
+                }
+                StockOutcome::Refused { code, detail } => {
+                    row.sending = None;
+                    self.fail(&mut row, format!("{detail} ({code})"));
+                }
+                StockOutcome::Stale { .. } => {
+                    row.sending = None;
+                    row.retry_at = 0;
+                }
+                // What is stored has to be read: at once, it is looked for there.
+                StockOutcome::Taken => row.retry_at = 0,
+                StockOutcome::Accepted(_) | StockOutcome::Unknown => {
+                    self.fail(&mut row, "nobody knows whether it was written".to_owned());
+                }
+            }
+            batch.waiting.push(row);
+        }
+        (batch, written, None)
+    }
+
+    async fn save(&self, batch: Batch) -> Result<(), StoreError> {
+        let now = self.now().as_millis();
+        let Batch { saved, waiting, drifts, .. } = batch;
+        let written = self.channel.shop.db.write(move |mut conn| {
+            Box::pin(async move {
+                for row in saved.iter().chain(&waiting) {
+                    pushes::save(&mut conn, row).await?;
+                }
+                if !drifts.is_empty() {
+                    store::journal::append_aside(&mut conn, &drifts, now).await?;
+                }
+                Ok(())
+            })
+        });
+        written.await
+    }
+}
+
+/// Numbers by what became of them.
+#[derive(Debug, Default)]
+struct Batch {
+    /// Known to be right.
+    saved: Vec<PushRow>,
+    /// Not right yet, or nobody knows.
+    waiting: Vec<PushRow>,
+    /// To be written.
+    writes: Vec<(PushRow, Quantity, i64)>,
+    /// What nothing explained.
+    drifts: Vec<crate::domain::Entry>,
+}
+
+fn holder(row: &PushRow) -> Holder {
+    let text = |text: &str| RemoteId::new(text).ok();
+    let id = text(&row.holder).unwrap_or_else(|| RemoteId::of_numbers(&[]));
+    Holder { id, location: text(&row.place) }
+}
+
+fn urgency(wanted: &[Wanted]) -> Urgency {
+    let is_urgent = wanted.iter().any(|one| one.target == Quantity::ZERO);
+    if is_urgent { Urgency::Urgent } else { Urgency::Ordinary }
+}
+
+fn stock_target(row: &PushRow, quantity: Quantity, seq: i64, now: Timestamp) -> StockTarget {
+    let expected = row.known.map(|known| Expected::of(&known, row.flow));
+    StockTarget {
+        holder: holder(row),
+        quantity,
+        expected: expected.filter(|one| one.is_exact()).map(|one| one.high),
+        known_until: now,
+        basis_seq: Seq::new(seq),
+        key: format!("{}:{}:{}:{seq}:{}", row.channel_id, row.holder, row.place, quantity.get()),
+    }
+}
+
+/// When a lane that failed is tried again.
+pub(super) fn pause_after(error: &SyncError, failures: i64) -> Duration {
+    pause(failures, retry_of(error))
+}

@@ -1,0 +1,59 @@
+//! When something that failed is tried again: the one place that knows.
+
+use std::time::Duration;
+
+use backoff::ExponentialBackoffBuilder;
+use backoff::backoff::Backoff as _;
+
+use crate::connectors::Retry;
+
+/// The first pause.
+const FIRST: Duration = Duration::from_secs(1);
+/// The longest.
+const LONGEST: Duration = Duration::from_mins(15);
+/// By how much longer each is than the one before.
+const FACTOR: f64 = 2.0;
+/// Failures after which a single thing is left to a person: about three hours.
+pub(super) const ATTEMPTS_MAX: i64 = 20;
+
+/// How long to wait after so many failures one after another, at least 1; a channel that
+/// says when gets its way.
+pub(super) fn pause(failures: i64, retry: Retry) -> Duration {
+    if let Retry::After(wait) = retry {
+        return wait;
+    }
+    let mut growing = ExponentialBackoffBuilder::new()
+        .with_initial_interval(FIRST)
+        .with_max_interval(LONGEST)
+        .with_multiplier(FACTOR)
+        .with_randomization_factor(0.0)
+        .with_max_elapsed_time(None)
+        .build();
+    let mut pause = FIRST;
+    for _ in 0..failures.clamp(1, 64) {
+        pause = growing.next_backoff().unwrap_or(LONGEST);
+    }
+    match retry {
+        // Somebody has to change something: to look now and then costs little.
+        Retry::Never => pause.max(Duration::from_mins(1)),
+        _ => pause,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_and_are_bounded() {
+        let of = |failures| pause(failures, Retry::Backoff);
+        assert_eq!(of(1), Duration::from_secs(1));
+        assert_eq!(of(2), Duration::from_secs(2));
+        assert_eq!(of(5), Duration::from_secs(16));
+        assert_eq!(of(1_000), LONGEST);
+        assert_eq!(of(0), Duration::from_secs(1));
+        assert_eq!(pause(1, Retry::Never), Duration::from_mins(1));
+        let said = Duration::from_secs(7);
+        assert_eq!(pause(9, Retry::After(said)), said);
+    }
+}

@@ -1,0 +1,47 @@
+//! What a channel should show, computed when it is sent.
+
+use super::Channel;
+use crate::domain::{PublishRules, Quantity};
+use crate::reports::Shelf;
+use crate::store::listings::{self, ListingRules};
+use crate::store::pushes::PushRow;
+use crate::store::{self, StoreError};
+
+/// Numbers of one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Targets {
+    /// The newest entry that is in them.
+    pub(super) seq: i64,
+    /// One for each row that was asked for.
+    pub(super) quantities: Vec<Quantity>,
+}
+
+impl Channel {
+    /// What some numbers should be, from one snapshot.
+    pub(super) async fn targets(&self, rows: &[PushRow]) -> Result<Targets, StoreError> {
+        let mut reader = self.shop.db.snapshot().await?;
+        let mut conn = reader.conn();
+        let (seq, _) = store::journal::newest(&mut conn).await?;
+        let shelf = Shelf::load(&mut conn, rows.iter().map(|row| row.item).collect()).await?;
+        let holders = rows.iter().map(|row| row.holder.clone()).collect();
+        let own = listings::rules_of(&mut conn, self.id, holders).await?;
+        let channel_max = self.connector.capability().write.as_ref();
+        let channel_max = channel_max.map_or(i64::MAX, |rules| rules.quantity_max);
+        let quantity = |row: &PushRow| {
+            let own = own.get(&(row.holder.clone(), row.place.clone()));
+            let available = shelf.available_from(row.item, |location| self.sells_from(location));
+            over(self.rules(), own.copied().unwrap_or_default()).published(available, channel_max)
+        };
+        Ok(Targets { seq, quantities: rows.iter().map(quantity).collect() })
+    }
+}
+
+/// A listing's own rules go before those of its channel, one by one.
+fn over(channel: PublishRules, own: ListingRules) -> PublishRules {
+    PublishRules {
+        buffer: own.buffer.unwrap_or(channel.buffer),
+        share_percent: own.share_percent.unwrap_or(channel.share_percent),
+        max_quantity: own.max_quantity.or(channel.max_quantity),
+        min_quantity: own.min_quantity.unwrap_or(channel.min_quantity),
+    }
+}

@@ -1,0 +1,115 @@
+//! Inbound webhooks: verified, kept, and only then answered.
+//!
+//! What a call says is looked at later, by the lane of its channel. Who is not believed
+//! learns nothing more than that.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
+use tokio::sync::Semaphore;
+
+use crate::connectors::Inbound;
+use crate::sync::{Channel, Received};
+
+/// The longest body that is taken, in bytes.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Calls that are worked on at the same time.
+const CALLS_MAX: usize = 64;
+/// How long a call may wait for its turn.
+const TURN_MAX: Duration = Duration::from_secs(5);
+/// When a sender that is told to come again should.
+const RETRY_AFTER_SECONDS: &str = "60";
+
+/// Who takes the calls.
+#[derive(Debug)]
+struct Receivers {
+    channels: BTreeMap<String, Arc<Channel>>,
+    public_url: Option<String>,
+    calls: Semaphore,
+}
+
+/// The route of all channels: `/webhooks/{channel}`. `public_url` is the address they
+/// were told, which signatures of some go over.
+pub fn router(channels: &[Arc<Channel>], public_url: Option<&str>) -> Router {
+    let named = channels.iter().map(|channel| (channel.name().to_owned(), Arc::clone(channel)));
+    let receivers = Receivers {
+        channels: named.collect(),
+        public_url: public_url.map(str::to_owned),
+        calls: Semaphore::new(CALLS_MAX),
+    };
+    Router::new()
+        .route("/webhooks/{channel}", post(receive).get(receive))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(Arc::new(receivers))
+}
+
+async fn receive(
+    State(receivers): State<Arc<Receivers>>,
+    Path(name): Path<String>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let Some(channel) = receivers.channels.get(&name) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let Ok(Ok(_turn)) = tokio::time::timeout(TURN_MAX, receivers.calls.acquire()).await else {
+        return later();
+    };
+    let base = receivers.public_url.as_deref().unwrap_or_default();
+    let call = Inbound {
+        method: method.as_str().to_owned(),
+        url: format!("{base}{}", uri.path()),
+        query: uri.query().unwrap_or_default().to_owned(),
+        headers: headers
+            .iter()
+            .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+            .collect(),
+        body: body.to_vec(),
+        received_at: channel.shop().clock.now(),
+    };
+    let received = channel.receive(&call).await;
+    let outcome = match &received {
+        Ok(Received::Kept) => "kept",
+        Ok(Received::Duplicate) => "duplicate",
+        Ok(Received::Handshake(_)) => "handshake",
+        Ok(Received::Forged(_)) => "forged",
+        Ok(Received::Unwanted) => "unwanted",
+        Ok(Received::Full) => "full",
+        Err(_) => "failed",
+    };
+    channel.shop().counters.delivered(channel.name(), outcome);
+    match received {
+        Ok(Received::Kept | Received::Duplicate) => StatusCode::OK.into_response(),
+        Ok(Received::Handshake(answer)) => {
+            let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+            (status, [("content-type", answer.content_type)], answer.body).into_response()
+        }
+        Ok(Received::Forged(why)) => {
+            tracing::warn!(channel = name, ?why, "a webhook was not believed");
+            StatusCode::UNAUTHORIZED.into_response()
+        }
+        Ok(Received::Unwanted) => StatusCode::NOT_FOUND.into_response(),
+        Ok(Received::Full) => {
+            tracing::error!(channel = name, "too much waits to be looked at: webhooks are put off");
+            later()
+        }
+        Err(error) => {
+            tracing::error!(channel = name, error = %error, "a webhook could not be kept");
+            later()
+        }
+    }
+}
+
+/// The sender should come again: polling finds what it does not bring.
+fn later() -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", RETRY_AFTER_SECONDS)]).into_response()
+}
