@@ -41,6 +41,7 @@ pub mod import;
 pub mod ledger;
 pub mod orders;
 pub mod reports;
+pub mod sandbox;
 pub mod secret;
 pub mod shop;
 pub mod store;

@@ -21,6 +21,7 @@ pub(super) const URL: &str = "url";
 pub(super) const MODE: &str = "mode";
 pub(super) const LOCATIONS: &str = "locations";
 pub(super) const POLL_SECONDS: &str = "poll_seconds";
+pub(super) const REQUESTS_PER_SECOND: &str = "requests_per_second";
 pub(super) const SECRET: &str = "webhook.secret";
 pub(super) const PREVIOUS_SECRET: &str = "webhook.previous_secret";
 pub(super) const BUFFER: &str = "rules.buffer";
@@ -29,13 +30,14 @@ pub(super) const MAX_QUANTITY: &str = "rules.max_quantity";
 pub(super) const MIN_QUANTITY: &str = "rules.min_quantity";
 
 /// The settings of a channel, but for its credentials.
-pub(super) const NAMES: [&str; 12] = [
+pub(super) const NAMES: [&str; 13] = [
     NAME,
     KIND,
     URL,
     MODE,
     LOCATIONS,
     POLL_SECONDS,
+    REQUESTS_PER_SECOND,
     SECRET,
     PREVIOUS_SECRET,
     BUFFER,
@@ -66,6 +68,9 @@ pub struct ChannelConfig {
     pub locations: Option<Vec<String>>,
     /// Seconds from one look for changed orders to the next, 5 to 86 400.
     pub poll_seconds: u32,
+    /// How many requests it takes in a second, 1 to 10 000; what its kind is known to take
+    /// when not given.
+    pub requests_per_second: Option<u32>,
     /// What the vendor wants, by its own names.
     pub credentials: BTreeMap<String, Secret>,
     /// What its webhooks are signed with, and what they were signed with before.

@@ -104,6 +104,7 @@ impl ChannelAt<'_, '_> {
         let mode = self.read(channel::MODE, |value| value.text()?.parse());
         let locations = self.read(channel::LOCATIONS, channel::texts);
         let poll = self.read(channel::POLL_SECONDS, |value| value.integer(&(5..=86_400)));
+        let rate = self.read(channel::REQUESTS_PER_SECOND, |value| value.integer(&(1..=10_000)));
         let rules = self.rules();
         let webhook = self.webhook();
         let settings = self.reader.settings;
@@ -119,6 +120,7 @@ impl ChannelAt<'_, '_> {
             mode: mode.unwrap_or_default(),
             locations,
             poll_seconds: poll.unwrap_or(channel::poll_seconds_default()),
+            requests_per_second: rate,
             credentials,
             webhook,
             rules,

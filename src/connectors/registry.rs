@@ -14,6 +14,8 @@ pub struct Settings<'a> {
     pub url: Option<&'a str>,
     /// What the vendor wants, by its own names.
     pub credentials: &'a BTreeMap<String, Secret>,
+    /// How fast it may be asked, where that is known better than by its kind.
+    pub requests_per_second: Option<u32>,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
     /// Where randomness comes from.

@@ -36,6 +36,7 @@ pub fn connectors(
         let settings = Settings {
             url: config.url.as_deref(),
             credentials: &config.credentials,
+            requests_per_second: config.requests_per_second,
             clock: Arc::clone(&shop.clock),
             random: Arc::clone(&shop.random),
         };

@@ -26,14 +26,14 @@ pub async fn follow(shop: Arc<Shop>, stop: CancellationToken) {
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        if let Err(error) = catch_up(&shop).await {
+        if let Err(error) = find_dirty(&shop).await {
             tracing::warn!(error = %error, "the journal cannot be followed");
         }
     }
 }
 
-/// Finds everything dirty that changed until now.
-pub(super) async fn catch_up(shop: &Shop) -> Result<(), StoreError> {
+/// Finds every number dirty whose item changed until now.
+pub async fn find_dirty(shop: &Shop) -> Result<(), StoreError> {
     loop {
         let mut reader = shop.db.read().await?;
         let (newest, _) = store::journal::newest(&mut reader.conn()).await?;

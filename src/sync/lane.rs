@@ -81,6 +81,11 @@ impl Lane {
         self.turn.let_go().await;
     }
 
+    /// The orders that changed are read with the next step, whenever they were read last.
+    pub fn pull_next(&mut self) {
+        self.polled_at = None;
+    }
+
     /// One look: whatever there is to do now.
     async fn look(&mut self) {
         if self.paused_until.is_some_and(|until| Instant::now() < until) {
@@ -154,7 +159,7 @@ impl Lane {
         let pulled = self.channel.pull(&mut self.seen).await?;
         self.polled_at = Some(Instant::now());
         self.channel.ingest().await?;
-        super::follow::catch_up(&self.channel.shop).await?;
+        super::follow::find_dirty(&self.channel.shop).await?;
         let id = self.channel.id;
         let written = self.channel.shop.db.write(move |mut conn| {
             Box::pin(async move { pushes::settle(&mut conn, id, begun_at).await })

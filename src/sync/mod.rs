@@ -24,7 +24,7 @@ use serde_json::json;
 
 pub use channel::{Channel, connectors};
 pub use error::SyncError;
-pub use follow::follow;
+pub use follow::{find_dirty, follow};
 pub use lane::Lane;
 pub use listing::{Discovered, MapError, discover, map, unmap};
 pub use pull::Pulled;

@@ -13,6 +13,7 @@ mod auditor;
 mod backup;
 mod batches;
 mod catalogue;
+mod channels;
 mod cli;
 mod concurrency;
 mod conflicts;

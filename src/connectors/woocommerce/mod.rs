@@ -58,6 +58,7 @@ fn open(settings: &Settings<'_>) -> Result<Arc<dyn Connector>, String> {
         url: settings.url.unwrap_or_default().to_owned(),
         key: credential("consumer_key")?,
         secret: credential("consumer_secret")?,
+        requests_per_second: settings.requests_per_second,
     };
     let (clock, random) = (Arc::clone(&settings.clock), Arc::clone(&settings.random));
     WooCommerce::new(access, clock, random)
@@ -75,6 +76,8 @@ pub struct Access {
     pub key: Secret,
     /// The consumer secret, `cs_…`.
     pub secret: Secret,
+    /// How fast it may be asked, where that is known better than by default.
+    pub requests_per_second: Option<u32>,
 }
 
 /// One shop.
@@ -104,9 +107,14 @@ impl WooCommerce {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Result<Self, AccessError> {
+        let quota = access.requests_per_second.map_or(QUOTA, |rate| Quota {
+            capacity: rate.saturating_mul(5),
+            reserve: rate,
+            ..QUOTA
+        });
         Ok(Self {
-            api: Api::new(access, QUOTA, clock, random)?,
-            capability: capability(),
+            api: Api::new(access, quota, clock, random)?,
+            capability: Capability { quotas: vec![quota], ..capability() },
             sorts_by_change: AtomicBool::new(true),
         })
     }

@@ -44,7 +44,12 @@ pub(super) fn secret(text: &str) -> Secret {
 
 pub(super) fn shop_at(url: &str) -> WooCommerce {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(Timestamp::parse(START).unwrap()));
-    let access = Access { url: url.to_owned(), key: secret("ck_LAB"), secret: secret(SECRET) };
+    let access = Access {
+        url: url.to_owned(),
+        key: secret("ck_LAB"),
+        secret: secret(SECRET),
+        requests_per_second: None,
+    };
     WooCommerce::new(access, clock, Arc::new(SeededRandom::new(7))).unwrap()
 }
 

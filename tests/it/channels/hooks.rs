@@ -1,0 +1,87 @@
+//! Webhooks of a shop: believed when signed, kept before they are answered, and only hints.
+
+use invshop::sandbox::woocommerce::Mishaps;
+use reqwest::Client;
+
+use super::world::World;
+use crate::both;
+use crate::harness::http;
+use crate::raw::Raw;
+
+async fn inbox(world: &World<'_>, state: &str) -> i64 {
+    let query = format!("select count(*) from inbox where kind = 'delivery' and state = '{state}'");
+    Raw::open(&world.test.opening.place).await.number(&query).await
+}
+
+fn client() -> Client {
+    http().build().unwrap()
+}
+
+both!(a_webhook_brings_an_order_at_once, |shop| {
+    let mut world = World::new(&shop, &["web"]).await;
+    let base = world.serve_hooks().await;
+    let mug = world.item("MUG", 10).await[0];
+    let web = world.webs[0].shop.clone();
+    web.deliveries();
+    world.tick();
+    web.buy(&[(mug, 2)]);
+    let http = client();
+    // The same several times at once is one thing that waits.
+    let mishaps = Mishaps { repeated: 4, ..Mishaps::default() };
+    assert!(web.deliver(&http, mishaps, &mut |_| 99).await >= 10);
+    assert!(inbox(&world, "pending").await <= 3, "{}", inbox(&world, "pending").await);
+    world.webs[0].lane.step().await.unwrap();
+    assert_eq!((world.available("MUG").await, inbox(&world, "pending").await), (8, 0));
+    assert_eq!(Raw::open(&shop.opening.place).await.number("select count(*) from orders").await, 1);
+
+    // Nobody else is believed, and nothing of it is kept.
+    let done = inbox(&world, "done").await;
+    let url = format!("{base}/webhooks/web");
+    let forged = http.post(&url).header("x-wc-webhook-topic", "order.updated");
+    let forged = forged.header("x-wc-webhook-signature", "bm9ib2R5").body("{\"id\":1}");
+    assert_eq!(forged.send().await.unwrap().status(), 401);
+    let unsigned = http.post(&url).header("x-wc-webhook-topic", "order.updated").body("{\"id\":1}");
+    assert_eq!(unsigned.send().await.unwrap().status(), 401);
+    let ping = http.post(&url).header("content-type", "application/x-www-form-urlencoded");
+    assert_eq!(ping.body("webhook_id=6").send().await.unwrap().status(), 200);
+    let nobody = http.post(format!("{base}/webhooks/nobody")).body("x").send().await.unwrap();
+    assert_eq!(nobody.status(), 404);
+    let long = http.post(&url).body(vec![b'x'; 2 * 1024 * 1024]).send().await.unwrap();
+    assert_eq!(long.status(), 413);
+    assert_eq!((inbox(&world, "pending").await, inbox(&world, "done").await), (0, done));
+    let metrics = world.shop.counters.text().unwrap();
+    let forged = "invshop_webhook_deliveries_total{channel=\"web\",outcome=\"forged\"} 2";
+    assert!(metrics.contains(forged), "{metrics}");
+    world.end().await;
+});
+
+both!(a_delivery_that_cannot_be_read_is_kept_and_shown, |shop| {
+    let mut world = World::new(&shop, &["web"]).await;
+    let base = world.serve_hooks().await;
+    let body = "{\"id\":\"no number\"}";
+    let signature = sign(body);
+    let sent = client()
+        .post(format!("{base}/webhooks/web"))
+        .header("x-wc-webhook-topic", "order.updated")
+        .header("x-wc-webhook-signature", signature)
+        .body(body);
+    assert_eq!(sent.send().await.unwrap().status(), 200);
+    world.webs[0].lane.step().await.unwrap();
+    assert_eq!(inbox(&world, "dead").await, 1);
+    let reason = "select reason from inbox where state = 'dead'";
+    let reason = Raw::open(&shop.opening.place).await.texts(reason).await.remove(0);
+    assert!(reason.starts_with("id: "), "{reason}");
+    // What it holds is not to be read in the database.
+    let sealed = Raw::open(&shop.opening.place).await.texts("select dedupe_key from inbox").await;
+    assert!(sealed.iter().all(|key| !key.contains("no number")), "{sealed:?}");
+    world.end().await;
+});
+
+fn sign(body: &str) -> String {
+    use base64::Engine as _;
+    use hmac::{Hmac, KeyInit as _, Mac as _};
+    let mut mac =
+        Hmac::<sha2::Sha256>::new_from_slice(super::world::HOOK_SECRET.as_bytes()).unwrap();
+    mac.update(body.as_bytes());
+    base64::engine::general_purpose::STANDARD.encode(mac.finalize().into_bytes())
+}

@@ -1,0 +1,172 @@
+//! Orders of a shop in the ledger: each once, as they are now, whatever comes and how.
+
+use invshop::domain::{AllocationPolicy, Quantity};
+use invshop::ledger::stock::Change;
+use invshop::reports;
+use invshop::sync;
+use invshop::writer::Command;
+
+use super::world::World;
+use crate::both;
+use crate::harness::{place, reference, sku};
+use crate::raw::Raw;
+
+async fn status(world: &World<'_>, order: u64) -> String {
+    let query = format!("select status from orders where external_id = '{order}'");
+    let found = Raw::open(&world.test.opening.place).await.texts(&query).await;
+    found.first().cloned().unwrap_or_else(|| "none".to_owned())
+}
+
+async fn entries(world: &World<'_>) -> i64 {
+    Raw::open(&world.test.opening.place).await.number("select count(*) from journal").await
+}
+
+both!(an_order_follows_what_the_shop_makes_of_it, |shop| {
+    let mut world = World::new(&shop, &["web"]).await;
+    let mug = world.item("MUG", 10).await[0];
+    let web = world.webs[0].shop.clone();
+    world.tick();
+    let order = web.buy(&[(mug, 3)]);
+    world.settle().await;
+    assert_eq!((status(&world, order).await.as_str(), world.available("MUG").await), ("open", 7));
+    // Read again and again it is the same.
+    let before = entries(&world).await;
+    world.settle().await;
+    assert_eq!(entries(&world).await, before);
+    world.tick();
+    web.state().refund(order, 0, 1, shop.clock_now().as_millis() / 1000);
+    world.settle().await;
+    assert_eq!(world.available("MUG").await, 8, "a refunded unit that was put back is free");
+    world.tick();
+    web.set_status(order, "completed");
+    world.settle().await;
+    let item =
+        reports::item(&world.shop.db, &sku("MUG"), AllocationPolicy::Split).await.unwrap().unwrap();
+    assert_eq!(status(&world, order).await, "shipped");
+    assert_eq!((item.totals.on_hand, item.totals.reserved), (8, 0));
+
+    world.tick();
+    let other = web.buy(&[(mug, 2)]);
+    world.settle().await;
+    world.tick();
+    web.set_status(other, "cancelled");
+    world.settle().await;
+    assert_eq!(
+        (status(&world, other).await.as_str(), world.available("MUG").await),
+        ("cancelled", 8)
+    );
+    assert_eq!(web.state().stock_of(mug), Some(8));
+    assert!(web.state().writes.is_empty(), "the shop did all of it itself");
+    world.end().await;
+});
+
+// R53: what was deducted and is given back, or is not, is known either way.
+both!(r53_a_refund_that_puts_nothing_back_is_made_up_for, |shop| {
+    let mut world = World::new(&shop, &["web"]).await;
+    let mug = world.item("MUG", 10).await[0];
+    let web = world.webs[0].shop.clone();
+    world.tick();
+    let order = web.buy(&[(mug, 3)]);
+    world.settle().await;
+    world.tick();
+    // The shop gives nothing back by itself here; the ledger knows the units are free.
+    web.set_status(order, "refunded");
+    world.settle().await;
+    assert_eq!(world.available("MUG").await, 10);
+    assert_eq!(web.state().stock_of(mug), Some(10));
+    assert_eq!(web.state().writes, [(mug, 10)]);
+    world.end().await;
+});
+
+both!(what_two_shops_sell_at_once_is_owed_and_adds_up, |shop| {
+    let mut world = World::new(&shop, &["web", "other"]).await;
+    let ids = world.item("MUG", 1).await;
+    world.tick();
+    for (web, id) in world.webs.iter().zip(&ids) {
+        web.shop.buy(&[(*id, 1)]);
+    }
+    world.settle().await;
+    let item =
+        reports::item(&world.shop.db, &sku("MUG"), AllocationPolicy::Split).await.unwrap().unwrap();
+    assert_eq!((item.totals.reserved, item.totals.shortfall), (1, 1));
+    for (web, id) in world.webs.iter().zip(&ids) {
+        assert_eq!(web.shop.state().stock_of(*id), Some(0));
+    }
+    world.end().await;
+});
+
+both!(a_line_of_no_listing_waits_and_is_never_guessed, |shop| {
+    let mut world = World::new(&shop, &["web"]).await;
+    world.item("MUG", 10).await;
+    let web = world.webs[0].shop.clone();
+    // It has the SKU of an item, and nobody said that it is one.
+    let twin = web.state().add_product("MUG", 5, 990);
+    world.tick();
+    let order = web.buy(&[(twin, 2)]);
+    world.settle().await;
+    assert_eq!(world.available("MUG").await, 10);
+    let unmapped = "select count(*) from order_line where item_id is null";
+    assert_eq!(Raw::open(&shop.opening.place).await.number(unmapped).await, 1);
+    let line = invshop::orders::MapLine {
+        reference: reference(&format!("web:{order}")),
+        line: 1,
+        sku: sku("MUG"),
+    };
+    shop.run(Command::MapLine(line)).await.unwrap();
+    assert_eq!(world.available("MUG").await, 8);
+    world.end().await;
+});
+
+both!(an_order_that_promises_nothing_is_not_recorded_until_it_does, |shop| {
+    let mut world = World::new(&shop, &["web"]).await;
+    let mug = world.item("MUG", 10).await[0];
+    let web = world.webs[0].shop.clone();
+    world.tick();
+    let order = web.buy(&[(mug, 3)]);
+    web.set_status(order, "pending");
+    world.settle().await;
+    assert_eq!((status(&world, order).await.as_str(), world.available("MUG").await), ("none", 10));
+    world.tick();
+    web.set_status(order, "processing");
+    world.settle().await;
+    assert_eq!((status(&world, order).await.as_str(), world.available("MUG").await), ("open", 7));
+    // Two changes within one second have one version: the newer one counts.
+    web.set_status(order, "cancelled");
+    world.step(0).await;
+    assert_eq!(
+        (status(&world, order).await.as_str(), world.available("MUG").await),
+        ("cancelled", 10)
+    );
+    world.end().await;
+});
+
+both!(stock_that_came_after_the_sale_goes_to_who_is_owed, |shop| {
+    let mut world = World::new(&shop, &["web"]).await;
+    let mug = world.item("MUG", 1).await[0];
+    let web = world.webs[0].shop.clone();
+    world.tick();
+    web.buy(&[(mug, 4)]);
+    world.settle().await;
+    assert_eq!(web.state().stock_of(mug), Some(0), "below 0 is shown as 0");
+    shop.stock("MUG", "main", Change::Receive(Quantity::new(5).unwrap())).await.unwrap();
+    world.settle().await;
+    assert_eq!((world.available("MUG").await, web.state().stock_of(mug)), (2, Some(2)));
+    shop.run(Command::Place(place("A", &[("MUG", 2)]))).await.unwrap();
+    world.settle().await;
+    assert_eq!(web.state().stock_of(mug), Some(0));
+    world.end().await;
+});
+
+both!(what_a_shop_sells_is_found_whatever_its_clock_says, |shop| {
+    let mut world = World::new(&shop, &["web"]).await;
+    let mug = world.item("MUG", 10).await[0];
+    let web = world.webs[0].shop.clone();
+    // Its clock is an hour behind from here on.
+    web.state().clock_behind = 3600;
+    world.tick();
+    web.buy(&[(mug, 1)]);
+    sync::find_dirty(&world.shop).await.unwrap();
+    world.settle().await;
+    assert_eq!(world.available("MUG").await, 9);
+    world.end().await;
+});

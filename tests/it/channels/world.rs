@@ -1,0 +1,169 @@
+//! A test's shop with simulated web shops connected to it, each with its lane.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use invshop::clock::Clock as _;
+use invshop::config::{ChannelConfig, ChannelMode, RulesConfig, WebhookConfig};
+use invshop::connectors::registry::KINDS;
+use invshop::domain::AllocationPolicy;
+use invshop::reports;
+use invshop::sandbox::woocommerce::{Now, Shop as WebShop};
+use invshop::secret::Secret;
+use invshop::shop::Shop;
+use invshop::sync::{self, Channel, Lane};
+use invshop::webhooks;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::harness::{TestShop, sku};
+use crate::raw::Raw;
+
+/// What a shop signs its webhooks with: with everything that is hard to quote.
+pub(super) const HOOK_SECRET: &str = "it's a \"secret\" & <more>";
+
+/// A secret as the configuration would give it.
+pub(super) fn secret(text: &str) -> Secret {
+    Secret::resolve(text, &|_| None, std::path::Path::new("")).unwrap()
+}
+
+/// A shop with web shops.
+pub(super) struct World<'s> {
+    pub(super) test: &'s TestShop,
+    pub(super) shop: Arc<Shop>,
+    pub(super) webs: Vec<Web>,
+    serving: JoinSet<()>,
+}
+
+/// A web shop and the lane that serves it.
+pub(super) struct Web {
+    pub(super) shop: WebShop,
+    pub(super) channel: Arc<Channel>,
+    pub(super) lane: Lane,
+}
+
+/// How a channel is configured.
+pub(super) fn config(name: &str, url: &str) -> ChannelConfig {
+    let credentials = BTreeMap::from([
+        ("consumer_key".to_owned(), secret("ck_TEST")),
+        ("consumer_secret".to_owned(), secret("cs_TEST")),
+    ]);
+    ChannelConfig {
+        name: name.to_owned(),
+        kind: "woocommerce".to_owned(),
+        url: Some(url.to_owned()),
+        mode: ChannelMode::Live,
+        locations: None,
+        poll_seconds: 3600,
+        requests_per_second: Some(10_000),
+        credentials,
+        webhook: Some(WebhookConfig { secret: secret(HOOK_SECRET), previous: None }),
+        rules: RulesConfig::default(),
+    }
+}
+
+impl<'s> World<'s> {
+    /// Web shops of these names, their time the test's.
+    pub(super) async fn new(test: &'s TestShop, names: &[&str]) -> Self {
+        Self::with(test, names, |config| config).await
+    }
+
+    /// The same with changes to how they are configured.
+    pub(super) async fn with(
+        test: &'s TestShop,
+        names: &[&str],
+        change: impl Fn(ChannelConfig) -> ChannelConfig,
+    ) -> Self {
+        let shop = Arc::new(test.another().await);
+        let (mut serving, mut webs) = (JoinSet::new(), Vec::new());
+        for name in names {
+            let clock = test.clock.clone();
+            let now: Now = Arc::new(move || clock.now().as_millis());
+            let (web, serve) = WebShop::open(now, ("ck_TEST", "cs_TEST")).await.unwrap();
+            serving.spawn(serve);
+            let config = change(config(name, &web.url()));
+            webs.push(Self::connect(&shop, config, web).await);
+        }
+        Self { test, shop, webs, serving }
+    }
+
+    async fn connect(shop: &Arc<Shop>, config: ChannelConfig, web: WebShop) -> Web {
+        let configs = [config.clone()];
+        let connector = sync::connectors(shop, KINDS, &configs).unwrap().remove(0);
+        let channel = Arc::new(Channel::open(shop, config, connector).await.unwrap());
+        let lane = Lane::new(Arc::clone(&channel), "node".to_owned(), None);
+        Web { shop: web, channel, lane }
+    }
+
+    /// An item with the same stock in the ledger and in every web shop, mapped; its ids
+    /// there.
+    pub(super) async fn item(&mut self, name: &str, units: i64) -> Vec<u64> {
+        self.test.item(name, units).await;
+        let mut ids = Vec::new();
+        for web in &self.webs {
+            let id = web.shop.state().add_product(name, units, 990);
+            sync::discover(&web.channel).await.unwrap();
+            sync::map(&web.channel, &id.to_string(), &sku(name)).await.unwrap();
+            ids.push(id);
+        }
+        self.settle().await;
+        ids
+    }
+
+    /// Lets a second pass: times of shops are whole seconds.
+    pub(super) fn tick(&self) {
+        self.test.clock.advance_millis(1000);
+    }
+
+    /// One step of a lane, with its orders read.
+    pub(super) async fn step(&mut self, web: usize) {
+        sync::find_dirty(&self.shop).await.unwrap();
+        let lane = &mut self.webs[web].lane;
+        lane.pull_next();
+        lane.step().await.unwrap();
+    }
+
+    /// Steps of all lanes until nothing is left to do.
+    pub(super) async fn settle(&mut self) {
+        for _ in 0..3 {
+            for web in 0..self.webs.len() {
+                self.tick();
+                self.step(web).await;
+            }
+        }
+    }
+
+    /// What a request may have of an item.
+    pub(super) async fn available(&self, name: &str) -> i64 {
+        let item = reports::item(&self.shop.db, &sku(name), AllocationPolicy::Split).await;
+        item.unwrap().unwrap().totals.available_to_promise
+    }
+
+    /// Numbers that are dirty or have a problem.
+    pub(super) async fn unsettled(&self) -> i64 {
+        let query = "select count(*) from push
+                     where dirty_seq > pushed_seq or remote_changed > 0 or problem is not null";
+        Raw::open(&self.test.opening.place).await.number(query).await
+    }
+
+    /// Serves the webhooks of all channels; the address they are told.
+    pub(super) async fn serve_hooks(&mut self) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let channels: Vec<_> = self.webs.iter().map(|web| Arc::clone(&web.channel)).collect();
+        let router = webhooks::router(&channels, Some(&base));
+        self.serving.spawn(async move { axum::serve(listener, router).await.unwrap() });
+        for web in &mut self.webs {
+            web.lane = Lane::new(Arc::clone(&web.channel), "node".to_owned(), Some(&base));
+        }
+        base
+    }
+
+    /// Ends; no invariant was broken.
+    pub(super) async fn end(mut self) {
+        self.serving.shutdown().await;
+        self.webs.clear();
+        assert_eq!(self.shop.counters.invariant_violations.get(), 0, "broken invariants");
+        Arc::into_inner(self.shop).unwrap().close().await;
+    }
+}
