@@ -16,6 +16,7 @@ mod listing;
 mod order;
 mod pull;
 mod push;
+mod reconcile;
 mod retry;
 mod target;
 mod webhook;
@@ -28,6 +29,7 @@ pub use follow::{find_dirty, follow};
 pub use lane::Lane;
 pub use listing::{Discovered, MapError, discover, map, unmap};
 pub use pull::Pulled;
+pub use reconcile::{Cause, Difference, Reconciled, reconcile};
 pub use webhook::Received;
 
 use crate::clock::Timestamp;

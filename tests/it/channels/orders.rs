@@ -161,8 +161,8 @@ both!(what_a_shop_sells_is_found_whatever_its_clock_says, |shop| {
     let mut world = World::new(&shop, &["web"]).await;
     let mug = world.item("MUG", 10).await[0];
     let web = world.webs[0].shop.clone();
-    // Its clock is an hour behind from here on.
-    web.state().clock_behind = 3600;
+    // Its clock is ten minutes behind from here on.
+    web.state().clock_behind = 600;
     world.tick();
     web.buy(&[(mug, 1)]);
     sync::find_dirty(&world.shop).await.unwrap();

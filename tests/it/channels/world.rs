@@ -146,6 +146,18 @@ impl<'s> World<'s> {
         Raw::open(&self.test.opening.place).await.number(query).await
     }
 
+    /// What is known of the numbers, to be read by whoever looks for a failure.
+    pub(super) async fn numbers(&self) -> Vec<String> {
+        let query = "select channel_id || ' ' || holder || ': ' || dirty_seq || '/' || pushed_seq
+              || ' base ' || coalesce(baseline, -1) || ' flow ' || taken || ',' || given
+              || ' from ' || taken_from || ',' || given_from || ' until '
+              || coalesce(taken_until, -1) || ',' || coalesce(given_until, -1)
+              || ' sending ' || coalesce(sending, -1) || ' retry ' || retry_at
+              || ' changed ' || remote_changed || ' ' || coalesce(problem, '')
+            from push order by channel_id, holder";
+        Raw::open(&self.test.opening.place).await.texts(query).await
+    }
+
     /// Serves the webhooks of all channels; the address they are told.
     pub(super) async fn serve_hooks(&mut self) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -164,6 +176,10 @@ impl<'s> World<'s> {
         self.serving.shutdown().await;
         self.webs.clear();
         assert_eq!(self.shop.counters.invariant_violations.get(), 0, "broken invariants");
-        Arc::into_inner(self.shop).unwrap().close().await;
+        match Arc::try_unwrap(self.shop) {
+            Ok(shop) => shop.close().await,
+            // A connection that serves webhooks ends when its client does.
+            Err(shared) => shared.db.close().await,
+        }
     }
 }
