@@ -28,7 +28,7 @@ use uuid::Uuid;
 pub use service::{reloaded, reloading};
 
 use crate::api::{Api, serve};
-use crate::config::{Config, Problem};
+use crate::config::Config;
 use crate::connectors::registry::KINDS;
 use crate::domain::AllocationPolicy;
 use crate::shop::{Opening, Shop, ShopError};
@@ -54,8 +54,8 @@ pub enum DaemonError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Channels are configured in a way that cannot work.
-    #[error("{}", told(.0))]
-    Channels(Vec<Problem>),
+    #[error(transparent)]
+    Channels(#[from] sync::OpenError),
     /// The address cannot be listened on.
     #[error("{address} cannot be listened on: {source}")]
     Listen {
@@ -83,7 +83,7 @@ pub async fn check(config: &Config) -> Result<(), DaemonError> {
     let shop = Shop::open(Opening::of(config)).await?;
     let connectors = sync::connectors(&shop, KINDS, &config.channels);
     shop.close().await;
-    connectors.map(drop).map_err(DaemonError::Channels)
+    connectors.map(drop).map_err(|problems| sync::OpenError::Problems(problems).into())
 }
 
 /// Runs until it is stopped, with the configured locations there: takes no new
@@ -100,7 +100,7 @@ pub async fn run(
     };
     let shop = Arc::new(Shop::open(opening).await?);
     shop.create_configured(&config.locations).await?;
-    let channels = connect(&shop, config).await?;
+    let channels = sync::open_all(&shop, KINDS, &config.channels).await?;
     let (requests_stop, tasks_stop) = (CancellationToken::new(), CancellationToken::new());
     let mut requests = Tasks::default();
     let mut tasks = Tasks::default();
@@ -136,23 +136,6 @@ pub async fn run(
         tracing::warn!("the database is closed by the end of the process: it was in use");
     }
     ended
-}
-
-/// All that is wrong with channels, a line each.
-fn told(problems: &[Problem]) -> String {
-    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    format!("the channels cannot be opened:\n  {}", lines.join("\n  "))
-}
-
-/// The configured channels.
-async fn connect(shop: &Arc<Shop>, config: &Config) -> Result<Vec<Arc<Channel>>, DaemonError> {
-    let connectors =
-        sync::connectors(shop, KINDS, &config.channels).map_err(DaemonError::Channels)?;
-    let mut channels = Vec::new();
-    for (config, connector) in config.channels.iter().zip(connectors) {
-        channels.push(Arc::new(Channel::open(shop, config.clone(), connector).await?));
-    }
-    Ok(channels)
 }
 
 /// What goes on with channels; nothing where there is none.

@@ -111,8 +111,10 @@ kinds! {
     ListingMapped = "listing.mapped", "listing.mapped";
     /// A listing is no item any more.
     ListingUnmapped = "listing.unmapped", "listing.unmapped";
-    /// What a channel is for was changed by command.
-    ChannelMode = "channel.mode", "channel.mode";
+    /// A channel is told nothing any more, by command.
+    ChannelPaused = "channel.paused", "channel.paused";
+    /// What a channel is for was set by command: shadow, live, or what the file says.
+    ChannelResumed = "channel.resumed", "channel.resumed";
     /// The rules of a channel were changed: all its numbers are computed anew.
     ChannelRules = "channel.rules", "channel.rules";
     /// A channel showed a number that nothing explains.

@@ -89,6 +89,11 @@ statement!(
      where channel_id = $1 and holder = $2 and place = $3"
 );
 statement!(
+    LOOK_AT_ALL,
+    "update push set remote_changed = remote_changed + 1, attempts = 0, retry_at = 0
+     where channel_id = $1"
+);
+statement!(
     DUE,
     concat!(
         "select ",
@@ -171,6 +176,7 @@ pub(super) const STATEMENTS: &[&Statement] = &[
     &MARK_ITEMS,
     &MARK_CHANNEL,
     &MARK_CHANGED,
+    &LOOK_AT_ALL,
     &DUE,
     &FIND,
     &PAGE,
@@ -231,6 +237,11 @@ pub(crate) async fn mark_changed(
     (channel, holder, place): At<'_>,
 ) -> Result<(), StoreError> {
     conn.execute(&MARK_CHANGED, args![channel, holder, place]).await.map(drop)
+}
+
+/// All numbers of a channel are to be looked at, now; how many.
+pub(crate) async fn look_at_all(conn: &mut Conn<'_>, channel: i64) -> Result<u64, StoreError> {
+    conn.execute(&LOOK_AT_ALL, args![channel]).await
 }
 
 /// Numbers that are not known to be right and may be tried now, the longest first.

@@ -79,6 +79,11 @@ impl Channel {
         Some((&webhook.secret, webhook.previous.as_ref()))
     }
 
+    /// Asks the account what it can do, and changes nothing.
+    pub async fn check(&self) -> Result<crate::connectors::Probe, SyncError> {
+        Ok(self.connector.probe().await?)
+    }
+
     /// Its row.
     pub(crate) async fn stored(&self) -> Result<StoredChannel, StoreError> {
         stored(&self.shop, &self.config).await

@@ -1,5 +1,9 @@
 //! What comes in is kept before anything is made of it, sealed.
 
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
 use super::Channel;
@@ -38,6 +42,25 @@ pub(crate) enum Opened {
     Order(RawOrder),
 }
 
+impl Opened {
+    /// All of it, as text.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Order(raw) => String::from_utf8_lossy(&raw.body).into_owned(),
+            Self::Delivery(call) => {
+                let mut text = format!("{} {}\n", call.method, call.url);
+                for (name, value) in &call.headers {
+                    let value = String::from_utf8_lossy(value);
+                    let _infallible = writeln!(text, "{name}: {value}");
+                }
+                text.push('\n');
+                text.push_str(&String::from_utf8_lossy(&call.body));
+                text
+            }
+        }
+    }
+}
+
 /// Headers that are kept: what tells an event, and no keys.
 fn is_kept(name: &str) -> bool {
     name.starts_with("x-") && !name.contains("signature") || name == "content-type"
@@ -67,7 +90,7 @@ impl Channel {
                 .filter(|(name, _)| is_kept(name))
                 .filter_map(text)
                 .collect(),
-            body: base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &call.body),
+            body: BASE64.encode(&call.body),
             received_at: call.received_at.to_string(),
         };
         let plain = serde_json::to_vec(&kept).unwrap_or_default();
@@ -114,7 +137,10 @@ impl Channel {
     /// A name of a body that tells nothing of it.
     fn hash(&self, plain: &[u8]) -> String {
         let hash = self.shop.key.keyed_hash("inbox", plain);
-        hash[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+        hash[..16].iter().fold(String::new(), |mut text, byte| {
+            let _infallible = write!(text, "{byte:02x}");
+            text
+        })
     }
 
     /// Opens what was kept.
@@ -132,7 +158,7 @@ impl Channel {
         }
         let kept: Kept =
             serde_json::from_slice(&plain).map_err(|error| wrong(error.to_string()))?;
-        let body = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, kept.body);
+        let body = BASE64.decode(kept.body);
         let received_at = crate::clock::Timestamp::parse(&kept.received_at);
         Ok(Opened::Delivery(Box::new(Inbound {
             method: kept.method,

@@ -18,6 +18,7 @@ mod pull;
 mod push;
 mod reconcile;
 mod retry;
+mod status;
 mod target;
 mod webhook;
 
@@ -30,6 +31,9 @@ pub use lane::Lane;
 pub use listing::{Discovered, MapError, discover, map, unmap};
 pub use pull::Pulled;
 pub use reconcile::{Cause, Difference, Reconciled, reconcile};
+pub use status::{
+    ChannelStatus, InboxView, ListingView, OpenError, inbox_list, inbox_replay, open_all, statuses,
+};
 pub use webhook::Received;
 
 use crate::clock::Timestamp;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::connectors::{RemoteLine, RemoteOrder, RemoteState, RemoteVersion};
 use crate::domain::{
-    ExternalId, FactId, FulfilledBy, OrderRef, Payment, Quantity, Reason, RemoteId, Sku, TextError,
+    ExternalId, FactId, FulfilledBy, Money, OrderRef, Payment, Quantity, Reason, RemoteId, Sku,
+    TextError,
 };
 use crate::orders::{Cancel, Disposition, Import, ImportLine, LineRequest, Return, ReturnLine};
 use crate::store::listings::KeyedListing;
@@ -56,7 +57,7 @@ pub(super) fn import(
     is_current: bool,
     (known, numbers): (&[KeyedListing], &BTreeMap<String, i64>),
 ) -> Import {
-    let currency = remote.total.map(|total| total.currency());
+    let currency = remote.total.map(Money::currency);
     let currency =
         currency.or_else(|| remote.lines.iter().find_map(|line| Some(line.unit_price?.currency())));
     let line = |line: &RemoteLine| {
@@ -69,7 +70,7 @@ pub(super) fn import(
             request: LineRequest {
                 sku: mapped.or_else(|| named(line))?,
                 quantity: wanted(remote.state, line),
-                unit_price: price.map(|price| price.amount()),
+                unit_price: price.map(Money::amount),
             },
             shipped: line.shipped.min(wanted(remote.state, line)),
             fulfilled_by: FulfilledBy::Ledger,

@@ -58,10 +58,46 @@ pub struct Counters {
     http_requests: IntCounterVec,
     http_seconds: Histogram,
     job_runs: IntCounterVec,
+    channels: OfChannels,
+}
+
+/// What is counted of channels.
+#[derive(Debug)]
+struct OfChannels {
     webhook_deliveries: IntCounterVec,
     inbox_pending: IntGauge,
     dirty_listings: IntGaugeVec,
     oldest_dirty: IntGaugeVec,
+}
+
+impl OfChannels {
+    fn new(at: &Registry) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            webhook_deliveries: counters(
+                at,
+                "invshop_webhook_deliveries_total",
+                "Calls of channels, by what became of them.",
+                &["channel", "outcome"],
+            )?,
+            inbox_pending: keep(
+                at,
+                IntGauge::new(
+                    "invshop_inbox_pending",
+                    "What came in from channels and was not dealt with yet.",
+                )?,
+            )?,
+            dirty_listings: gauges(
+                at,
+                "invshop_channel_dirty_listings",
+                "Numbers of a channel that are not known to be right.",
+            )?,
+            oldest_dirty: gauges(
+                at,
+                "invshop_channel_oldest_dirty_seconds",
+                "How long the number waits that waits longest.",
+            )?,
+        })
+    }
 }
 
 impl Default for Counters {
@@ -138,48 +174,26 @@ impl Counters {
                 "Runs of scheduled jobs on this node, by how they ended.",
                 &["job", "outcome"],
             )?,
-            webhook_deliveries: counters(
-                at,
-                "invshop_webhook_deliveries_total",
-                "Calls of channels, by what became of them.",
-                &["channel", "outcome"],
-            )?,
-            inbox_pending: keep(
-                at,
-                IntGauge::new(
-                    "invshop_inbox_pending",
-                    "What came in from channels and was not dealt with yet.",
-                )?,
-            )?,
-            dirty_listings: gauges(
-                at,
-                "invshop_channel_dirty_listings",
-                "Numbers of a channel that are not known to be right.",
-            )?,
-            oldest_dirty: gauges(
-                at,
-                "invshop_channel_oldest_dirty_seconds",
-                "How long the number waits that waits longest.",
-            )?,
+            channels: OfChannels::new(at)?,
             registry,
         })
     }
 
     /// A channel called.
     pub fn delivered(&self, channel: &str, outcome: &str) {
-        self.webhook_deliveries.with_label_values(&[channel, outcome]).inc();
+        self.channels.webhook_deliveries.with_label_values(&[channel, outcome]).inc();
     }
 
     /// How the numbers of a channel stand: how many are dirty, and for how many seconds
     /// the longest is.
     pub fn dirty(&self, channel: &str, listings: i64, oldest_seconds: i64) {
-        self.dirty_listings.with_label_values(&[channel]).set(listings);
-        self.oldest_dirty.with_label_values(&[channel]).set(oldest_seconds);
+        self.channels.dirty_listings.with_label_values(&[channel]).set(listings);
+        self.channels.oldest_dirty.with_label_values(&[channel]).set(oldest_seconds);
     }
 
     /// How much came in that waits.
     pub fn waiting(&self, things: i64) {
-        self.inbox_pending.set(things);
+        self.channels.inbox_pending.set(things);
     }
 
     /// A batch was committed: so many commands, in so much time.

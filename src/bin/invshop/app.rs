@@ -3,12 +3,15 @@
 use std::cell::OnceCell;
 use std::io::IsTerminal as _;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use invshop::config::{Config, DatabaseUrl};
+use invshop::connectors::registry::KINDS;
 use invshop::domain::AllocationPolicy;
 use invshop::shop::{Opening, Shop};
 use invshop::store::Place;
+use invshop::sync::{self, Channel};
 use invshop::telemetry::{self, Format, Verbosity};
 
 use crate::failure::{Exit, Failure};
@@ -118,6 +121,23 @@ impl App<'_> {
             Err(error) => Err(error.into()),
         };
         shop.close().await;
+        result
+    }
+
+    /// The same with the configured channels, each with its row.
+    pub(crate) async fn with_channels<T>(
+        &self,
+        work: impl AsyncFnOnce(&Shop, &[Arc<Channel>]) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let config = self.config()?;
+        let shop = Arc::new(Shop::open(Opening::of(config)).await?);
+        let result = match sync::open_all(&shop, KINDS, &config.channels).await {
+            Ok(channels) => Box::pin(work(&shop, &channels)).await,
+            Err(error) => Err(error.into()),
+        };
+        if let Some(shop) = Arc::into_inner(shop) {
+            shop.close().await;
+        }
         result
     }
 

@@ -8,6 +8,7 @@ use invshop::reports::{ReportError, ResolveError};
 use invshop::secret::KeyFileError;
 use invshop::shop::ShopError;
 use invshop::store::StoreError;
+use invshop::sync::{MapError, OpenError, SyncError};
 use invshop::writer::WriteError;
 use serde_json::{Map, Value, json};
 
@@ -276,6 +277,42 @@ impl From<BackupError> for Failure {
             }
         };
         Self::failed(code, error.to_string())
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Store(error) => error.into(),
+            OpenError::Problems(ref problems) => {
+                let problems = json!(problems);
+                Self::failed("config", error.to_string()).field("problems", problems)
+            }
+        }
+    }
+}
+
+impl From<SyncError> for Failure {
+    fn from(error: SyncError) -> Self {
+        match error {
+            SyncError::Store(error) => error.into(),
+            SyncError::Write(error) => Self::of_step(error),
+            SyncError::Channel(_) => Self::failed("channel", error.to_string()),
+            SyncError::Cannot { .. } => Self::refused("not_supported", error.to_string()),
+        }
+    }
+}
+
+impl From<MapError> for Failure {
+    fn from(error: MapError) -> Self {
+        let code = match error {
+            MapError::Store(error) => return error.into(),
+            MapError::UnknownListing { .. } => "unknown_listing",
+            MapError::UnknownSku(_) => "unknown_sku",
+            MapError::Uncounted(_) => "uncounted",
+            MapError::SharedStock { .. } => "shared_stock",
+        };
+        Self::refused(code, error.to_string())
     }
 }
 

@@ -17,6 +17,7 @@ mod app;
 mod arguments;
 mod attention;
 mod batch;
+mod channel;
 mod completions;
 mod db;
 mod doctor;
@@ -27,6 +28,7 @@ mod init;
 mod interrupt;
 mod item;
 mod key;
+mod listing;
 mod location;
 mod man;
 mod order;
@@ -100,6 +102,17 @@ enum Noun {
     /// The places that hold stock
     #[command(subcommand)]
     Location(location::Verb),
+    /// The shops that sell the stock
+    #[command(subcommand)]
+    Channel(channel::Verb),
+    /// What channels sell, and which item each is
+    #[command(subcommand)]
+    Listing(listing::Verb),
+    /// What came in from channels
+    #[command(subcommand)]
+    Inbox(listing::Inbox),
+    /// Compare what channels show with the ledger; exit 1 when they differ
+    Reconcile(channel::Reconcile),
     /// What is wrong right now, each with the command that solves it
     Attention,
     /// API keys: make, list and revoke them
@@ -153,6 +166,19 @@ async fn dispatch(app: &App<'_>, noun: Noun) -> Result<Reply, Failure> {
         Noun::StopSale(stop) => app.with_shop(async |shop| sale::stop(app, shop, stop).await).await,
         Noun::ResumeSale(resume) => {
             app.with_shop(async |shop| sale::resume(app, shop, resume).await).await
+        }
+        Noun::Channel(verb) => {
+            app.with_channels(async |_, channels| channel::run(app, channels, verb).await).await
+        }
+        Noun::Listing(verb) => {
+            app.with_channels(async |_, channels| listing::run(app, channels, verb).await).await
+        }
+        Noun::Inbox(verb) => {
+            app.with_channels(async |shop, channels| listing::inbox(shop, channels, verb).await)
+                .await
+        }
+        Noun::Reconcile(given) => {
+            app.with_channels(async |_, channels| channel::reconcile(channels, &given).await).await
         }
         Noun::Attention => app.with_shop(async |shop| attention::run(shop).await).await,
         Noun::Key(verb) => app.with_shop(async |shop| key::run(shop, verb).await).await,

@@ -99,7 +99,7 @@ fn fault(state: &mut ShopState) -> Option<Response> {
     }
     if state.faults.too_many > 0 {
         state.faults.too_many -= 1;
-        return Some(StatusCode::TOO_MANY_REQUESTS.into_response());
+        return Some((StatusCode::TOO_MANY_REQUESTS, [("retry-after", "0")]).into_response());
     }
     if state.faults.fail > 0 {
         state.faults.fail -= 1;

@@ -188,7 +188,7 @@ impl ShopState {
 
     pub(super) fn set_status(&mut self, id: u64, status: &str, now: i64) -> bool {
         let Some(order) = self.orders.get_mut(&id) else { return false };
-        order.status = status.to_owned();
+        status.clone_into(&mut order.status);
         order.modified = now;
         let mut lines = order.lines.clone();
         // What takes stock takes it once; what gives it back gives what was taken. A

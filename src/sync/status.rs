@@ -1,0 +1,242 @@
+//! How channels stand, and what a person may change of that.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::{Channel, MapError};
+use crate::clock::Timestamp;
+use crate::config::ChannelMode;
+use crate::domain::Kind;
+use crate::shop::Shop;
+use crate::store::{self, Db, StoreError, channels, inbox, listings, pushes};
+
+/// How a channel stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ChannelStatus {
+    /// Its name.
+    pub name: String,
+    /// Which connector.
+    pub kind: String,
+    /// What it is for now.
+    pub mode: &'static str,
+    /// Who says so: `file` or `command`.
+    pub mode_from: &'static str,
+    /// Numbers that are ours to show there.
+    pub numbers: i64,
+    /// Of these, those that are not known to be right.
+    pub dirty: i64,
+    /// Of these, those that somebody has to look at.
+    pub problems: i64,
+    /// How long the number waits that waits longest, in seconds.
+    pub oldest_dirty_seconds: Option<i64>,
+    /// What came in and was not dealt with yet.
+    pub inbox_pending: i64,
+    /// When its orders were last read to the end.
+    pub pulled_at: Option<Timestamp>,
+    /// Why it could not be asked, since it last could.
+    pub failure: Option<String>,
+}
+
+/// A listing as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ListingView {
+    /// The channel's id of it, with `@PLACE` where the channel has places.
+    pub listing: String,
+    /// The text that stands for a SKU there.
+    pub sku_text: String,
+    /// What it is called there.
+    pub title: String,
+    /// The item it is.
+    pub sku: Option<String>,
+    /// The item that has exactly the SKU that stands there, where it is not mapped.
+    pub proposed: Option<String>,
+    /// Whether the channel counts it.
+    pub counted: bool,
+}
+
+/// Something that came in, as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct InboxView {
+    /// Its number.
+    pub id: i64,
+    /// The channel.
+    pub channel: String,
+    /// `delivery` or `order`.
+    pub kind: String,
+    /// `pending`, `done` or `dead`.
+    pub state: String,
+    /// When it came.
+    pub received_at: Option<Timestamp>,
+    /// How often it was tried in vain.
+    pub attempts: i64,
+    /// Why nothing came of it.
+    pub reason: Option<String>,
+}
+
+impl Channel {
+    /// How it stands.
+    pub async fn status(&self) -> Result<ChannelStatus, StoreError> {
+        let stored = self.stored().await?;
+        let set = stored.mode.as_deref().and_then(|mode| mode.parse::<ChannelMode>().ok());
+        let mut reader = self.shop.db.read().await?;
+        let state = pushes::state(&mut reader.conn(), self.id).await?;
+        let inbox_pending = inbox::count_pending(&mut reader.conn(), self.id).await?;
+        let now = self.shop.clock.now().as_millis();
+        Ok(ChannelStatus {
+            name: self.config.name.clone(),
+            kind: self.config.kind.clone(),
+            mode: set.unwrap_or(self.config.mode).as_str(),
+            mode_from: if set.is_some() { "command" } else { "file" },
+            numbers: state.numbers,
+            dirty: state.dirty,
+            problems: state.problems,
+            oldest_dirty_seconds: state.oldest_at.map(|at| (now - at).max(0) / 1000),
+            inbox_pending,
+            pulled_at: stored.pulled_at.and_then(|at| Timestamp::from_millis(at).ok()),
+            failure: stored.failure,
+        })
+    }
+
+    /// Sets what it is for; none leaves it to the configuration.
+    pub async fn set_mode(&self, mode: Option<ChannelMode>) -> Result<(), StoreError> {
+        let kind = match mode {
+            Some(ChannelMode::Paused) => Kind::ChannelPaused,
+            _ => Kind::ChannelResumed,
+        };
+        let (id, now) = (self.id, self.shop.clock.now());
+        let mut entry = super::entry(kind, self.name(), now);
+        let shown = mode.unwrap_or(self.config.mode).as_str();
+        entry.data = Some(json!({ "channel": self.name(), "mode": shown }).to_string());
+        let text = mode.map(|mode| mode.as_str().to_owned());
+        let written = self.shop.db.write(move |mut conn| {
+            Box::pin(async move {
+                channels::set_mode(&mut conn, id, text).await?;
+                let entries = [entry];
+                let seq =
+                    store::journal::append_aside(&mut conn, &entries, now.as_millis()).await?;
+                pushes::mark_channel(&mut conn, id, seq).await
+            })
+        });
+        written.await.map(drop)
+    }
+
+    /// All its numbers are looked at by its lane, also those that wait after a failure.
+    pub async fn push_all(&self) -> Result<u64, StoreError> {
+        let id = self.id;
+        let written = self.shop.db.write(move |mut conn| {
+            Box::pin(async move { pushes::look_at_all(&mut conn, id).await })
+        });
+        written.await
+    }
+
+    /// A page of its listings.
+    pub async fn listings(
+        &self,
+        after: i64,
+        limit: i64,
+    ) -> Result<(Vec<ListingView>, Option<i64>), MapError> {
+        let mut reader = self.shop.db.read().await?;
+        let mut conn = reader.conn();
+        let page = listings::page(&mut conn, self.id, after, limit).await?;
+        let last = page
+            .last()
+            .map(|one| one.id)
+            .filter(|_| i64::try_from(page.len()).is_ok_and(|rows| rows == limit));
+        let texts: Vec<String> =
+            page.iter().filter(|one| one.item.is_none()).map(|one| one.sku_text.clone()).collect();
+        let known = store::catalogue::resolve(&mut conn, texts).await?;
+        let view = |one: listings::StoredListing| {
+            let proposed = known.iter().find(|(text, _)| text.as_str() == one.sku_text);
+            let place =
+                if one.place.is_empty() { String::new() } else { format!("@{}", one.place) };
+            ListingView {
+                listing: format!("{}{place}", one.external_id),
+                proposed: proposed
+                    .filter(|_| one.item.is_none())
+                    .map(|(_, item)| item.sku.to_string()),
+                sku_text: one.sku_text,
+                title: one.title,
+                sku: one.sku,
+                counted: !one.holder.is_empty(),
+            }
+        };
+        Ok((page.into_iter().map(view).collect(), last))
+    }
+}
+
+/// What came in, newest first: of one state, or all where it is empty.
+pub async fn inbox_list(db: &Db, state: &str, limit: i64) -> Result<Vec<InboxView>, StoreError> {
+    let mut reader = db.read().await?;
+    let listed = inbox::list(&mut reader.conn(), i64::MAX, state, limit).await?;
+    let view = |one: inbox::Listed| InboxView {
+        id: one.id,
+        channel: one.channel,
+        kind: one.kind,
+        state: one.state,
+        received_at: Timestamp::from_millis(one.received_at).ok(),
+        attempts: one.attempts,
+        reason: one.reason,
+    };
+    Ok(listed.into_iter().map(view).collect())
+}
+
+/// Has something that came in dealt with again; false where there is none, or its like
+/// waits already.
+pub async fn inbox_replay(db: &Db, id: i64) -> Result<bool, StoreError> {
+    db.write(move |mut conn| Box::pin(async move { inbox::replay(&mut conn, id).await })).await
+}
+
+/// The channels of a shop by their configuration.
+pub async fn statuses(channels: &[Arc<Channel>]) -> Result<Vec<ChannelStatus>, StoreError> {
+    let mut all = Vec::new();
+    for channel in channels {
+        all.push(channel.status().await?);
+    }
+    Ok(all)
+}
+
+impl Channel {
+    /// What came in, opened, as text: for the one who looks why it cannot be used.
+    pub async fn inbox_show(&self, id: i64) -> Result<Option<String>, StoreError> {
+        let mut reader = self.shop.db.read().await?;
+        let found = inbox::find(&mut reader.conn(), id).await?;
+        Ok(found.filter(|stored| stored.channel_id == self.id).map(|stored| {
+            match self.open_kept(&stored) {
+                Ok(opened) => opened.text(),
+                Err(error) => error.to_string(),
+            }
+        }))
+    }
+}
+
+/// Opens the channels of a configuration, as a command line or a test does.
+pub async fn open_all(
+    shop: &Arc<Shop>,
+    kinds: &[crate::connectors::registry::Kind],
+    configured: &[crate::config::ChannelConfig],
+) -> Result<Vec<Arc<Channel>>, OpenError> {
+    let connectors = super::connectors(shop, kinds, configured).map_err(OpenError::Problems)?;
+    let mut channels = Vec::new();
+    for (config, connector) in configured.iter().zip(connectors) {
+        channels.push(Arc::new(Channel::open(shop, config.clone(), connector).await?));
+    }
+    Ok(channels)
+}
+
+/// Why channels cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Their settings.
+    #[error("{}", lines(.0))]
+    Problems(Vec<crate::config::Problem>),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+fn lines(problems: &[crate::config::Problem]) -> String {
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    format!("the channels cannot be opened:\n  {}", lines.join("\n  "))
+}
