@@ -281,7 +281,9 @@ fn channels_are_called_by_one_client() {
     for source in files.iter().filter(|source| !source.path.ends_with(CLIENT)) {
         let path = source.path.display();
         let in_connectors = source.path.starts_with("src/connectors");
-        assert!(in_connectors || !source.code.contains("reqwest"), "{path} calls somebody");
+        // Simulated shops call us, as real ones do.
+        let may_call = in_connectors || source.path.starts_with("src/sandbox");
+        assert!(may_call || !source.code.contains("reqwest"), "{path} calls somebody");
         for client in ["Client::new", "Client::builder", ".send().await"] {
             assert!(!in_connectors || !source.code.contains(client), "{path}: {client}");
         }

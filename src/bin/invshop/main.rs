@@ -20,6 +20,7 @@ mod batch;
 mod channel;
 mod completions;
 mod db;
+mod demo;
 mod doctor;
 mod export;
 mod failure;
@@ -86,6 +87,8 @@ struct Global {
 enum Noun {
     /// Create a shop: its configuration, database, instance key and first API key
     Init(init::Init),
+    /// The whole system against simulated shops, ending in a proof
+    Demo(demo::Demo),
     /// Levels: what is there, promised, owed and offered
     #[command(subcommand)]
     Stock(stock::Verb),
@@ -155,6 +158,7 @@ fn main() -> ExitCode {
 async fn dispatch(app: &App<'_>, noun: Noun) -> Result<Reply, Failure> {
     match noun {
         Noun::Init(init) => init::run(app, init).await,
+        Noun::Demo(demo) => Box::pin(demo::run(app, demo)).await,
         Noun::Db(verb) => db::run(app, verb).await,
         Noun::Doctor => doctor::run(app).await,
         Noun::Completions(shell) => Ok(completions::run(&shell, Cli::command())),

@@ -1,0 +1,176 @@
+//! `demo`: the whole system against simulated shops, ending in a proof.
+//!
+//! Nothing of it is a show: the daemon is the daemon, on a database file of its own; the
+//! shops speak their vendor's protocol on loopback, take their own stock when they sell, and
+//! know nothing of each other.
+
+mod market;
+mod proof;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use invshop::config::Config;
+use invshop::daemon;
+use invshop::shop::{Opening, Shop};
+use invshop::sync;
+use serde_json::json;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::failure::Failure;
+use crate::output::{Reply, Text};
+use market::Market;
+
+/// How long everything may take to become equal after the last sale.
+const CONVERGE_MAX: Duration = Duration::from_secs(60);
+/// Sales between two lines of progress.
+const LINE_EVERY: Duration = Duration::from_secs(1);
+/// How long the shop that breaks down is down.
+const OUTAGE: Duration = Duration::from_secs(3);
+
+/// How much, and which chance.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Demo {
+    /// Orders that buyers place
+    #[arg(long, value_name = "N", default_value_t = 300)]
+    orders: u32,
+    /// The same number gives the same buyers
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    seed: u64,
+    /// End after the orders; without it, buyers go on until Ctrl-C
+    #[arg(long)]
+    exit: bool,
+}
+
+/// Runs it.
+pub(crate) async fn run(app: &App<'_>, demo: Demo) -> Result<Reply, Failure> {
+    let folder = tempfile::tempdir().map_err(|error| Failure::io("a folder", &error))?;
+    let mut market = Market::open(demo.seed).await?;
+    let listener = daemon::listen(([127, 0, 0, 1], 0).into())
+        .await
+        .map_err(|error| Failure::failed("listen", error.to_string()))?;
+    let address = listener.local_addr().map_err(|error| Failure::io("the address", &error))?;
+    let file = folder.path().join("invshop.toml");
+    std::fs::write(&file, market.configuration(&format!("http://{address}")))
+        .map_err(|error| Failure::io("the configuration", &error))?;
+    let config = Config::from_process(Some(&file), &[])?;
+    app.output.note("a shop with its ledger, and three web shops that sell the same stock:");
+    stock(&config, &market).await?;
+    for line in market.describe() {
+        app.output.note(&line);
+    }
+
+    let (stop, mut running) = (CancellationToken::new(), JoinSet::new());
+    let (until, owned) = (stop.clone(), config.clone());
+    running.spawn(async move { daemon::run(&owned, listener, until).await });
+    let shop = Shop::open(Opening::of(&config)).await?;
+    let sold = sell(app, &demo, &mut market, &shop).await;
+    let converged = match sold {
+        Ok(()) => converge(app, &mut market, &shop).await,
+        Err(failure) => Err(failure),
+    };
+    shop.close().await;
+    stop.cancel();
+    let ended = running.join_next().await;
+    let took = converged?;
+    match ended {
+        Some(Ok(Ok(()))) => {}
+        Some(Ok(Err(error))) => return Err(Failure::failed("daemon", error.to_string())),
+        _ => return Err(Failure::failed("daemon", "the daemon did not end well")),
+    }
+    let proof = proof::prove(&config, &market, took).await?;
+    let document = json!(proof);
+    Ok(Reply::one(Text::from(proof.text()), document).with_findings(!proof.holds()))
+}
+
+/// Items with stock in the ledger, the same in every shop, and mapped.
+async fn stock(config: &Config, market: &Market) -> Result<(), Failure> {
+    let (shop, _) = Shop::create(Opening::of(config)).await?;
+    let shop = Arc::new(shop);
+    let result = fill(config, market, &shop).await;
+    if let Some(shop) = Arc::into_inner(shop) {
+        shop.close().await;
+    }
+    result
+}
+
+async fn fill(config: &Config, market: &Market, shop: &Arc<Shop>) -> Result<(), Failure> {
+    for (sku, row) in market.items() {
+        let command = invshop::writer::Command::Item {
+            sku,
+            row: Box::new(row),
+            mode: invshop::ledger::catalogue::Upsert::Create,
+        };
+        shop.submit(command, None).await.map_err(Failure::of_step)?;
+    }
+    let kinds = invshop::connectors::registry::KINDS;
+    let channels = sync::open_all(shop, kinds, &config.channels).await?;
+    for channel in &channels {
+        sync::discover(channel).await?;
+        for (listing, sku) in market.listings(channel.name()) {
+            sync::map(channel, &listing, &sku).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Buyers buy; in the middle one item is bought by everybody at once, and one shop is
+/// down for a while.
+async fn sell(app: &App<'_>, demo: &Demo, market: &mut Market, shop: &Shop) -> Result<(), Failure> {
+    let mut line_at = Instant::now();
+    let mut down_until = None;
+    let (burst, outage) = (demo.orders / 3, demo.orders / 2);
+    let mut number = 0;
+    while (number < demo.orders || !demo.exit) && !app.is_interrupted() {
+        if number == burst {
+            app.output.note("everybody wants the last lamps, in all shops at once");
+            market.burst();
+        }
+        if number == outage {
+            app.output.note("the shop 'outlet' breaks down, and forgets what it had to tell");
+            market.break_down(true);
+            down_until = Some(Instant::now() + OUTAGE);
+        }
+        if down_until.is_some_and(|until| Instant::now() >= until) {
+            app.output.note("the shop 'outlet' is back");
+            market.break_down(false);
+            down_until = None;
+        }
+        market.buy();
+        market.tell().await;
+        number += 1;
+        if line_at.elapsed() >= LINE_EVERY {
+            line_at = Instant::now();
+            app.output.note(&market.line(shop).await?);
+        }
+        tokio::time::sleep(market.pause()).await;
+    }
+    if let Some(until) = down_until {
+        tokio::time::sleep_until(until).await;
+        app.output.note("the shop 'outlet' is back");
+        market.break_down(false);
+    }
+    Ok(())
+}
+
+/// Waits until every shop shows what the ledger implies; how long it took.
+async fn converge(
+    app: &App<'_>,
+    market: &mut Market,
+    shop: &Shop,
+) -> Result<Option<Duration>, Failure> {
+    app.output.note("the last sale is made; everything comes to rest");
+    let began = Instant::now();
+    while began.elapsed() < CONVERGE_MAX {
+        market.tell().await;
+        if market.is_equal(shop).await? {
+            return Ok(Some(began.elapsed()));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(None)
+}
