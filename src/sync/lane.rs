@@ -4,6 +4,7 @@
 //! call at a time, so that nothing waits behind it. A failure makes the lane wait, longer
 //! each time, and no other lane.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ pub struct Lane {
     pub(super) channel: Arc<Channel>,
     pub(super) turn: Turn,
     seen: Seen,
+    /// By how much numbers were off that nothing explained when they were last looked at.
+    pub(super) doubts: HashMap<(String, String), i64>,
     /// Failures one after another, and until when nothing is tried.
     failures: i64,
     paused_until: Option<Instant>,
@@ -52,6 +55,7 @@ impl Lane {
             channel,
             turn,
             seen: Seen::default(),
+            doubts: HashMap::new(),
             failures: 0,
             paused_until: None,
             polled_at: None,

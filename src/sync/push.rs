@@ -50,6 +50,8 @@ enum Verdict {
     Unexplained(i64),
     /// A write may still arrive.
     Wait,
+    /// All of it is done once more.
+    Again,
     /// It is no number, or there is nothing that carries it.
     NoNumber(&'static str),
 }
@@ -189,15 +191,31 @@ impl Lane {
         let read = self.read(&wanted).await?;
         for (mut wanted, number) in wanted.into_iter().zip(read) {
             let verdict = match self.judge(&mut wanted, number) {
-                Verdict::Unexplained(number) => {
-                    self.note_drift(batch, &wanted, number);
-                    Verdict::Write
+                Verdict::Unexplained(number) => self.doubt(batch, &wanted, number),
+                verdict => {
+                    self.doubts.remove(&key(&wanted.row));
+                    verdict
                 }
-                verdict => verdict,
             };
             self.take(batch, wanted, verdict, seq);
         }
         Ok(())
+    }
+
+    /// What to do about a number that the orders do not explain. Something may have been
+    /// sold between their reading and the number's: only what stays off by as much when
+    /// all is done again was somebody's hand.
+    fn doubt(&mut self, batch: &mut Batch, wanted: &Wanted, number: i64) -> Verdict {
+        let Some(known) = wanted.row.known else {
+            return Verdict::Write; // It is seen for the first time.
+        };
+        let off = number - Expected::of(&known, wanted.row.flow).high;
+        if self.doubts.insert(key(&wanted.row), off) != Some(off) {
+            return Verdict::Again;
+        }
+        self.doubts.remove(&key(&wanted.row));
+        self.note_drift(batch, wanted, number);
+        Verdict::Write
     }
 
     fn note_drift(&self, batch: &mut Batch, wanted: &Wanted, number: i64) {
@@ -236,6 +254,7 @@ impl Lane {
                 batch.saved.push(row);
             }
             Verdict::Write | Verdict::Unexplained(_) => batch.writes.push((row, target, seq)),
+            Verdict::Again => {}
             Verdict::Wait => {
                 row.retry_at = row.sending.map_or(0, |sending| sending.until);
                 batch.waiting.push(row);
@@ -416,6 +435,10 @@ struct Batch {
     writes: Vec<(PushRow, Quantity, i64)>,
     /// What nothing explained.
     drifts: Vec<crate::domain::Entry>,
+}
+
+fn key(row: &PushRow) -> (String, String) {
+    (row.holder.clone(), row.place.clone())
 }
 
 fn holder(row: &PushRow) -> Holder {

@@ -56,6 +56,16 @@ impl Hook {
     }
 }
 
+/// What webhooks are sent with.
+pub type Caller = reqwest::Client;
+
+/// Makes one.
+pub fn caller() -> Result<Caller, reqwest::Error> {
+    // It fails only where one is there already.
+    rustls::crypto::ring::default_provider().install_default().ok();
+    reqwest::Client::builder().no_proxy().build()
+}
+
 impl Shop {
     /// Takes what there is to tell, as it is told now: bodies are made when they are sent.
     pub fn deliveries(&self) -> Vec<Delivery> {
@@ -83,7 +93,7 @@ impl Shop {
     /// a number below its argument. How many arrived.
     pub async fn deliver(
         &self,
-        http: &reqwest::Client,
+        http: &Caller,
         mishaps: Mishaps,
         random: &mut (dyn FnMut(u32) -> u32 + Send),
     ) -> usize {
@@ -106,7 +116,7 @@ impl Shop {
         arrived
     }
 
-    async fn call(&self, http: &reqwest::Client, call: &Delivery) -> bool {
+    async fn call(&self, http: &Caller, call: &Delivery) -> bool {
         let signature = Hmac::<Sha256>::new_from_slice(call.secret.as_bytes()).map(|mut mac| {
             mac.update(&call.body);
             BASE64.encode(mac.finalize().into_bytes())

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::net::TcpListener;
 
-pub use hooks::{Delivery, Mishaps};
+pub use hooks::{Caller, Delivery, Mishaps, caller};
 pub use state::{Faults, Managed, Order, OrderLine, Product, ShopState};
 
 /// Where the shop's time comes from, milliseconds since 1970.

@@ -9,7 +9,7 @@ use invshop::clock::{Clock as _, SystemClock};
 use invshop::domain::{AllocationPolicy, LocationCode, Quantity, Sku, Title};
 use invshop::ledger::catalogue::ItemRow;
 use invshop::reports::{self, ItemView, OrderFilter, OrderView, Viewer};
-use invshop::sandbox::woocommerce::{Mishaps, Now, Shop as WebShop};
+use invshop::sandbox::woocommerce::{self, Caller, Mishaps, Now, Shop as WebShop};
 use invshop::secret::{Random as _, SeededRandom, SystemRandom};
 use invshop::shop::Shop;
 use tokio::task::JoinSet;
@@ -44,7 +44,7 @@ pub(super) struct Market {
     ids: Vec<BTreeMap<String, u64>>,
     chance: SeededRandom,
     secret: String,
-    http: reqwest::Client,
+    http: Caller,
     _serving: JoinSet<()>,
 }
 
@@ -71,7 +71,7 @@ impl Market {
             shops.push(shop);
             ids.push(known);
         }
-        let http = reqwest::Client::builder().no_proxy().build();
+        let http = woocommerce::caller();
         let http = http.map_err(|error| Failure::failed("demo", error.to_string()))?;
         let chance = SeededRandom::new(seed);
         Ok(Self { shops, ids, chance, secret, http, _serving: serving })
@@ -141,8 +141,12 @@ impl Market {
         let at = usize::try_from(self.below(3)).unwrap_or(0);
         let good = usize::try_from(self.below(GOODS.len() as u64 - 1)).unwrap_or(0);
         let units = 1 + i64::try_from(self.below(2)).unwrap_or(0);
-        let shop = &self.shops[at];
-        let order = shop.buy(&[(self.ids[at][GOODS[good].0], units)]);
+        let (shop, id) = (&self.shops[at], self.ids[at][GOODS[good].0]);
+        // A shop sells nobody what it says it has not.
+        if shop.state().stock_of(id).is_none_or(|stock| stock < units) {
+            return;
+        }
+        let order = shop.buy(&[(id, units)]);
         if self.below(12) == 0 {
             shop.set_status(order, "cancelled");
         }
