@@ -128,7 +128,7 @@ both!(an_order_that_promises_nothing_is_not_recorded_until_it_does, |shop| {
     assert_eq!((status(&world, order).await.as_str(), world.available("MUG").await), ("none", 10));
     world.tick();
     web.set_status(order, "processing");
-    world.settle().await;
+    world.step(0).await;
     assert_eq!((status(&world, order).await.as_str(), world.available("MUG").await), ("open", 7));
     // Two changes within one second have one version: the newer one counts.
     web.set_status(order, "cancelled");
