@@ -3,6 +3,7 @@
 mod archive;
 mod attention;
 mod broken;
+mod channels;
 mod commands;
 mod doctor;
 mod init;

@@ -77,6 +77,12 @@ impl Shop {
         self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Webhooks that are called.
+    pub fn hooks(&self) -> usize {
+        let state = self.state();
+        state.hooks.values().filter(|hook| hook.status == "active").count()
+    }
+
     /// What time it is there, whole seconds since 1970.
     pub(super) fn seconds(&self) -> i64 {
         (self.inner.now)() / 1000 - self.state().clock_behind
