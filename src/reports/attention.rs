@@ -7,7 +7,7 @@ use super::orders::shown_id;
 use super::view::time;
 use crate::clock::Timestamp;
 use crate::store::attention::{self, OrderTrouble};
-use crate::store::{self, Db, StoreError};
+use crate::store::{self, Conn, Db, StoreError};
 
 /// The most rows of one kind.
 pub const ATTENTION_MAX: usize = 200;
@@ -34,6 +34,12 @@ pub enum TroubleKind {
     ImportUnfinished,
     /// The last run of a job failed.
     JobFailed,
+    /// A channel cannot be asked.
+    ChannelFails,
+    /// Something that came in from a channel cannot be used.
+    DeadLetter,
+    /// A number on a channel is not what it should be, and trying again did not help.
+    ListingProblem,
 }
 
 impl TroubleKind {
@@ -48,6 +54,9 @@ impl TroubleKind {
             Self::OrdersWaiting => "orders_waiting",
             Self::ImportUnfinished => "import_unfinished",
             Self::JobFailed => "job_failed",
+            Self::ChannelFails => "channel_fails",
+            Self::DeadLetter => "dead_letter",
+            Self::ListingProblem => "listing_problem",
         }
     }
 }
@@ -57,7 +66,7 @@ impl TroubleKind {
 pub struct Trouble {
     /// What is wrong.
     pub kind: TroubleKind,
-    /// What it is about: an order, a SKU at a location, an import, a job.
+    /// What it is about: an order, a SKU at a location, an import, a job, a channel.
     pub subject: String,
     /// Since when.
     pub since: Timestamp,
@@ -135,7 +144,38 @@ pub async fn attention(db: &Db, now: Timestamp) -> Result<Vec<Trouble>, ReportEr
             all.push(trouble(TroubleKind::JobFailed, run.job, since, said)?);
         }
     }
+    of_channels(&mut conn, limit, &mut all).await?;
     Ok(all)
+}
+
+/// What is wrong with channels.
+async fn of_channels(
+    conn: &mut Conn<'_>,
+    limit: i64,
+    all: &mut Vec<Trouble>,
+) -> Result<(), StoreError> {
+    for channel in store::channels::all(conn).await? {
+        if let (Some(since), Some(detail)) = (channel.failed_at, channel.failure) {
+            let command = format!("invshop channel check {}", channel.name);
+            let said = (detail, command);
+            all.push(trouble(TroubleKind::ChannelFails, channel.name, since, said)?);
+        }
+    }
+    for dead in store::inbox::list(conn, i64::MAX, "dead", limit).await? {
+        let detail = dead.reason.unwrap_or_default();
+        let command = format!("invshop inbox show {0}; invshop inbox replay {0}", dead.id);
+        let subject = format!("{} {}", dead.channel, dead.kind);
+        let said = (detail, command);
+        all.push(trouble(TroubleKind::DeadLetter, subject, dead.received_at, said)?);
+    }
+    for one in attention::listing_problems(conn, limit).await? {
+        let place = if one.place.is_empty() { String::new() } else { format!("@{}", one.place) };
+        let subject = format!("{} on {} {}{place}", one.sku, one.channel, one.holder);
+        let command = format!("invshop channel push {}", one.channel);
+        let said = (one.problem, command);
+        all.push(trouble(TroubleKind::ListingProblem, subject, one.since, said)?);
+    }
+    Ok(())
 }
 
 fn trouble(

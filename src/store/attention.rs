@@ -198,5 +198,53 @@ pub(crate) async fn waiting(
     Ok((count > 0).then_some((count, since)))
 }
 
-pub(super) const STATEMENTS: &[&Statement] =
-    &[&SHORT, &UNMAPPED, &UNPAID, &UNMATCHED, &DISCREPANCIES, &UNFINISHED, &WAITING];
+/// A number on a channel that is not what it should be.
+#[derive(Clone, Debug)]
+pub(crate) struct ListingTrouble {
+    pub(crate) channel: String,
+    pub(crate) holder: String,
+    pub(crate) place: String,
+    pub(crate) sku: String,
+    pub(crate) problem: String,
+    pub(crate) since: i64,
+}
+
+statement!(
+    LISTING_PROBLEMS,
+    "select c.name, p.holder, p.place, i.sku, p.problem, j.at
+     from push as p join channel as c on c.id = p.channel_id join item as i on i.id = p.item_id
+     join journal as j on j.seq = p.dirty_seq
+     where p.problem is not null and p.attempts >= 3
+     order by p.channel_id, p.holder, p.place limit $1"
+);
+
+/// Numbers that several tries did not bring to what they should be.
+pub(crate) async fn listing_problems(
+    conn: &mut Conn<'_>,
+    limit: i64,
+) -> Result<Vec<ListingTrouble>, StoreError> {
+    let rows = conn.all(&LISTING_PROBLEMS, args![limit]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(ListingTrouble {
+                channel: row.text(0)?,
+                holder: row.text(1)?,
+                place: row.text(2)?,
+                sku: row.text(3)?,
+                problem: row.text(4)?,
+                since: row.int(5)?,
+            })
+        })
+        .collect()
+}
+
+pub(super) const STATEMENTS: &[&Statement] = &[
+    &SHORT,
+    &UNMAPPED,
+    &UNPAID,
+    &UNMATCHED,
+    &DISCREPANCIES,
+    &UNFINISHED,
+    &WAITING,
+    &LISTING_PROBLEMS,
+];

@@ -1,9 +1,9 @@
 //! Channels and the ledger: orders come in, numbers go out.
 //!
-//! A lane serves one channel. What comes in is kept first ([`inbox`]) and dealt with after
-//! ([`ingest`]); polling ([`pull`]) makes up for every webhook that is lost. The journal is
-//! followed to find numbers dirty ([`follow`]); what a channel should show is computed when
-//! it is sent ([`target`]), and written so that no sale is lost ([`push`]).
+//! A lane serves one channel. What comes in is kept first (`inbox`) and dealt with after
+//! (`ingest`); polling (`pull`) makes up for every webhook that is lost. The journal is
+//! followed to find numbers dirty (`follow`); what a channel should show is computed when
+//! it is sent (`target`), and written so that no sale is lost (`push`).
 
 mod channel;
 mod error;

@@ -26,7 +26,7 @@ use crate::output::{Reply, Text};
 use market::Market;
 
 /// How long everything may take to become equal after the last sale.
-const CONVERGE_MAX: Duration = Duration::from_secs(60);
+const CONVERGE_MAX: Duration = Duration::from_mins(1);
 /// Sales between two lines of progress.
 const LINE_EVERY: Duration = Duration::from_secs(1);
 /// How long the shop that breaks down is down.
@@ -99,7 +99,7 @@ async fn stock(config: &Config, market: &Market) -> Result<(), Failure> {
 }
 
 async fn fill(config: &Config, market: &Market, shop: &Arc<Shop>) -> Result<(), Failure> {
-    for (sku, row) in market.items() {
+    for (sku, row) in Market::items() {
         let command = invshop::writer::Command::Item {
             sku,
             row: Box::new(row),

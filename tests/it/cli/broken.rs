@@ -168,10 +168,10 @@ set -eu
 invshop=$1 small=$2 said=$PWD
 if [ "$small" = disk ]; then
   mkdir small
-  mount -t tmpfs -o size=2m tmpfs small
+  mount -t tmpfs -o size=3m tmpfs small
   cp invshop.* small
   cd small
-  head -c 1750000 /dev/zero >filler
+  head -c 2650000 /dev/zero >filler
 fi
 (
   if [ "$small" = limit ]; then

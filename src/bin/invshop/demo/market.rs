@@ -97,7 +97,7 @@ impl Market {
     }
 
     /// The goods, as the ledger gets them.
-    pub(super) fn items(&self) -> Vec<(Sku, ItemRow)> {
+    pub(super) fn items() -> Vec<(Sku, ItemRow)> {
         let row = |(sku, title, units, price): (&str, &str, i64, i64)| {
             let row = ItemRow {
                 title: Title::new(title).ok(),
