@@ -414,9 +414,14 @@ impl Order {
         self.accepted || self.lines.iter().any(|line| self.is_line_accepted(line))
     }
 
-    /// Units of a line that wait for the order's decision.
+    /// Units of a line that wait for the order's decision: of a bundle, part of which left
+    /// already, no more than count as cancelled.
     pub fn waiting(&self, line: &Line) -> i64 {
-        if self.decision == Decision::Undecided { line.waiting() } else { 0 }
+        if self.decision == Decision::Undecided {
+            line.waiting().min(line.counts().cancelled)
+        } else {
+            0
+        }
     }
 
     /// Price of all that was not cancelled, minor units; `None` where a price is unknown.

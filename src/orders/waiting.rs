@@ -13,8 +13,8 @@ use super::hold::{Bound, Want, hold, is_closed, plan, raise_short};
 use super::place::{self, Place, Requested, keep_personal, requested, shortages};
 use super::{Cancel, Ended};
 use crate::domain::{
-    AllocationPolicy, Decision, DecisionTerms, FactKind, Kind, Line, OrderId, OrderRef, Part,
-    Payment, Refusal, Shortage,
+    AllocationPolicy, Decision, DecisionTerms, FactKind, Kind, Line, Order, OrderId, OrderRef,
+    Part, Payment, Refusal, Shortage,
 };
 use crate::ledger::{Added, Decided, Working};
 
@@ -77,7 +77,12 @@ pub fn decide(set: &mut Working, request: &Decide) -> Decided<(OrderId, Ended)> 
         return Ok((id, Ended::Replayed));
     }
     if let Some(refusal) = &request.refusal {
-        reject(set, id, refusal)?;
+        if order.counts().shipped > 0 {
+            // Goods of it that left already decided it: only the rest is refused.
+            give_up(set, id, refusal)?;
+        } else {
+            reject(set, id, refusal)?;
+        }
         return Ok((id, Ended::Done));
     }
     let mut wants = Vec::new();
@@ -121,6 +126,33 @@ pub fn decide(set: &mut Working, request: &Decide) -> Decided<(OrderId, Ended)> 
     Ok((id, Ended::Done))
 }
 
+/// Accepts an order of which goods left while it waited, and gives up what cannot be held.
+fn give_up(set: &mut Working, id: OrderId, refusal: &Refusal) -> Decided<()> {
+    let mut entry = set.entry(Kind::OrderCancelled);
+    entry.order = Some(id);
+    entry.quantity = Some(set.order(id)?.lines.iter().map(Line::waiting).sum());
+    entry.data = Some(document(refusal).to_string());
+    set.append(entry);
+    let order = set.order_mut(id)?;
+    order.decision = Decision::Accepted;
+    order.expires_at = None;
+    order.lines.iter_mut().flat_map(|line| &mut line.parts).for_each(|part| part.expired = 0);
+    set.added.push(Added::Decided(id, None));
+    Ok(())
+}
+
+/// Whether as much went back as was paid, as far as amounts are known.
+fn is_refunded(order: &Order) -> bool {
+    let sum = |wanted: FactKind| {
+        let facts = order.facts.iter().filter(|((kind, _), _)| *kind == wanted);
+        facts.into_iter().try_fold(0_i64, |sum, (_, fact)| {
+            let data: Value = serde_json::from_str(&fact.data).ok()?;
+            sum.checked_add(data["amount"].as_i64()?)
+        })
+    };
+    sum(FactKind::Payment).zip(sum(FactKind::Refund)).is_some_and(|(paid, back)| back >= paid)
+}
+
 /// Refuses an order that waited: nothing of it stands anywhere. What was paid for it
 /// goes back.
 fn reject(set: &mut Working, id: OrderId, refusal: &Refusal) -> Decided<()> {
@@ -132,10 +164,11 @@ fn reject(set: &mut Working, id: OrderId, refusal: &Refusal) -> Decided<()> {
     let order = set.order_mut(id)?;
     order.decision = Decision::Rejected;
     order.lines.iter_mut().flat_map(|line| &mut line.parts).for_each(|part| part.expired = 0);
+    let owed = !is_refunded(order);
     let paid: Vec<String> = order
         .facts
         .iter()
-        .filter(|((kind, _), _)| *kind == FactKind::Payment)
+        .filter(|((kind, _), _)| owed && *kind == FactKind::Payment)
         .map(|((_, payment_id), _)| payment_id.to_string())
         .collect();
     for payment_id in paid {

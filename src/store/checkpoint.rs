@@ -57,7 +57,7 @@ impl Checkpointer {
 
     /// One round. An error leaves the log as it is: the next round goes on.
     pub async fn round(&mut self) -> Result<(), StoreError> {
-        let (log_bytes, _) = self.fold().await?;
+        let log_bytes = self.fold().await?;
         if log_bytes <= self.log_bytes_max {
             self.folded_at = None;
             return Ok(());
@@ -70,22 +70,23 @@ impl Checkpointer {
             return Ok(());
         }
         let _nobody_writes = self.db.lock_writer().await?;
-        let (_, whole) = self.fold().await?;
+        self.fold().await?;
         let file_bytes = std::fs::metadata(self.db.log_path()).map_or(0, |file| file.len());
-        if whole && file_bytes > CUT_OFF_AT * self.log_bytes_max {
+        // Beside short reads there is hardly a moment in which all of it can be folded, or
+        // begun anew: cutting it off waits for those that read, where nothing else does.
+        if file_bytes > CUT_OFF_AT * self.log_bytes_max {
             Conn::Sqlite(&mut self.connection).execute(&TRUNCATE, args![]).await?;
         }
         self.folded_at = Some(log_bytes);
         Ok(())
     }
 
-    /// Folds what it can: how long the log is, in bytes, and whether all of it is folded.
-    async fn fold(&mut self) -> Result<(u64, bool), StoreError> {
+    /// Folds what it can: how long the log is, in bytes.
+    async fn fold(&mut self) -> Result<u64, StoreError> {
         let row = Conn::Sqlite(&mut self.connection).one(&PASSIVE, args![]).await?;
-        let (pages, folded) = (row.int(1)?, row.int(2)?);
-        // Both are -1 where there is no log.
-        let bytes = u64::try_from(pages.saturating_mul(FRAME_BYTES)).unwrap_or(0);
-        Ok((bytes, pages == folded))
+        // It is -1 where there is no log.
+        let pages = row.int(1)?;
+        Ok(u64::try_from(pages.saturating_mul(FRAME_BYTES)).unwrap_or(0))
     }
 
     /// Closes the connection.

@@ -134,7 +134,11 @@ impl Lane {
         let every = Duration::from_secs(u64::from(self.channel.config.poll_seconds));
         if self.polled_at.is_none_or(|at| at.elapsed() >= every) {
             self.catch_up().await?;
-            self.hooks.look_after(&self.channel).await?;
+            if let Err(error) = self.hooks.look_after(&self.channel).await {
+                // Webhooks only make it sooner: orders and numbers go on without.
+                tracing::warn!(channel = self.channel.name(), error = %error, "webhooks are not set up");
+                self.channel.note_failure(&error).await;
+            }
         }
         if self.channel.mode().await? == ChannelMode::Live {
             while self.push_some().await? > 0 {

@@ -2,8 +2,8 @@
 //! what may happen to them while they wait.
 
 use futures_util::future::join_all;
-use invshop::domain::{DecisionTerms, Refusal};
-use invshop::orders::{Decide, Place, WAITING_MAX};
+use invshop::domain::{DecisionTerms, FactId, Refusal};
+use invshop::orders::{Decide, Payment, Place, Refund, WAITING_MAX};
 use invshop::writer::Command;
 
 use crate::acts::{Outcome, payment, refused, state};
@@ -125,6 +125,34 @@ both!(what_is_paid_while_it_waits_is_held_without_end_or_paid_back, |shop| {
     );
     let back = raw.texts("select data from journal where kind = 'payment.unmatched'").await;
     assert_eq!(back, [r#"{"outcome":"refund_due","payment_id":"p"}"#]);
+});
+
+both!(what_was_paid_back_before_the_refusal_is_not_due_again, |shop| {
+    shop.item("MUG", 0).await;
+    shop.run(later("1", &[("MUG", 1)])).await.unwrap();
+    let paid = Payment { amount: Some(990), ..payment("1", "p") };
+    shop.run(Command::Pay(paid)).await.unwrap();
+    let back = Refund {
+        reference: reference("1"),
+        refund_id: FactId::new("r").unwrap(),
+        lines: Vec::new(),
+        amount: Some(990),
+    };
+    shop.run(Command::Refund(back)).await.unwrap();
+    decide(&shop, "1").await.unwrap();
+    assert_eq!(shop.order("1").await.0, "rejected");
+    let due = "select count(*) from journal where kind = 'payment.unmatched'";
+    assert_eq!(Raw::open(&shop.opening.place).await.number(due).await, 0);
+});
+
+both!(what_left_while_it_waited_is_not_refused, |shop| {
+    shop.item("MUG", 5).await;
+    shop.run(later("1", &[("MUG", 3)])).await.unwrap();
+    shop.ship_lines("1", "s", &[(1, 1)]).await.unwrap();
+    let refusal = Some(Refusal::invalid("lines", "for a test"));
+    shop.run(Command::Decide(Decide { refusal, ..decision("1") })).await.unwrap();
+    assert_eq!((shop.order("1").await.0.as_str(), shop.atp("MUG").await), ("shipped", 4));
+    assert_eq!(kept(&mut Raw::open(&shop.opening.place).await).await.0, 0);
 });
 
 both!(what_happened_overrules_what_waits, |shop| {
