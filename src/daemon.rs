@@ -106,7 +106,7 @@ pub async fn run(
     let mut tasks = Tasks::default();
     start_tasks(&mut tasks, &shop, config, &tasks_stop).await?;
     start_channels(&mut tasks, &shop, config, (&channels, &tasks_stop));
-    let api = api(&shop, config);
+    let api = api(&shop, config).with_channels(channels.clone());
     tasks.start("uses", uses::run(Arc::clone(&shop), api.keys(), tasks_stop.clone()));
     let hooks = webhooks::router(&channels, config.server.public_url.as_deref());
     drop(channels);

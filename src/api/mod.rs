@@ -8,6 +8,7 @@
 mod auth;
 mod batch;
 mod body;
+mod channels;
 mod health;
 mod inventory;
 mod items;
@@ -36,6 +37,7 @@ pub use serve::serve;
 
 use crate::domain::{AllocationPolicy, Key};
 use crate::shop::Shop;
+use crate::sync::Channel;
 use crate::writer::{Answer, Command, Request, WriteError};
 use auth::Caller;
 use problem::Problem;
@@ -56,13 +58,21 @@ pub struct Api {
     keys: Arc<Keys>,
     requests: Semaphore,
     batches: Semaphore,
+    channels: Vec<Arc<Channel>>,
 }
 
 impl Api {
     /// Over an opened shop.
     pub fn new(shop: Arc<Shop>, policy: AllocationPolicy) -> Self {
         let (requests, batches) = (Semaphore::new(REQUESTS_MAX), Semaphore::new(BATCHES_MAX));
-        Self { shop, policy, keys: Arc::default(), requests, batches }
+        Self { shop, policy, keys: Arc::default(), requests, batches, channels: Vec::new() }
+    }
+
+    /// With the channels that can be asked about.
+    #[must_use]
+    pub fn with_channels(mut self, channels: Vec<Arc<Channel>>) -> Self {
+        self.channels = channels;
+        self
     }
 
     /// What is known of keys, whose last use somebody should write down.
@@ -89,6 +99,8 @@ impl Api {
             .route("/orders/{order_id}/payments", post(order_facts::pay))
             .route("/orders/{order_id}/shipments", post(order_facts::ship))
             .route("/orders/{order_id}/returns", post(order_facts::take_back))
+            .route("/channels", get(channels::list))
+            .route("/channels/{name}/{action}", post(channels::act))
             .layer(middleware::from_fn_with_state(Arc::clone(&api), request::admit));
         Router::new()
             .nest("/v1", v1)

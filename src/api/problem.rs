@@ -205,7 +205,7 @@ impl From<WriteError> for Problem {
 }
 
 impl Problem {
-    fn of_store(error: &StoreError) -> Self {
+    pub(super) fn of_store(error: &StoreError) -> Self {
         tracing::error!(error = %error, "a request failed at the database");
         if error.is_of_the_statement() {
             return Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "an internal error");

@@ -90,12 +90,6 @@ impl Lane {
         self.polled_at = None;
     }
 
-    /// Reads the orders that changed into the inbox and records nothing: whoever has the
-    /// lane does.
-    pub async fn pull_only(&mut self) -> Result<Pulled, SyncError> {
-        self.channel.pull(&mut self.seen).await
-    }
-
     /// One look: whatever there is to do now.
     async fn look(&mut self) {
         if self.paused_until.is_some_and(|until| Instant::now() < until) {

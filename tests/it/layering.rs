@@ -37,7 +37,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("reports", ABOVE_THE_SHOP),
     ("import", ABOVE_THE_SHOP),
     ("api", API),
-    ("backup", API),
+    ("backup", BACKUP),
     ("events", ABOVE_THE_SHOP),
     // A call is kept by the channel it is of.
     ("webhooks", WEBHOOKS),
@@ -57,8 +57,10 @@ const ABOVE_THE_SHOP: &[&str] = &[
     "telemetry",
 ];
 
-/// What is shown over HTTP is what the reports say.
+/// What is shown over HTTP is what the reports say, and how channels stand.
 const API: &[&str] = &[
+    "sync",
+    "connectors",
     "domain",
     "ledger",
     "orders",
@@ -86,6 +88,20 @@ const CHANNELS: &[&str] = &[
     "config",
     "telemetry",
     "connectors",
+];
+
+const BACKUP: &[&str] = &[
+    "domain",
+    "ledger",
+    "orders",
+    "store",
+    "writer",
+    "shop",
+    "reports",
+    "clock",
+    "secret",
+    "config",
+    "telemetry",
 ];
 
 const WEBHOOKS: &[&str] = &[

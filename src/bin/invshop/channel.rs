@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use invshop::config::ChannelMode;
-use invshop::sync::{self, Cause, Channel, Difference, Lane, Reconciled};
+use invshop::sync::{self, Cause, Channel, Difference, Reconciled};
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -161,8 +161,7 @@ async fn check(channel: &Channel) -> Result<Reply, Failure> {
 }
 
 async fn pull(channel: &Arc<Channel>) -> Result<Reply, Failure> {
-    let mut lane = Lane::new(Arc::clone(channel), "command line".to_owned(), None);
-    let pulled = lane.pull_only().await?;
+    let pulled = channel.pull_now().await?;
     let (listed, new) = (pulled.listed, pulled.new);
     let line = format!("{listed} orders are listed, {new} states are new; the daemon records them");
     Ok(Reply::one(line, json!({ "channel": channel.name(), "listed": listed, "new": new })))

@@ -1,9 +1,9 @@
 //! Webhooks of a shop: believed when signed, kept before they are answered, and only hints.
 
 use invshop::sandbox::woocommerce::Mishaps;
-use reqwest::Client;
 
 use super::world::World;
+use crate::api::client::Client;
 use crate::both;
 use crate::harness::http;
 use crate::raw::Raw;
@@ -13,7 +13,7 @@ async fn inbox(world: &World<'_>, state: &str) -> i64 {
     Raw::open(&world.test.opening.place).await.number(&query).await
 }
 
-fn client() -> Client {
+fn client() -> reqwest::Client {
     http().build().unwrap()
 }
 
@@ -85,3 +85,52 @@ fn sign(body: &str) -> String {
     mac.update(body.as_bytes());
     base64::engine::general_purpose::STANDARD.encode(mac.finalize().into_bytes())
 }
+
+both!(channels_are_asked_about_over_http, |shop| {
+    let mut world = World::new(&shop, &["web"]).await;
+    let mug = world.item("MUG", 10).await[0];
+    let base = world.serve_api().await;
+    let key = crate::daemon::key(&shop).await;
+    let storefront = Client::new(&base, &key);
+    assert_eq!(storefront.get("/v1/channels").await.status, 403, "it is not for storefronts");
+    let key = invshop::secret::ApiKey::generate(shop.random().as_ref());
+    let office = invshop::ledger::catalogue::NewAccount {
+        name: invshop::domain::AccountName::new("office").unwrap(),
+        role: "operator",
+        key: Some((key.prefix().to_owned(), key.hash())),
+    };
+    shop.run(invshop::writer::Command::CreateAccount(office)).await.unwrap();
+    let office = Client::new(&base, key.expose());
+    let listed = office.get("/v1/channels").await.body;
+    assert_eq!(
+        (&listed["data"][0]["name"], &listed["data"][0]["mode"]),
+        (&"web".into(), &"live".into())
+    );
+    let paused = office.post("/v1/channels/web/pause", &serde_json::json!({})).await;
+    assert_eq!((paused.status, &paused.body["mode"]), (200, &"paused".into()));
+    world.tick();
+    world.webs[0].shop.buy(&[(mug, 3)]);
+    assert_eq!(
+        office.post("/v1/channels/web/pull", &serde_json::json!({})).await.body["inbox_pending"],
+        1
+    );
+    shop.run(invshop::writer::Command::Place(crate::harness::place("A", &[("MUG", 1)])))
+        .await
+        .unwrap();
+    world.settle().await;
+    assert_eq!(
+        world.webs[0].shop.state().stock_of(mug),
+        Some(7),
+        "nothing is told while it is paused"
+    );
+    assert_eq!(world.available("MUG").await, 6, "and its orders come in");
+    let resumed = office.post("/v1/channels/web/resume", &serde_json::json!({})).await;
+    assert_eq!(resumed.body["mode"], "live");
+    assert_eq!(office.post("/v1/channels/web/push", &serde_json::json!({})).await.status, 200);
+    world.settle().await;
+    assert_eq!(world.webs[0].shop.state().stock_of(mug), Some(6));
+    let none = office.post("/v1/channels/none/push", &serde_json::json!({})).await;
+    assert_eq!((none.status, none.code()), (404, "unknown_channel"));
+    assert_eq!(office.post("/v1/channels/web/dance", &serde_json::json!({})).await.status, 404);
+    world.end().await;
+});

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use invshop::api::Api;
 use invshop::clock::Clock as _;
 use invshop::config::{ChannelConfig, ChannelMode, RulesConfig, WebhookConfig};
 use invshop::connectors::registry::KINDS;
@@ -156,6 +157,17 @@ impl<'s> World<'s> {
               || ' changed ' || remote_changed || ' ' || coalesce(problem, '')
             from push order by channel_id, holder";
         Raw::open(&self.test.opening.place).await.texts(query).await
+    }
+
+    /// Serves the API with all channels; its address.
+    pub(super) async fn serve_api(&mut self) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let channels = self.webs.iter().map(|web| Arc::clone(&web.channel)).collect();
+        let api = Api::new(Arc::clone(&self.shop), AllocationPolicy::Split);
+        let router = api.with_channels(channels).router();
+        self.serving.spawn(async move { axum::serve(listener, router).await.unwrap() });
+        base
     }
 
     /// Serves the webhooks of all channels; the address they are told.
