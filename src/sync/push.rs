@@ -77,6 +77,8 @@ impl Lane {
             }
         }
         if !doubtful.is_empty() {
+            // The orders are read now, and the others were computed before: they are next.
+            batch.writes.clear();
             self.second_look(doubtful, &mut batch).await?;
         }
         self.finish(writes, batch).await?;
