@@ -127,8 +127,8 @@ pub async fn attention(db: &Db, now: Timestamp) -> Result<Vec<Trouble>, ReportEr
             "{}: {}, {} of {} rows: it goes on, or was broken off",
             one.file_name, one.status, one.rows_done, one.rows_total
         );
-        let verb = if one.status == "open" { "resume" } else { "revert" };
-        let said = (detail, format!("invshop batch {verb} {}", one.id));
+        let command = going_on(&one.status, one.id, &one.file_name);
+        let said = (detail, command);
         let subject = format!("batch {}", one.id);
         all.push(trouble(TroubleKind::ImportUnfinished, subject, one.since, said)?);
     }
@@ -146,6 +146,15 @@ pub async fn attention(db: &Db, now: Timestamp) -> Result<Vec<Trouble>, ReportEr
     }
     of_channels(&mut conn, limit, &mut all).await?;
     Ok(all)
+}
+
+/// How an import that is neither whole nor taken back goes on.
+fn going_on(status: &str, id: i64, file_name: &str) -> String {
+    if status == "open" {
+        format!("invshop batch resume {id} {}", word(file_name))
+    } else {
+        format!("invshop batch revert {id}")
+    }
 }
 
 /// What is wrong with channels.

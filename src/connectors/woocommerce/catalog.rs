@@ -7,7 +7,7 @@ use super::api::{next_page, page_of};
 use super::orders::id;
 use super::stock::{Carrier, FIELDS, Stored};
 use super::{PAGE_MAX, WooCommerce};
-use crate::connectors::{Answer, Catalog, ChannelError, Cursor, Page, RemoteListing};
+use crate::connectors::{Answer, Catalog, ChannelError, Cursor, ErrorKind, Page, RemoteListing};
 
 const LISTINGS: &str = "read the products";
 /// What is sold through its variations only.
@@ -133,10 +133,11 @@ impl WooCommerce {
             let more = next_page(&headers, page, rows.len()).is_some();
             all.extend(rows);
             if !more {
-                break;
+                return Ok(all);
             }
         }
-        Ok(all)
+        let why = format!("product {} has more variations than are read", product.stored.id);
+        Err(ChannelError::new(what, ErrorKind::Unreadable(why)))
     }
 }
 

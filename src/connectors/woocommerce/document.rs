@@ -42,20 +42,20 @@ pub(super) fn explain(reply: &Reply) -> Option<ErrorKind> {
     let Ok(failure) = document::<Failure>(reply) else {
         let no_api = "a page, not the REST API: is the url that of the shop, and are its permalinks \
                       on (Settings > Permalinks, anything but \"Plain\")?";
-        return (status == 404).then(|| ErrorKind::NotFound(no_api.to_owned()));
+        // Nothing is gone for that: the shop is not there to ask.
+        return matches!(status, 404 | 410).then(|| ErrorKind::Broken(no_api.to_owned()));
     };
     let words = plain(&failure.message);
     Some(match status {
         401 | 403 if words.contains("permissions") => ErrorKind::Forbidden(words),
         401 => ErrorKind::Unauthorized(words),
         403 => ErrorKind::Forbidden(words),
-        404 if failure.code == "rest_no_route" => ErrorKind::NotFound(format!(
+        // Only this says that something is gone; it is 400 here, and 404 there.
+        400 | 404 | 410 if failure.code.ends_with("_invalid_id") => ErrorKind::NotFound(words),
+        404 if failure.code == "rest_no_route" => ErrorKind::Broken(format!(
             "{words} Is WooCommerce active, and the url that of the shop?"
         )),
-        404 | 410 => ErrorKind::NotFound(words),
-        500.. => ErrorKind::Broken(words),
-        // Some ids that do not exist are 400 here, and 404 there.
-        400 if failure.code.ends_with("_invalid_id") => ErrorKind::NotFound(words),
+        404 | 410 | 500.. => ErrorKind::Broken(words),
         _ => ErrorKind::Refused { code: failure.code, detail: words },
     })
 }

@@ -21,6 +21,8 @@ use crate::domain::{Currency, Money, Quantity, RemoteId};
 
 const LIST: &str = "read the orders";
 const FETCH: &str = "read an order";
+/// Paid back as a whole; it puts nothing back by itself.
+const REFUNDED: &str = "refunded";
 /// What the shop took off its own number for a line.
 const REDUCED: &str = "_reduced_stock";
 /// What of a line's refunded units it put back.
@@ -159,11 +161,11 @@ fn decode(order: Order) -> Result<RemoteOrder, DecodeError> {
     let money = |text: &str| Money::parse(text, currency?).ok();
     let reduced = order.line_items.iter().any(|item| item.meta(REDUCED).is_some());
     let state = state(&order.status, reduced);
+    let is_refunded = order.status == REFUNDED;
     let mut lines = Vec::with_capacity(order.line_items.len());
     for (index, item) in order.line_items.iter().enumerate() {
-        lines.push(line(item, state, &money).map_err(|(field, why)| DecodeError {
-            field: format!("line_items[{index}].{field}"),
-            why,
+        lines.push(line(item, (state, is_refunded), &money).map_err(|(field, why)| {
+            DecodeError { field: format!("line_items[{index}].{field}"), why }
         })?);
     }
     let moment = |field: &'static str, text: Option<&str>| match text {
@@ -192,7 +194,8 @@ fn state(status: &str, reduced: bool) -> RemoteState {
         "pending" | "failed" | "checkout-draft" | "auto-draft" => RemoteState::Pending,
         "on-hold" | "processing" => RemoteState::Open,
         "completed" => RemoteState::Shipped,
-        "cancelled" | "refunded" => RemoteState::Cancelled,
+        REFUNDED if reduced => RemoteState::Shipped,
+        "cancelled" | REFUNDED => RemoteState::Cancelled,
         "trash" => RemoteState::Deleted,
         _ if reduced => RemoteState::Open,
         _ => RemoteState::Pending,
@@ -204,7 +207,7 @@ type Wrong = (&'static str, String);
 
 fn line(
     item: &Item,
-    state: RemoteState,
+    (state, is_refunded): (RemoteState, bool),
     money: &dyn Fn(&str) -> Option<Money>,
 ) -> Result<RemoteLine, Wrong> {
     let ordered = units("quantity", &item.quantity.to_string())?;
@@ -213,7 +216,12 @@ fn line(
         None => Ok(None),
     };
     let restocked = meta(RESTOCKED)?.unwrap_or(Quantity::ZERO).min(ordered);
+    let reduced = meta(REDUCED)?.unwrap_or(Quantity::ZERO).min(ordered);
+    let rest = Quantity::new(ordered.get() - reduced.get()).unwrap_or(Quantity::ZERO);
     let (cancelled, shipped) = match state {
+        // Money went back for all of it, and stock only for what says so: the rest is not
+        // on the shelf as far as anybody knows.
+        _ if is_refunded => (rest, reduced),
         RemoteState::Shipped => (Quantity::ZERO, ordered),
         RemoteState::Cancelled | RemoteState::Deleted => (ordered, Quantity::ZERO),
         RemoteState::Pending | RemoteState::Open => (restocked, Quantity::ZERO),
@@ -228,7 +236,7 @@ fn line(
         ordered,
         cancelled,
         shipped,
-        restocked,
+        restocked: if is_refunded { Quantity::ZERO } else { restocked },
         deducted: Some(meta(REDUCED)?.unwrap_or(Quantity::ZERO)),
         holder: None,
         unit_price: item.price.as_ref().and_then(|price| money(&price.to_string())),

@@ -97,6 +97,10 @@ fn fault(state: &mut ShopState) -> Option<Response> {
         let page = "<html><head><title>Briefly unavailable</title></head></html>";
         return Some((StatusCode::SERVICE_UNAVAILABLE, page).into_response());
     }
+    if state.faults.is_off {
+        let message = "No route was found matching the URL and request method.";
+        return Some(Answer::fail(404, "rest_no_route", message).into_response());
+    }
     if state.faults.too_many > 0 {
         state.faults.too_many -= 1;
         return Some((StatusCode::TOO_MANY_REQUESTS, [("retry-after", "0")]).into_response());

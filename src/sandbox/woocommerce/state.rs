@@ -71,6 +71,8 @@ pub struct OrderLine {
 pub struct Faults {
     /// It answers nothing but 503.
     pub is_down: bool,
+    /// WooCommerce is switched off, as for its update: the site knows no route of it.
+    pub is_off: bool,
     /// Of so many writes of stock to come the answer is lost after they were done.
     pub lose_replies: u32,
     /// So many requests to come are one too many (429).

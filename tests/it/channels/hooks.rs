@@ -55,6 +55,28 @@ both!(a_webhook_brings_an_order_at_once, |shop| {
     world.end().await;
 });
 
+both!(a_shop_that_is_switched_off_has_lost_no_order, |shop| {
+    let mut world = World::new(&shop, &["web"]).await;
+    world.serve_hooks().await;
+    let mug = world.item("MUG", 10).await[0];
+    let web = world.webs[0].shop.clone();
+    web.deliveries();
+    world.tick();
+    let order = web.buy(&[(mug, 2)]);
+    world.settle().await;
+    assert_eq!(world.available("MUG").await, 8);
+    web.set_status(order, "on-hold");
+    web.state().faults.is_off = true;
+    assert!(web.deliver(&client(), Mishaps::default(), &mut |_| 99).await > 0);
+    world.webs[0].lane.step().await.unwrap_err();
+    assert_eq!(world.available("MUG").await, 8, "what cannot be asked for is not gone");
+    web.state().faults.is_off = false;
+    shop.clock.advance_millis(60_000);
+    world.settle().await;
+    assert_eq!((world.available("MUG").await, inbox(&world, "pending").await), (8, 0));
+    world.end().await;
+});
+
 both!(a_delivery_that_cannot_be_read_is_kept_and_shown, |shop| {
     let mut world = World::new(&shop, &["web"]).await;
     let base = world.serve_hooks().await;
