@@ -15,7 +15,7 @@ pub(super) struct Want {
     pub(super) part: i64,
     pub(super) item: ItemId,
     pub(super) units: i64,
-    /// The line is of a bundle that is not offered: a request gets nothing for it.
+    /// It, or the bundle it is of, is not offered: a request gets nothing of it.
     pub(super) closed: bool,
 }
 
@@ -35,6 +35,14 @@ pub(super) struct Plan {
     pub(super) placed: Vec<(usize, LocationId, i64)>,
     /// Units of each want that no location had.
     pub(super) missing: Vec<i64>,
+}
+
+impl Plan {
+    /// Whether a request for `wants` is refused: what is not offered is not owed either.
+    pub(super) fn is_refused(&self, wants: &[Want], allow_backorder: bool) -> bool {
+        let mut missing = wants.iter().zip(&self.missing).filter(|(_, missing)| **missing > 0);
+        missing.any(|(want, _)| want.closed || !allow_backorder)
+    }
 }
 
 /// Plans where wants are held. Demand of all of them is summed per level (R3).
@@ -82,7 +90,7 @@ pub(super) fn plan(
 fn room_at(set: &Working, key: LevelKey, bound: Bound) -> Decided<i64> {
     let totals = set.peek(key)?.totals;
     Ok(match bound {
-        Bound::Request if set.item(key.item)?.status != ItemStatus::Active => 0,
+        Bound::Request if !is_offered(set, key.item)? => 0,
         Bound::Request => totals.available_to_promise(),
         Bound::Fact => totals.room_for_fact(),
     })
@@ -152,11 +160,12 @@ pub(super) fn wants_of(
             continue;
         };
         let by_channel = line.fulfilled_by == FulfilledBy::Channel;
-        let closed = is_closed(set, line)?;
+        let bundle_closed = is_closed(set, line)?;
         for part in &mut line.parts {
             let count = count * part.per_unit;
             match part.item {
                 Some(item) if !by_channel => {
+                    let closed = bundle_closed || !is_offered(set, item)?;
                     wants.push(Want {
                         line: line.number,
                         part: part.number,
@@ -175,8 +184,13 @@ pub(super) fn wants_of(
 
 /// Whether a line is of a bundle that is not offered.
 pub(super) fn is_closed(set: &Working, line: &Line) -> Decided<bool> {
-    let status = line.item.map(|item| set.item(item).map(|item| item.status));
-    Ok(line.bundle && status.transpose()?.is_some_and(|status| status != ItemStatus::Active))
+    let offered = line.item.map(|item| is_offered(set, item)).transpose()?;
+    Ok(line.bundle && offered == Some(false))
+}
+
+/// Whether requests may have an item.
+pub(super) fn is_offered(set: &Working, item: ItemId) -> Decided<bool> {
+    Ok(set.item(item)?.status == ItemStatus::Active)
 }
 
 /// Says that an order is owed units.

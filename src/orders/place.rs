@@ -114,7 +114,7 @@ pub fn place(set: &mut Working, request: &Place, content: &[u8; 32]) -> Decided<
         AllocationPolicy::OneLocation
     };
     let plan = plan(set, &wants, order.location, Bound::Request, policy)?;
-    if plan.missing.iter().any(|&units| units > 0) && !request.allow_backorder {
+    if plan.is_refused(&wants, request.allow_backorder) {
         let asked = request.lines.iter().map(|line| (&line.sku, line.quantity.get()));
         let shortages = shortages(asked, &order, &wants, &plan);
         return Err(Refusal::InsufficientStock { shortages }.into());

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::hold::{Bound, Want, hold, is_closed, plan, raise_short};
+use super::hold::{Bound, Want, hold, is_closed, is_offered, plan, raise_short};
 use super::place::{self, Place, Requested, keep_personal, requested, shortages};
 use super::{Cancel, Ended};
 use crate::domain::{
@@ -87,10 +87,11 @@ pub fn decide(set: &mut Working, request: &Decide) -> Decided<(OrderId, Ended)> 
     }
     let mut wants = Vec::new();
     for line in &order.lines {
-        let closed = is_closed(set, line)?;
+        let bundle_closed = is_closed(set, line)?;
         for part in line.parts.iter().filter(|part| part.expired > 0) {
             if let Some(item) = part.item {
                 let (line, part, units) = (line.number, part.number, part.expired);
+                let closed = bundle_closed || !is_offered(set, item)?;
                 wants.push(Want { line, part, item, units, closed });
             }
         }
@@ -101,9 +102,9 @@ pub fn decide(set: &mut Working, request: &Decide) -> Decided<(OrderId, Ended)> 
         AllocationPolicy::OneLocation
     };
     let plan = plan(set, &wants, order.location, Bound::Request, policy)?;
-    let short = plan.missing.iter().any(|&units| units > 0);
     // Goods of it that left already decided it.
-    if short && !request.terms.allow_backorder && order.counts().shipped == 0 {
+    let decided = order.counts().shipped > 0;
+    if !decided && plan.is_refused(&wants, request.terms.allow_backorder) {
         let asked = order.lines.iter().map(|line| (&line.sku, line.waiting()));
         let shortages = shortages(asked, order, &wants, &plan);
         reject(set, id, &Refusal::InsufficientStock { shortages })?;

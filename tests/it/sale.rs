@@ -1,13 +1,14 @@
 //! Stopping a sale: nothing more is offered at once, whatever there is; what was
 //! promised stays promised.
 
-use invshop::domain::{AllocationPolicy, Reason};
+use invshop::domain::{AllocationPolicy, DecisionTerms, Reason};
+use invshop::orders::{Decide, Place};
 use invshop::reports;
 use invshop::writer::Command;
 
 use crate::acts::{Outcome, refused};
 use crate::both;
-use crate::harness::{TestShop, sku};
+use crate::harness::{TestShop, place, reference, sku};
 use crate::raw::Raw;
 
 async fn stop(shop: &TestShop, name: &str) -> Outcome {
@@ -39,6 +40,19 @@ both!(a_stopped_item_is_sold_to_nobody_until_it_is_resumed, |shop| {
     for name in ["MUG", "SET"] {
         let refusal = refused(shop.place("2", &[(name, 1)]).await);
         assert_eq!(refusal.code(), "insufficient_stock", "{name}");
+    }
+    // What is not offered is not owed either.
+    for (id, lines) in [("8", [("MUG", 4)].as_slice()), ("9", &[("LID", 1), ("SET", 1)])] {
+        let place = Place { allow_backorder: true, ..place(id, lines) };
+        assert_eq!(
+            refused(shop.run(Command::Place(place.clone())).await).code(),
+            "insufficient_stock"
+        );
+        shop.run(Command::PlaceLater(place)).await.unwrap();
+        let terms = DecisionTerms { allow_backorder: true, hold_ms: None };
+        let decide = Decide { reference: reference(id), terms, refusal: None };
+        shop.run(Command::Decide(decide)).await.unwrap();
+        assert_eq!(shop.order(id).await.0, "rejected");
     }
     // What is promised is shipped, what happened elsewhere is recorded.
     shop.ship("1", "s").await.unwrap();

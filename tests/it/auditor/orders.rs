@@ -67,7 +67,7 @@ impl Auditor {
             return Ok(Outcome::Done);
         }
         let plan = self.plan(&wants, wish.at, false);
-        if plan.1.iter().any(|&missing| missing > 0) && !wish.backorder {
+        if self.is_refused(&wants, &plan, wish.backorder) {
             return Err("insufficient_stock");
         }
         self.hold(order, &wants, &plan);
@@ -105,6 +105,12 @@ impl Auditor {
             }
         }
         wants
+    }
+
+    /// What is not offered is not owed either.
+    pub(super) fn is_refused(&self, wants: &[Want], plan: &Plan, backorder: bool) -> bool {
+        let mut missing = wants.iter().zip(&plan.1).filter(|(_, missing)| **missing > 0);
+        missing.any(|(want, _)| !backorder || want.closed || !self.is_offered(want.item))
     }
 
     fn room(&self, key: Key, fact: bool) -> i64 {

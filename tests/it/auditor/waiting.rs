@@ -35,10 +35,10 @@ impl Auditor {
             }
         }
         let plan = self.plan(&wants, self.orders[order].own, false);
-        let whole = plan.1.iter().all(|&missing| missing == 0);
+        let refused = self.is_refused(&wants, &plan, backorder);
         let now = self.now;
         let found = &mut self.orders[order];
-        let accepted = whole || backorder || found.counts().shipped > 0;
+        let accepted = !refused || found.counts().shipped > 0;
         found.decided = if accepted { Decided::Yes } else { Decided::Refused };
         for part in found.lines.values_mut().flat_map(|line| line.parts.values_mut()) {
             if accepted {
