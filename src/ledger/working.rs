@@ -143,6 +143,9 @@ pub struct Working {
     pub victims: HashMap<LevelKey, Holders>,
     /// Sums of later movements for counts observed in the past: on hand, and promised.
     pub later: HashMap<(LevelKey, i64), (i64, i64)>,
+    /// When units of a line left while it was of no item, and how many, the oldest first:
+    /// of the lines that commands map.
+    pub left_unmapped: HashMap<(OrderId, i64), Vec<(i64, i64)>>,
     /// Orders that wait for their decision, as far as they are counted.
     pub waiting: i64,
     /// Ids for orders of this batch.
@@ -191,6 +194,7 @@ impl Working {
             shorts: HashMap::new(),
             victims: HashMap::new(),
             later: HashMap::new(),
+            left_unmapped: HashMap::new(),
             waiting: 0,
             order_ids: VecDeque::new(),
             item_ids: VecDeque::new(),

@@ -6,8 +6,9 @@ use super::Ended;
 use super::hold::{Bound, add_units, hold, plan, raise_short, wants_of};
 use super::lines::{self, LineRequest, Unknown};
 use super::place::serving;
+use super::ship::{ShipLine, ship_line};
 use crate::domain::{
-    AllocationPolicy, Deltas, FulfilledBy, Kind, LevelKey, LocationCode, LocationId, OrderId,
+    AllocationPolicy, Deltas, FulfilledBy, Kind, LevelKey, Line, LocationCode, LocationId, OrderId,
     OrderRef, Quantity, Refusal, Sku,
 };
 use crate::ledger::{Decided, Movement, Working, fill_freed};
@@ -207,25 +208,66 @@ pub fn map_line(set: &mut Working, request: &MapLine) -> Decided<(OrderId, Ended
     line.item = built.item;
     line.bundle = built.bundle;
     line.parts = built.parts;
-    // What left or was cancelled while nobody knew the item is history on no level.
-    for part in &mut line.parts {
-        part.loose.shipped = loose.loose.shipped * part.per_unit;
+    if line.fulfilled_by == FulfilledBy::Channel {
+        for part in &mut line.parts {
+            part.loose.held = loose.loose.held * part.per_unit;
+            part.loose.shipped = loose.loose.shipped * part.per_unit;
+        }
+    }
+    let by_ledger = line.fulfilled_by == FulfilledBy::Ledger;
+    let number = line.number;
+    *line_mut(set, id, number)? = line;
+    announce(set, id);
+    if by_ledger {
+        ship_since(set, (id, number), loose.loose.shipped, owned)?;
+    }
+    for part in &mut line_mut(set, id, number)?.parts {
         part.cancelled = loose.cancelled * part.per_unit;
         part.returned = loose.returned * part.per_unit;
         part.expired = loose.expired * part.per_unit;
-        if line.fulfilled_by == FulfilledBy::Channel {
-            part.loose.held = loose.loose.held * part.per_unit;
-        }
     }
-    let owes = loose.loose.shortfall;
-    let number = line.number;
-    let order = set.order_mut(id)?;
-    if let Some(slot) = order.lines.iter_mut().find(|one| one.number == number) {
-        *slot = line;
+    if by_ledger && loose.returned > 0 {
+        review_returned(set, (id, number), loose.returned);
     }
-    announce(set, id);
-    place_units(set, id, &BTreeMap::from([(number, owes)]), owned)?;
+    place_units(set, id, &BTreeMap::from([(number, loose.loose.shortfall)]), owned)?;
     Ok((id, Ended::Done))
+}
+
+/// Takes the units of a line that left while nobody knew the item off its level, each at
+/// the moment it left: where the level was counted since, that is history.
+fn ship_since(
+    set: &mut Working,
+    (id, line): (OrderId, i64),
+    units: i64,
+    from: Option<LocationId>,
+) -> Decided<()> {
+    let moments = set.left_unmapped.get(&(id, line)).cloned().unwrap_or_default();
+    let mut rest = units;
+    // Units whose moment was not kept left now, as far as anybody knows.
+    for (at, units) in moments.into_iter().chain([(set.now, units)]) {
+        let Ok(quantity) = Quantity::positive(units.min(rest)) else {
+            continue;
+        };
+        rest -= quantity.get();
+        ship_line(set, id, ShipLine { line, part: None, quantity }, from, Some(at))?;
+    }
+    Ok(())
+}
+
+/// Whether units that came back while nobody knew the item are on a shelf, nobody can
+/// tell any more: somebody has to look.
+fn review_returned(set: &mut Working, (id, line): (OrderId, i64), units: i64) {
+    let mut entry = set.entry(Kind::OrderUpdated);
+    entry.order = Some(id);
+    entry.line = Some(line);
+    entry.quantity = Some(units);
+    entry.data = Some(r#"{"review":"returned_unmapped"}"#.to_owned());
+    set.append(entry);
+}
+
+fn line_mut(set: &mut Working, id: OrderId, number: i64) -> Decided<&mut Line> {
+    let found = set.order_mut(id)?.lines.iter_mut().find(|one| one.number == number);
+    found.ok_or_else(|| Refusal::UnknownLine { line: format!("line {number}") }.into())
 }
 
 /// Holds units of lines as a fact; what does not fit is owed.

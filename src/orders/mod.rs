@@ -22,6 +22,7 @@ pub use lines::LineRequest;
 pub use pay::{PayOutcome, Payment, pay};
 pub use place::{Personal, PersonalError, Place, place};
 pub use returns::{Disposition, Refund, RefundLine, Return, ReturnLine, refund, take_back};
+pub(crate) use ship::LEFT_UNMAPPED;
 pub use ship::{Ship, ShipLine, ship};
 pub use waiting::{Decide, WAITING_MAX, decide, place_later};
 

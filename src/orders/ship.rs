@@ -11,6 +11,9 @@ use crate::domain::{
 use crate::ledger::stock::{discrepancy, make_room};
 use crate::ledger::{Decided, Movement, Working, each, fill_freed};
 
+/// What an entry says of units that left while their line was of no item.
+pub(crate) const LEFT_UNMAPPED: &str = r#"{"review":"shipped_unmapped"}"#;
+
 /// Goods of an order that left.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ship {
@@ -220,7 +223,8 @@ struct Used {
 /// units; beyond that the line grows.
 fn ship_part(set: &mut Working, id: OrderId, leaving: Leaving, terms: Terms) -> Decided<()> {
     let Leaving { line, part, from, units } = leaving;
-    let (_, parts) = line_parts(set, id, line, Some(part))?;
+    let (found, parts) = line_parts(set, id, line, Some(part))?;
+    let by_ledger = found.fulfilled_by == FulfilledBy::Ledger;
     let item = parts.first().and_then(|part| part.item).filter(|_| from != Part::NOWHERE);
     if let Some(item) = item {
         set.level(LevelKey { item, location: from })?;
@@ -247,8 +251,24 @@ fn ship_part(set: &mut Working, id: OrderId, leaving: Leaving, terms: Terms) -> 
     }
     match item {
         Some(item) => post_shipment(set, id, (leaving, item), &used, terms.effective_at),
+        None if by_ledger => {
+            note_unmapped(set, id, leaving, terms.effective_at);
+            Ok(())
+        }
         None => Ok(()),
     }
+}
+
+/// Keeps when units left of which nobody knows the item: the level they were on is told
+/// when the line is mapped.
+fn note_unmapped(set: &mut Working, id: OrderId, leaving: Leaving, effective_at: Option<i64>) {
+    let mut entry = set.entry(Kind::OrderUpdated);
+    entry.order = Some(id);
+    entry.line = Some(leaving.line);
+    entry.quantity = Some(leaving.units);
+    entry.effective_at = effective_at.unwrap_or(set.now).min(set.now);
+    entry.data = Some(LEFT_UNMAPPED.to_owned());
+    set.append(entry);
 }
 
 fn use_units(part: &mut Part, from: LocationId, units: i64) -> Used {

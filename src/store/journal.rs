@@ -36,6 +36,23 @@ statement!(
               group by w.item_id, w.location_id, w.observed_at"
 );
 
+statement!(
+    LEFT_UNMAPPED,
+    "select effective_at, quantity from journal
+     where order_id = $1 and line = $2 and kind = 'order.updated' and data = $3 order by seq"
+);
+
+/// When units of a line left while nobody knew its item, and how many, the oldest first;
+/// `said` is what the entries say of it.
+pub(crate) async fn left_unmapped(
+    conn: &mut Conn<'_>,
+    (order, line): (OrderId, i64),
+    said: &str,
+) -> Result<Vec<(i64, i64)>, StoreError> {
+    let rows = conn.all(&LEFT_UNMAPPED, args![order.get(), line, said]).await?;
+    rows.iter().map(|row| Ok((row.int(0)?, row.int(1)?))).collect()
+}
+
 /// A level and the moment it was counted at.
 pub(crate) type Counted = (LevelKey, i64);
 
@@ -236,5 +253,5 @@ fn rows(entries: &[Entry], newest: i64, at: i64) -> Rows {
     rows
 }
 
-pub(super) const STATEMENTS: &[&Statement] = &[&NEWEST, &MOVED_SINCE, &APPEND];
+pub(super) const STATEMENTS: &[&Statement] = &[&NEWEST, &MOVED_SINCE, &LEFT_UNMAPPED, &APPEND];
 pub(super) static BULKS: &[&Bulk] = &[&APPEND_ROWS];

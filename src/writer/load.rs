@@ -36,6 +36,8 @@ pub(super) struct LoadSet {
     new_batches: i64,
     accounts: Vec<String>,
     api_keys: Vec<String>,
+    /// Lines that are mapped.
+    mapped: Vec<(OrderRef, i64)>,
     records: bool,
     sweep: bool,
     /// Whether orders are to wait: how many do already matters.
@@ -98,6 +100,7 @@ impl LoadSet {
             Command::Refund(one) => self.order(&one.reference),
             Command::Reassign(one) => self.order(&one.reference),
             Command::MapLine(one) => {
+                self.mapped.push((one.reference.clone(), one.line));
                 self.order(&one.reference);
                 self.sku(&one.sku);
             }
@@ -195,6 +198,13 @@ pub(super) async fn load(
     set_ids_aside(conn, set, &mut working).await?;
     if set.waits {
         working.waiting = store::waiting::count(conn, orders::WAITING_MAX).await?;
+    }
+    for (reference, line) in &set.mapped {
+        if let Some(&id) = working.refs.get(reference) {
+            let left =
+                store::journal::left_unmapped(conn, (id, *line), orders::LEFT_UNMAPPED).await?;
+            working.left_unmapped.insert((id, *line), left);
+        }
     }
     working.newest = newest;
     working.now = working.now.max(newest.1);

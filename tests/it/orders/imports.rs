@@ -4,7 +4,7 @@ use invshop::domain::Payment;
 use invshop::orders::{Import, Personal};
 use invshop::writer::Command;
 
-use crate::acts::{key, refused, state};
+use crate::acts::{counted, key, refused, state};
 use crate::both;
 use crate::harness::TestShop;
 
@@ -137,15 +137,47 @@ both!(an_unknown_sku_waits_on_no_level_until_it_is_mapped, |shop| {
     assert_eq!(refused(shop.map_line("web:1", 1, "MUUG").await).code(), "unknown_sku");
     shop.place("2", &[("MUG", 1)]).await.unwrap();
     shop.map_line("web:1", 1, "MUG").await.unwrap();
-    assert_eq!(shop.line("web:1", 1).await, [5, 2, 2, 1, 0, 0]);
-    assert_eq!(shop.level("MUG", "main").await, [3, 3, 1, 0]);
+    // The 2 that left are off the shelf now, and the last one there is promised.
+    assert_eq!(shop.line("web:1", 1).await, [5, 0, 2, 3, 0, 0]);
+    assert_eq!(shop.level("MUG", "main").await, [1, 1, 3, 0]);
     assert!(shop.map_line("web:1", 1, "MUG").await.unwrap().replayed);
     shop.item("CUP", 1).await;
     assert_eq!(refused(shop.map_line("web:1", 1, "CUP").await).code(), "invalid");
-    shop.receive("MUG", "main", 1).await;
+    shop.receive("MUG", "main", 3).await;
     shop.ship("web:1", "s1").await.unwrap();
     assert_eq!(shop.order("web:1").await, ("shipped".to_owned(), [5, 0, 5, 0, 0, 0]));
     assert_eq!(shop.level("MUG", "main").await, [1, 1, 0, 0]);
+});
+
+both!(what_left_unmapped_leaves_its_level_at_the_moment_it_left, |shop| {
+    let left = |shipped, at, version| Import {
+        effective_at: Some(at),
+        source_version: Some(version),
+        ..state("1", &[("MUUG", 5, shipped)])
+    };
+    shop.item("MUG", 0).await;
+    shop.clock.advance_millis(10_000);
+    let now = shop.now();
+    shop.run(Command::Import(left(1, now - 3_000, 1))).await.unwrap();
+    // Counted between the two parcels: the first was not there any more.
+    shop.then("MUG", "main", counted(9), now - 2_000).await;
+    shop.run(Command::Import(left(3, now - 1_000, 2))).await.unwrap();
+    shop.map_line("web:1", 1, "MUG").await.unwrap();
+    assert_eq!(shop.line("web:1", 1).await, [5, 2, 3, 0, 0, 0]);
+    assert_eq!(shop.level("MUG", "main").await, [7, 2, 0, 0]);
+});
+
+both!(more_may_have_left_unmapped_than_the_books_have, |shop| {
+    shop.item("POT", 1).await;
+    shop.item("LID", 9).await;
+    shop.bundle("SET", &[("POT", 1), ("LID", 2)]).await.unwrap();
+    shop.shop_order("1", &[("POTS", 3, 3)]).await;
+    shop.map_line("web:1", 1, "SET").await.unwrap();
+    assert_eq!(shop.parts("1", 1).await, [[3, 0, 3, 0, 0, 0], [6, 0, 6, 0, 0, 0]]);
+    assert_eq!(shop.level("POT", "main").await, [0, 0, 0, 0]);
+    assert_eq!(shop.level("LID", "main").await, [3, 0, 0, 0]);
+    let found = "select coalesce(sum(quantity), 0) from journal where kind = 'stock.discrepancy'";
+    assert_eq!(shop.int(&format!("select cast(({found}) as bigint)")).await, 2);
 });
 
 both!(an_unknown_sku_may_turn_out_to_be_a_bundle, |shop| {
