@@ -247,6 +247,22 @@ impl Shop {
         self.writer.submit(Request::new(self.account, command).with_key(key)).await
     }
 
+    /// Writes down that somebody did by hand what the last run of a scheduled job failed to
+    /// do; nothing where it did not fail.
+    pub async fn done_by_hand(&self, job: &'static str, detail: String) -> Result<(), StoreError> {
+        let runs = store::job_runs::last_of_each(&mut self.db.read().await?.conn()).await?;
+        if !runs.iter().any(|run| run.job == job && run.outcome.as_deref() == Some("failed")) {
+            return Ok(());
+        }
+        let now = self.clock.now().as_millis();
+        let write = self.db.write(move |mut conn| {
+            Box::pin(async move {
+                store::job_runs::by_hand(&mut conn, job, "by hand", now, &detail).await
+            })
+        });
+        write.await
+    }
+
     /// Lets the queue run empty and closes the database.
     pub async fn close(self) {
         drop(self.writer);

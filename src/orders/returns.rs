@@ -76,6 +76,8 @@ pub struct Refund {
     pub lines: Vec<RefundLine>,
     /// How much, minor units, where it is known.
     pub amount: Option<i64>,
+    /// The payment that is given back, where it is known.
+    pub payment_id: Option<FactId>,
 }
 
 /// One line of a refund.
@@ -236,7 +238,14 @@ pub fn refund(
     if fact_is_replay(set, id, FactKind::Refund, refund_id, content)? {
         return Ok((id, Ended::Replayed));
     }
-    let data = serde_json::json!({ "refund_id": refund_id.as_str(), "amount": request.amount });
+    let mut data = serde_json::json!({ "refund_id": refund_id.as_str(), "amount": request.amount });
+    if let Some(payment_id) = &request.payment_id {
+        if !set.order(id)?.facts.contains_key(&(FactKind::Payment, payment_id.clone())) {
+            let name = payment_id.to_string();
+            return Err(Refusal::UnknownName { what: "payment", name }.into());
+        }
+        data["payment_id"] = serde_json::json!(payment_id.as_str());
+    }
     let mut entry = set.entry(Kind::OrderRefunded);
     entry.order = Some(id);
     entry.data = Some(data.to_string());

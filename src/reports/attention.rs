@@ -89,7 +89,7 @@ pub async fn attention(db: &Db, now: Timestamp) -> Result<Vec<Trouble>, ReportEr
         all.push(trouble(TroubleKind::ShortOrder, order, one.since, (detail, command))?);
     }
     for one in attention::unmapped(&mut conn, limit).await? {
-        let detail = format!("line {}: no item has the SKU '{}'", one.number, one.name);
+        let detail = format!("line {}: nobody said which item '{}' is", one.number, one.name);
         let order = id(&one);
         let command = format!("invshop order map {} --line {} SKU", word(&order), one.number);
         all.push(trouble(TroubleKind::UnmappedLine, order, one.since, (detail, command))?);
@@ -107,12 +107,16 @@ pub async fn attention(db: &Db, now: Timestamp) -> Result<Vec<Trouble>, ReportEr
     for one in attention::unmatched(&mut conn, limit).await? {
         let order = id(&one);
         let detail = format!("payment '{}' is to be given back; then record it", one.name);
-        let command = format!("invshop order refund {}", word(&order));
+        let command =
+            format!("invshop order refund {} --payment-id {}", word(&order), word(&one.name));
         all.push(trouble(TroubleKind::RefundDue, order, one.since, (detail, command))?);
     }
     for one in attention::unpaid(&mut conn, limit).await? {
         let order = id(&one);
-        let detail = format!("fulfilment has begun, {} units are held, not paid", one.number);
+        let detail = match one.number {
+            0 => "everything has left, nobody paid".to_owned(),
+            units => format!("fulfilment has begun, {units} units are held, not paid"),
+        };
         let command = format!("invshop order pay {}", word(&order));
         all.push(trouble(TroubleKind::UnpaidAccepted, order, one.since, (detail, command))?);
     }
@@ -132,7 +136,14 @@ pub async fn attention(db: &Db, now: Timestamp) -> Result<Vec<Trouble>, ReportEr
         let subject = format!("batch {}", one.id);
         all.push(trouble(TroubleKind::ImportUnfinished, subject, one.since, said)?);
     }
-    for run in store::job_runs::last_of_each(&mut conn).await? {
+    of_jobs(&mut conn, &mut all).await?;
+    of_channels(&mut conn, limit, &mut all).await?;
+    Ok(all)
+}
+
+/// Jobs whose last run failed.
+async fn of_jobs(conn: &mut Conn<'_>, all: &mut Vec<Trouble>) -> Result<(), StoreError> {
+    for run in store::job_runs::last_of_each(conn).await? {
         if run.outcome.as_deref() == Some("failed") {
             let detail = run.detail.unwrap_or_default();
             let command = match run.job.as_str() {
@@ -144,8 +155,7 @@ pub async fn attention(db: &Db, now: Timestamp) -> Result<Vec<Trouble>, ReportEr
             all.push(trouble(TroubleKind::JobFailed, run.job, since, said)?);
         }
     }
-    of_channels(&mut conn, limit, &mut all).await?;
-    Ok(all)
+    Ok(())
 }
 
 /// How an import that is neither whole nor taken back goes on.

@@ -36,11 +36,13 @@ statement!(
     UNMAPPED,
     "select o.source, o.external_id, o.placed_at, l.line, l.sku
      from order_line as l join orders as o on o.id = l.order_id
-     where l.item_id is null and l.held + l.shortfall > 0
+     where l.item_id is null
+       and (l.held + l.shortfall > 0 or l.shipped > 0 and l.fulfilled_by = 'ledger')
      order by l.order_id, l.line limit $1"
 );
 
-/// Open lines of which nobody knows the item.
+/// Lines of which nobody knows the item, and of which units are open or left a level that
+/// does not know.
 pub(crate) async fn unmapped(
     conn: &mut Conn<'_>,
     limit: i64,
@@ -52,12 +54,18 @@ statement!(
     UNPAID,
     "select o.source, o.external_id, o.placed_at, o.held + o.shortfall, ''
      from orders as o
-     where o.expires_at is not null and o.payment = 'required'
-       and (o.accepted = 1 or o.shipped > 0) and o.held + o.shortfall > 0
+     where o.payment = 'required'
+       and o.id in (select d.id from orders as d
+                    where d.expires_at is not null and d.payment = 'required'
+                      and d.accepted = 1 and d.held + d.shortfall > 0
+                    union all
+                    select g.id from orders as g
+                    where g.payment = 'required' and g.shipped > g.returned)
      order by o.id limit $1"
 );
 
-/// Orders whose fulfilment has begun and that nobody paid: they never run out (R20).
+/// Orders whose fulfilment has begun, or is over, and that nobody paid: they never run
+/// out (R20).
 pub(crate) async fn unpaid(
     conn: &mut Conn<'_>,
     limit: i64,
@@ -65,24 +73,35 @@ pub(crate) async fn unpaid(
     conn.all(&UNPAID, args![limit]).await?.iter().map(order).collect()
 }
 
-// A refund of the order afterwards settles it.
+// A refund that names the payment settles it; one that names none does where the order had
+// no other payment to give back.
 statement!(
     UNMATCHED,
     sqlite "select o.source, o.external_id, j.at, j.seq,
                    coalesce(json_extract(j.data, '$.payment_id'), '')
             from journal as j join orders as o on o.id = j.order_id
             where j.kind = 'payment.unmatched'
-              and not exists (select 1 from journal as r
-                              where r.order_id = j.order_id and r.kind = 'order.refunded'
-                                and r.seq > j.seq)
+              and not exists (
+                select 1 from journal as r
+                where r.order_id = j.order_id and r.kind = 'order.refunded' and r.seq > j.seq
+                  and coalesce(
+                    json_extract(r.data, '$.payment_id') = json_extract(j.data, '$.payment_id'),
+                    not exists (select 1 from journal as u
+                                where u.order_id = j.order_id and u.kind = 'payment.unmatched'
+                                  and u.seq <> j.seq and u.seq < r.seq)))
             order by j.seq limit $1",
     postgres "select o.source, o.external_id, j.at, j.seq,
                      coalesce(j.data::json ->> 'payment_id', '')
               from journal as j join orders as o on o.id = j.order_id
               where j.kind = 'payment.unmatched'
-                and not exists (select 1 from journal as r
-                                where r.order_id = j.order_id and r.kind = 'order.refunded'
-                                  and r.seq > j.seq)
+                and not exists (
+                  select 1 from journal as r
+                  where r.order_id = j.order_id and r.kind = 'order.refunded' and r.seq > j.seq
+                    and coalesce(
+                      r.data::json ->> 'payment_id' = j.data::json ->> 'payment_id',
+                      not exists (select 1 from journal as u
+                                  where u.order_id = j.order_id and u.kind = 'payment.unmatched'
+                                    and u.seq <> j.seq and u.seq < r.seq)))
               order by j.seq limit $1"
 );
 
@@ -114,7 +133,8 @@ pub(crate) struct Discrepancy {
     pub(crate) on_hand: i64,
 }
 
-// A count of the level afterwards settles it.
+// A count of the level settles it that was observed afterwards: one of before that only
+// came later did not see what left.
 statement!(
     DISCREPANCIES,
     "select i.sku, p.code, min(j.at), cast(sum(coalesce(j.quantity, 0)) as bigint), min(l.on_hand)
@@ -125,7 +145,8 @@ statement!(
      where j.kind = 'stock.discrepancy'
        and not exists (select 1 from journal as c
                        where c.item_id = j.item_id and c.location_id = j.location_id
-                         and c.level_version is not null and c.kind = 'count' and c.seq > j.seq)
+                         and c.level_version is not null and c.kind = 'count' and c.seq > j.seq
+                         and c.effective_at >= j.effective_at)
      group by i.sku, p.code order by min(j.seq) limit $1"
 );
 

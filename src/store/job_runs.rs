@@ -50,6 +50,16 @@ statement!(
      where job = $1 and due_at < $2 and finished_at is null and lease_until <= $3"
 );
 statement!(
+    BY_HAND,
+    "insert into job_run
+       (job, due_at, node, started_at, lease_until, finished_at, outcome, detail)
+     select r.job, $2, $3, $2, $2, $2, 'done', $4
+     from job_run as r
+     where r.job = $1 and r.outcome = 'failed' and r.due_at < $2
+       and r.due_at = (select max(o.due_at) from job_run as o where o.job = $1)
+     on conflict do nothing"
+);
+statement!(
     FORGET,
     "delete from job_run
      where job = $1 and (due_at > $4 or due_at < $2 and due_at < $3 and finished_at is not null)"
@@ -68,7 +78,7 @@ statement!(
 );
 
 pub(super) const STATEMENTS: &[&Statement] =
-    &[&CLAIM, &TAKE_OVER, &EXTEND, &FINISH, &GIVE_UP, &FORGET, &LAST, &LAST_OF_EACH];
+    &[&CLAIM, &TAKE_OVER, &EXTEND, &FINISH, &GIVE_UP, &BY_HAND, &FORGET, &LAST, &LAST_OF_EACH];
 
 /// Claims a run that nobody has; false when somebody was first.
 pub(crate) async fn claim(
@@ -120,6 +130,18 @@ pub(crate) async fn finish(
     let finished = conn.execute(&FINISH, args).await? == 1;
     conn.execute(&FORGET, args![claim.job, claim.due_at, forget.0, forget.1]).await?;
     Ok(finished)
+}
+
+/// Writes down that somebody did by hand at `now` what the last run of a job failed to do;
+/// nothing where it did not fail.
+pub(crate) async fn by_hand(
+    conn: &mut Conn<'_>,
+    job: &str,
+    node: &str,
+    now: i64,
+    detail: &str,
+) -> Result<(), StoreError> {
+    conn.execute(&BY_HAND, args![job, now, node, detail]).await.map(drop)
 }
 
 /// The run of a job that was due last: one that is not due yet was claimed under a

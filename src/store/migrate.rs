@@ -35,6 +35,12 @@ const TWINS: &[Twin] = &[
         sqlite: include_str!("../../migrations/sqlite/0003_channels.sql"),
         postgres: include_str!("../../migrations/postgres/0003_channels.sql"),
     },
+    Twin {
+        version: 4,
+        name: "attention",
+        sqlite: include_str!("../../migrations/sqlite/0004_attention.sql"),
+        postgres: include_str!("../../migrations/postgres/0004_attention.sql"),
+    },
 ];
 
 /// The newest schema version this program knows.

@@ -230,12 +230,16 @@ fn return_content(back: &Return) -> Value {
 
 fn refund_content(refund: &Refund) -> Value {
     let line = |one: &crate::orders::RefundLine| json!([one.line, one.quantity.get(), one.restock]);
-    json!({
+    let mut content = json!({
         "order": refund.reference.to_string(),
         "refund_id": refund.refund_id.as_str(),
         "lines": refund.lines.iter().map(line).collect::<Vec<_>>(),
         "amount": refund.amount,
-    })
+    });
+    if let Some(payment_id) = &refund.payment_id {
+        content["payment_id"] = json!(payment_id.as_str());
+    }
+    content
 }
 
 #[cfg(test)]

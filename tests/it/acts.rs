@@ -91,7 +91,13 @@ pub(crate) fn giving_back(
 /// A refund of units of line 1.
 pub(crate) fn refunding(id: &str, refund_id: &str, quantity: i64, restock: bool) -> Refund {
     let lines = vec![RefundLine { line: 1, quantity: units(quantity), restock }];
-    Refund { reference: reference(id), refund_id: fact(refund_id), lines, amount: Some(1000) }
+    Refund {
+        reference: reference(id),
+        refund_id: fact(refund_id),
+        lines,
+        amount: Some(1000),
+        payment_id: None,
+    }
 }
 
 /// The state of a shop's order: (SKU, units, of those shipped) by line.

@@ -165,6 +165,9 @@ pub(crate) struct Refund {
     /// Your id of the refund; the same id again is a replay [default: the key, or a new one]
     #[arg(long = "refund-id", value_name = "ID")]
     id: Option<FactId>,
+    /// The payment that is given back, where it is known
+    #[arg(long, value_name = "ID")]
+    payment_id: Option<FactId>,
     /// How much, as 12.90
     #[arg(long, value_name = "AMOUNT")]
     amount: Option<String>,

@@ -45,6 +45,11 @@ both_shops!(every_trouble_is_shown_and_solved, |cli| {
     cli.ok(&["order", "place", "2", "MUG:1", "--allow-backorder"]);
     cli.ok(&["order", "cancel", "2"]);
     cli.ok(&["order", "pay", "2", "--payment-id", "P-1"]);
+    cli.ok(&["order", "pay", "2", "--payment-id", "P-2"]);
+    // Shipped whole, never paid.
+    cli.ok(&["item", "create", "JAR", "--on-hand", "1"]);
+    cli.ok(&["order", "place", "3", "JAR:1", "--payment", "required"]);
+    cli.ok(&["order", "ship", "3"]);
     let of = |kind: &str, about: &str, command: &str| {
         (kind.to_owned(), about.to_owned(), command.to_owned())
     };
@@ -52,7 +57,9 @@ both_shops!(every_trouble_is_shown_and_solved, |cli| {
         of("short_order", "cli:1", "invshop order allocate cli:1"),
         of("unmapped_line", "web:7", "invshop order map web:7 --line 1 SKU"),
         of("discrepancy", "CUP at main", "invshop stock count CUP N --location main"),
-        of("refund_due", "cli:2", "invshop order refund cli:2"),
+        of("refund_due", "cli:2", "invshop order refund cli:2 --payment-id P-1"),
+        of("refund_due", "cli:2", "invshop order refund cli:2 --payment-id P-2"),
+        of("unpaid_accepted", "cli:3", "invshop order pay cli:3"),
     ];
     assert_eq!(troubles(&cli), expected);
     // As adjusted stock fills nothing by itself (R56).
@@ -81,6 +88,44 @@ both_shops!(a_daemon_that_does_not_decide_and_a_job_that_failed_are_shown, |cli|
     .await;
     let kinds: Vec<String> = troubles(&cli).into_iter().map(|one| one.0).collect();
     assert_eq!(kinds, ["orders_waiting", "job_failed"]);
+    // Done by hand, it is done; what did not fail needs no row.
+    cli.ok(&["db", "backup", cli.path().join("by-hand.gz").to_str().unwrap()]);
+    cli.ok(&["db", "verify"]);
+    cli.ok(&["db", "backup", cli.path().join("again.gz").to_str().unwrap()]);
+    let kinds: Vec<String> = troubles(&cli).into_iter().map(|one| one.0).collect();
+    assert_eq!(kinds, ["orders_waiting"]);
+    let runs =
+        raw.texts("select job || ' ' || outcome || ' ' || node from job_run order by due_at");
+    assert_eq!(runs.await, ["backup done by hand", "backup failed n"]);
+});
+
+both_shops!(what_is_not_the_answer_to_a_trouble_leaves_it, |cli| {
+    // One of two payments was given back, and nobody said which.
+    cli.ok(&["item", "create", "MUG", "--on-hand", "1"]);
+    cli.ok(&["order", "place", "1", "MUG:1"]);
+    cli.ok(&["order", "cancel", "1"]);
+    cli.ok(&["order", "pay", "1", "--payment-id", "P-1"]);
+    cli.ok(&["order", "refund", "1", "--payment-id", "P-1"]);
+    cli.ok(&["order", "pay", "1", "--payment-id", "P-2"]);
+    cli.ok(&["order", "refund", "1"]);
+    let due: Vec<String> = troubles(&cli).into_iter().map(|one| one.2).collect();
+    assert_eq!(due, ["invshop order refund cli:1 --payment-id P-2"]);
+    let unknown = cli.error(1, &["order", "refund", "1", "--payment-id", "P-3"]);
+    assert_eq!(unknown["code"], "unknown_name", "{unknown}");
+    cli.ok(&["order", "refund", "1", "--payment-id", "P-2"]);
+    // A count of before did not see what left.
+    cli.ok(&["item", "create", "CUP", "--on-hand", "1"]);
+    let before = SystemClock.now().to_string();
+    cli.ok(&["order", "place", "7", "CUP:3", "--allow-backorder"]);
+    cli.ok(&["order", "ship", "7", "--line", "1:3"]);
+    cli.ok(&["stock", "count", "CUP", "1", "--observed-at", &before]);
+    assert_eq!(troubles(&cli)[0].0, "discrepancy");
+    cli.ok(&["stock", "count", "CUP", "0"]);
+    // Nobody knows of which item they left.
+    done(&cli, Command::Import(state("8", &[("GHOST", 2, 2)]))).await;
+    assert_eq!(troubles(&cli)[0].2, "invshop order map web:8 --line 1 SKU");
+    cli.ok(&["order", "map", "web:8", "--line", "1", "MUG"]);
+    assert_eq!(cli.json(&["stock", "show", "MUG"])["on_hand"], 0);
 });
 
 both_shops!(a_sale_is_stopped_and_resumed, |cli| {

@@ -230,6 +230,7 @@ impl Act {
     fn rare_command(&self) -> Command {
         match self {
             Self::Refund { order, id, lines } => Command::Refund(Refund {
+                payment_id: None,
                 reference: reference(order),
                 refund_id: fact(id),
                 lines: lines

@@ -137,6 +137,7 @@ both!(what_was_paid_back_before_the_refusal_is_not_due_again, |shop| {
         refund_id: FactId::new("r").unwrap(),
         lines: Vec::new(),
         amount: Some(990),
+        payment_id: None,
     };
     shop.run(Command::Refund(back)).await.unwrap();
     decide(&shop, "1").await.unwrap();

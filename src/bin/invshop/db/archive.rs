@@ -71,6 +71,7 @@ pub(crate) async fn backup(app: &App<'_>, shop: &Shop, given: &Backup) -> Result
         written.file.display(),
         written.bytes
     );
+    super::done_by_hand(shop, "backup", &line).await;
     Ok(Reply::one(line, json!(written)))
 }
 

@@ -112,8 +112,13 @@ pub(super) async fn refund(shop: &Shop, refund: Refund) -> Result<Reply, Failure
     };
     let (refund_id, key) = fact_id(shop, refund.id, refund.key)?;
     let document = json!({ "refund_id": refund_id.as_str() });
-    let lines = Vec::new();
-    let refund = orders::Refund { reference: reference.clone(), refund_id, lines, amount };
+    let refund = orders::Refund {
+        reference: reference.clone(),
+        refund_id,
+        lines: Vec::new(),
+        amount,
+        payment_id: refund.payment_id,
+    };
     let answer = shop.submit(Command::Refund(refund), key).await?;
     answered(shop, &answer, "recorded a refund of", &reference, document).await
 }
