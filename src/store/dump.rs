@@ -112,7 +112,7 @@ pub(crate) static TABLES: [Table; 25] = [
         item_id Int, dirty_seq Int, pushed_seq Int, remote_changed Int, baseline Int, taken Int,
         given Int, taken_from Int, given_from Int, taken_until Int, given_until Int,
         confirmed_at Int, sending Int, sending_taken Int, sending_given Int, sending_seq Int,
-        sending_until Int, attempts Int, retry_at Int, problem Text),
+        sending_until Int, attempts Int, retry_at Int, problem Text, is_urgent Int),
     table!(remote_line by "channel_id, order_key, line": channel_id Int, order_key Text,
         line Text, number Int, holder Text, place Text, units Int),
     table!(inbox by "id" sequence: id Int, channel_id Int, kind Text, dedupe_key Text,

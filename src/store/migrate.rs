@@ -41,6 +41,12 @@ const TWINS: &[Twin] = &[
         sqlite: include_str!("../../migrations/sqlite/0004_attention.sql"),
         postgres: include_str!("../../migrations/postgres/0004_attention.sql"),
     },
+    Twin {
+        version: 5,
+        name: "urgent",
+        sqlite: include_str!("../../migrations/sqlite/0005_urgent.sql"),
+        postgres: include_str!("../../migrations/postgres/0005_urgent.sql"),
+    },
 ];
 
 /// The newest schema version this program knows.

@@ -23,6 +23,8 @@ pub(crate) struct PushRow {
     pub(crate) attempts: i64,
     pub(crate) retry_at: i64,
     pub(crate) problem: Option<String>,
+    /// Whether it is to go before what many changed together.
+    pub(crate) is_urgent: bool,
 }
 
 /// Units a channel took off a number and gave back to it; both only grow.
@@ -57,7 +59,8 @@ macro_rules! columns {
     () => {
         "channel_id, holder, place, item_id, dirty_seq, pushed_seq, remote_changed, taken, given,
          baseline, taken_from, given_from, taken_until, given_until, confirmed_at, sending,
-         sending_taken, sending_given, sending_seq, sending_until, attempts, retry_at, problem"
+         sending_taken, sending_given, sending_seq, sending_until, attempts, retry_at, problem,
+         is_urgent"
     };
 }
 
@@ -71,11 +74,13 @@ statement!(
 statement!(UNMAP, "delete from push where channel_id = $1 and holder = $2 and place = $3");
 statement!(
     MARK_ITEMS,
-    sqlite "update push set dirty_seq = $2 where dirty_seq < $2 and item_id in (
+    sqlite "update push set dirty_seq = $2, is_urgent = max(is_urgent, $3)
+            where dirty_seq < $2 and item_id in (
               select value from json_each($1)
               union select bundle_id from bundle_part
                 where part_id in (select value from json_each($1)))",
-    postgres "update push set dirty_seq = $2 where dirty_seq < $2 and item_id in (
+    postgres "update push set dirty_seq = $2, is_urgent = greatest(is_urgent, $3)
+              where dirty_seq < $2 and item_id in (
                 select unnest($1::bigint[])
                 union select bundle_id from bundle_part where part_id = any($1::bigint[]))"
 );
@@ -85,7 +90,7 @@ statement!(
 );
 statement!(
     MARK_CHANGED,
-    "update push set remote_changed = remote_changed + 1, retry_at = 0
+    "update push set remote_changed = remote_changed + 1, retry_at = 0, is_urgent = 1
      where channel_id = $1 and holder = $2 and place = $3"
 );
 statement!(
@@ -99,7 +104,16 @@ statement!(
         "select ",
         columns!(),
         " from push where channel_id = $1 and (dirty_seq > pushed_seq or remote_changed > 0)
-            and retry_at <= $2 order by dirty_seq limit $3"
+            and is_urgent = 0 and retry_at <= $2 order by dirty_seq limit $3"
+    )
+);
+statement!(
+    DUE_URGENT,
+    concat!(
+        "select ",
+        columns!(),
+        " from push where channel_id = $1 and (dirty_seq > pushed_seq or remote_changed > 0)
+            and is_urgent = 1 and retry_at <= $2 order by dirty_seq limit $3"
     )
 );
 statement!(
@@ -125,12 +139,14 @@ statement!(
        remote_changed = case when remote_changed = $5 then 0 else remote_changed end, baseline = $6, taken_from = $7,
        given_from = $8, taken_until = $9, given_until = $10, confirmed_at = $11, sending = $12,
        sending_taken = $13, sending_given = $14, sending_seq = $15, sending_until = $16,
-       attempts = $17, retry_at = $18, problem = $19
+       attempts = $17, retry_at = $18, problem = $19,
+       is_urgent = case when dirty_seq > $4 or remote_changed <> $5 then is_urgent else 0 end
      where channel_id = $1 and holder = $2 and place = $3"
 );
 statement!(
     ACKNOWLEDGE,
-    "update push set pushed_seq = $4
+    "update push set pushed_seq = $4,
+       is_urgent = case when dirty_seq > $4 or remote_changed > 0 then is_urgent else 0 end
      where channel_id = $1 and holder = $2 and place = $3 and pushed_seq < $4"
 );
 statement!(
@@ -167,7 +183,9 @@ statement!(
 );
 statement!(
     CHANGED_ITEMS,
-    "select distinct item_id from journal where seq > $1 and seq <= $2 and item_id is not null"
+    "select item_id, cast(max(case when batch_id is null then 1 else 0 end) as bigint)
+     from journal
+     where seq > $1 and seq <= $2 and item_id is not null group by item_id"
 );
 
 pub(super) const STATEMENTS: &[&Statement] = &[
@@ -178,6 +196,7 @@ pub(super) const STATEMENTS: &[&Statement] = &[
     &MARK_CHANGED,
     &LOOK_AT_ALL,
     &DUE,
+    &DUE_URGENT,
     &FIND,
     &PAGE,
     &SAVE,
@@ -213,13 +232,15 @@ pub(crate) async fn unmap(
     conn.execute(&UNMAP, args![channel, holder, place]).await.map(drop)
 }
 
-/// Something of items, or of what bundles are made of, changed up to an entry.
+/// Something of items, or of what bundles are made of, changed up to an entry; `is_urgent`
+/// where it was not one file that changed many.
 pub(crate) async fn mark_items(
     conn: &mut Conn<'_>,
     items: Vec<i64>,
     seq: i64,
+    is_urgent: bool,
 ) -> Result<u64, StoreError> {
-    conn.execute(&MARK_ITEMS, args![items, seq]).await
+    conn.execute(&MARK_ITEMS, args![items, seq, i64::from(is_urgent)]).await
 }
 
 /// Something of a whole channel changed.
@@ -244,7 +265,17 @@ pub(crate) async fn look_at_all(conn: &mut Conn<'_>, channel: i64) -> Result<u64
     conn.execute(&LOOK_AT_ALL, args![channel]).await
 }
 
-/// Numbers that are not known to be right and may be tried now, the longest first.
+/// Urgent numbers that are not known to be right and may be tried now, the longest first.
+pub(crate) async fn due_urgent(
+    conn: &mut Conn<'_>,
+    channel: i64,
+    now: i64,
+    limit: i64,
+) -> Result<Vec<PushRow>, StoreError> {
+    conn.all(&DUE_URGENT, args![channel, now, limit]).await?.iter().map(push).collect()
+}
+
+/// The same of those that are not urgent.
 pub(crate) async fn due(
     conn: &mut Conn<'_>,
     channel: i64,
@@ -367,13 +398,19 @@ pub(crate) async fn follow(conn: &mut Conn<'_>, name: &str, seq: i64) -> Result<
     conn.execute(&FOLLOW, args![name, seq]).await.map(drop)
 }
 
-/// The items of entries after one and up to another.
+/// The items of entries after one and up to another: those that changed by themselves, and
+/// those that only a file changed.
 pub(crate) async fn changed_items(
     conn: &mut Conn<'_>,
     after: i64,
     until: i64,
-) -> Result<Vec<i64>, StoreError> {
-    conn.all(&CHANGED_ITEMS, args![after, until]).await?.iter().map(|row| row.int(0)).collect()
+) -> Result<(Vec<i64>, Vec<i64>), StoreError> {
+    let (mut alone, mut together) = (Vec::new(), Vec::new());
+    for row in conn.all(&CHANGED_ITEMS, args![after, until]).await? {
+        let items = if row.int(1)? == 1 { &mut alone } else { &mut together };
+        items.push(row.int(0)?);
+    }
+    Ok((alone, together))
 }
 
 fn push(row: &Row) -> Result<PushRow, StoreError> {
@@ -412,5 +449,6 @@ fn push(row: &Row) -> Result<PushRow, StoreError> {
         attempts: row.int(20)?,
         retry_at: row.int(21)?,
         problem: row.text_opt(22)?,
+        is_urgent: row.int(23)? != 0,
     })
 }

@@ -46,12 +46,14 @@ pub async fn find_dirty(shop: &Shop) -> Result<(), StoreError> {
             return begin(shop, newest).await;
         }
         let until = newest.min(done + ENTRIES_MAX);
-        let items = pushes::changed_items(&mut reader.conn(), done, until).await?;
+        let (alone, together) = pushes::changed_items(&mut reader.conn(), done, until).await?;
         drop(reader);
         let written = shop.db.write(move |mut conn| {
             Box::pin(async move {
-                if !items.is_empty() {
-                    pushes::mark_items(&mut conn, items, until).await?;
+                for (items, is_urgent) in [(alone, true), (together, false)] {
+                    if !items.is_empty() {
+                        pushes::mark_items(&mut conn, items, until, is_urgent).await?;
+                    }
                 }
                 pushes::follow(&mut conn, NAME, until).await
             })

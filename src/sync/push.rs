@@ -22,9 +22,11 @@ use crate::domain::{Kind, Quantity, RemoteId, RemoteQuantity, Seq};
 use crate::store::pushes::{self, Known, PushRow, Sending};
 use crate::store::{self, StoreError};
 
-/// Numbers that are looked at for the next call: those that go to zero come first.
+/// Numbers that are looked at for the next call: those that go to zero come first, then
+/// those that changed by themselves, then what a file or a rule changed (R73).
 const CANDIDATES: i64 = 500;
-/// Numbers of one call while few wait: what sells is written soon.
+/// Numbers of one call where a few are urgent or few wait: what sells is written soon, and a
+/// bulk goes on beside it.
 const FEW: usize = 25;
 /// How long a write may be under way, milliseconds: the client gives up before.
 const SENDING_MS: i64 = 22_000;
@@ -92,7 +94,12 @@ impl Lane {
     ) -> Result<Option<(Vec<Wanted>, i64)>, SyncError> {
         let now = self.now().as_millis();
         let mut reader = self.channel.shop.db.read().await?;
-        let rows = pushes::due(&mut reader.conn(), self.channel.id, now, CANDIDATES).await?;
+        let (id, mut conn) = (self.channel.id, reader.conn());
+        let mut rows = pushes::due_urgent(&mut conn, id, now, CANDIDATES).await?;
+        let is_small = (1..=FEW).contains(&rows.len());
+        if rows.len() < FEW {
+            rows.extend(pushes::due(&mut conn, id, now, CANDIDATES).await?);
+        }
         drop(reader);
         if rows.is_empty() {
             return Ok(None);
@@ -100,13 +107,13 @@ impl Lane {
         let Targets { seq, quantities } = self.channel.targets(&rows).await?;
         let mut wanted: Vec<Wanted> =
             rows.into_iter().zip(quantities).map(|(row, target)| Wanted { row, target }).collect();
-        wanted.sort_by_key(|one| one.target != Quantity::ZERO);
+        wanted.sort_by_key(|one| (one.target != Quantity::ZERO, !one.row.is_urgent));
         let capability = self.channel.connector.capability();
         let (Some(rules), Some(stock)) = (&capability.write, &capability.stock) else {
             return Ok(None);
         };
         let most = rules.targets_max.min(stock.read_max);
-        let most = if wanted.len() <= FEW { most.min(FEW) } else { most };
+        let most = if is_small || wanted.len() <= FEW { most.min(FEW) } else { most };
         if rules.grouping == Grouping::PerGroup
             && let Some(first) = wanted.first().map(|one| writes.group_of(&holder(&one.row)))
         {

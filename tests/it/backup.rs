@@ -353,6 +353,7 @@ const BACK_TO_ONE: &str = "drop table follower; drop table inbox; drop table rem
      alter table item drop column stopped;
      drop index order_line_unmapped;
      drop index journal_discrepancy; drop index journal_unmatched;
+     drop index orders_left_unpaid;
      alter table orders drop column refusal;
      drop table order_queue; drop table job_run; drop table lease;
      delete from _sqlx_migrations where version > 1";

@@ -1,5 +1,6 @@
 //! Channels end to end: a simulated shop, its lane, and the ledger between them.
 
+mod bulk;
 mod chaos;
 mod daemons;
 mod hooks;
