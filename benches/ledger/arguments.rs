@@ -62,6 +62,8 @@ pub(crate) enum Part {
     Http,
     /// What reading many items at once saves.
     Reads,
+    /// How soon a sale is shown on channels, alone and beside a bulk.
+    Channels,
     /// How soon the daemon is ready, and what it needs when nothing happens.
     Idle,
 }
@@ -161,6 +163,7 @@ impl Arguments {
             Part::Growth,
             Part::Http,
             Part::Reads,
+            Part::Channels,
             Part::Idle,
         ];
         let wanted = |part: &Part| self.only.is_empty() || self.only.contains(part);

@@ -7,6 +7,7 @@
 //! afterwards, so a writer that is fast because it is wrong fails.
 
 mod arguments;
+mod channels;
 mod check;
 mod drive;
 mod growth;
@@ -62,6 +63,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             Part::Growth => growth::measure(&arguments, &bed, &mut report).await,
             Part::Http => http::measure(&arguments, &bed, &mut report).await,
             Part::Reads => reads::measure(&arguments, &bed, &mut report).await,
+            Part::Channels => channels::measure(&arguments, &bed, &mut report).await,
             Part::Idle => idle::measure(&arguments, &bed, &mut report).await,
         }
         .with_context(|| format!("the part {part:?} failed"))?;

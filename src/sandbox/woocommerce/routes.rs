@@ -59,6 +59,10 @@ async fn answer(State(shop): State<Shop>, method: Method, uri: Uri, body: Bytes)
         return (StatusCode::NOT_FOUND, [("content-type", "text/html")], page).into_response();
     };
     let query = uri.query().unwrap_or_default();
+    let travels = std::time::Duration::from_millis(shop.state().faults.delay_ms);
+    if !travels.is_zero() {
+        tokio::time::sleep(travels).await;
+    }
     let now = shop.seconds();
     let mut state = shop.state();
     let named = path.split('/').map(|part| if part.parse::<u64>().is_ok() { "{id}" } else { part });
