@@ -20,6 +20,7 @@ pub(crate) mod dump;
 mod error;
 pub(crate) mod exports;
 pub(crate) mod fills;
+pub(crate) mod follower;
 mod ids;
 pub(crate) mod import_reads;
 pub(crate) mod inbox;

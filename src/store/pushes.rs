@@ -1,7 +1,6 @@
-//! The tables `push` and `follower`: what channels should show, and what they are known
-//! to show.
+//! The table `push`: what channels should show, and what they are known to show.
 
-use super::statement::{Row, args, statement};
+use super::statement::{Row, Rows, Type, args, cells, statement};
 use super::{Conn, Statement, StoreError};
 use crate::domain::ItemId;
 
@@ -135,19 +134,59 @@ statement!(
 );
 statement!(
     SAVE,
-    "update push set pushed_seq = $4,
-       remote_changed = case when remote_changed = $5 then 0 else remote_changed end, baseline = $6, taken_from = $7,
-       given_from = $8, taken_until = $9, given_until = $10, confirmed_at = $11, sending = $12,
-       sending_taken = $13, sending_given = $14, sending_seq = $15, sending_until = $16,
-       attempts = $17, retry_at = $18, problem = $19,
-       is_urgent = case when dirty_seq > $4 or remote_changed <> $5 then is_urgent else 0 end
-     where channel_id = $1 and holder = $2 and place = $3"
+    sqlite "update push as p set
+              pushed_seq = r.value->>3,
+              remote_changed = case when p.remote_changed = r.value->>4 then 0
+                                    else p.remote_changed end,
+              baseline = r.value->>5, taken_from = r.value->>6, given_from = r.value->>7,
+              taken_until = r.value->>8, given_until = r.value->>9,
+              confirmed_at = r.value->>10, sending = r.value->>11,
+              sending_taken = r.value->>12, sending_given = r.value->>13,
+              sending_seq = r.value->>14, sending_until = r.value->>15,
+              attempts = r.value->>16, retry_at = r.value->>17, problem = r.value->>18,
+              is_urgent = case when p.dirty_seq > r.value->>3 or p.remote_changed <> r.value->>4
+                               then p.is_urgent else 0 end
+            from json_each($1) as r
+            where p.channel_id = r.value->>0 and p.holder = r.value->>1 and p.place = r.value->>2",
+    postgres "update push as p set
+                pushed_seq = r.pushed_seq,
+                remote_changed = case when p.remote_changed = r.remote_changed then 0
+                                      else p.remote_changed end,
+                baseline = r.baseline, taken_from = r.taken_from, given_from = r.given_from,
+                taken_until = r.taken_until, given_until = r.given_until,
+                confirmed_at = r.confirmed_at, sending = r.sending,
+                sending_taken = r.sending_taken, sending_given = r.sending_given,
+                sending_seq = r.sending_seq, sending_until = r.sending_until,
+                attempts = r.attempts, retry_at = r.retry_at, problem = r.problem,
+                is_urgent = case when p.dirty_seq > r.pushed_seq
+                                   or p.remote_changed <> r.remote_changed
+                                 then p.is_urgent else 0 end
+              from unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[],
+                          $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],
+                          $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[],
+                          $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[],
+                          $18::bigint[], $19::text[])
+                as r (channel_id, holder, place, pushed_seq, remote_changed, baseline,
+                      taken_from, given_from, taken_until, given_until, confirmed_at, sending,
+                      sending_taken, sending_given, sending_seq, sending_until, attempts,
+                      retry_at, problem)
+              where p.channel_id = r.channel_id and p.holder = r.holder and p.place = r.place"
 );
 statement!(
     ACKNOWLEDGE,
-    "update push set pushed_seq = $4,
-       is_urgent = case when dirty_seq > $4 or remote_changed > 0 then is_urgent else 0 end
-     where channel_id = $1 and holder = $2 and place = $3 and pushed_seq < $4"
+    sqlite "update push as p set pushed_seq = r.value->>3,
+              is_urgent = case when p.dirty_seq > r.value->>3 or p.remote_changed > 0
+                               then p.is_urgent else 0 end
+            from json_each($1) as r
+            where p.channel_id = r.value->>0 and p.holder = r.value->>1 and p.place = r.value->>2
+              and p.pushed_seq < r.value->>3",
+    postgres "update push as p set pushed_seq = r.seq,
+                is_urgent = case when p.dirty_seq > r.seq or p.remote_changed > 0
+                                 then p.is_urgent else 0 end
+              from unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[])
+                as r (channel_id, holder, place, seq)
+              where p.channel_id = r.channel_id and p.holder = r.holder and p.place = r.place
+                and p.pushed_seq < r.seq"
 );
 statement!(
     SETTLE,
@@ -175,19 +214,6 @@ statement!(
     SENDING_UNTIL,
     "select max(sending_until) from push where channel_id = $1 and sending is not null"
 );
-statement!(FOLLOWED, "select seq from follower where name = $1");
-statement!(
-    FOLLOW,
-    "insert into follower (name, seq) values ($1, $2)
-     on conflict (name) do update set seq = excluded.seq where follower.seq < excluded.seq"
-);
-statement!(
-    CHANGED_ITEMS,
-    "select item_id, cast(max(case when batch_id is null then 1 else 0 end) as bigint)
-     from journal
-     where seq > $1 and seq <= $2 and item_id is not null group by item_id"
-);
-
 pub(super) const STATEMENTS: &[&Statement] = &[
     &MAP,
     &UNMAP,
@@ -206,9 +232,6 @@ pub(super) const STATEMENTS: &[&Statement] = &[
     &STATE,
     &OLDEST_DIRTY,
     &SENDING_UNTIL,
-    &FOLLOWED,
-    &FOLLOW,
-    &CHANGED_ITEMS,
 ];
 
 /// What carries a number, on a channel.
@@ -303,44 +326,59 @@ pub(crate) async fn page(
     conn.all(&PAGE, args![channel, holder, place, limit]).await?.iter().map(push).collect()
 }
 
-/// Writes down what the lane knows of a number after it was read; what others change of
-/// it stays, and what they said since.
-pub(crate) async fn save(conn: &mut Conn<'_>, row: &PushRow) -> Result<(), StoreError> {
-    let (known, sending) = (row.known, row.sending);
-    let from = known.map(|known| known.from).unwrap_or_default();
-    let until = known.and_then(|known| known.until);
-    let args = args![
-        row.channel_id,
-        row.holder.as_str(),
-        row.place.as_str(),
-        row.pushed_seq,
-        row.remote_changed,
-        known.map(|known| known.baseline),
-        from.taken,
-        from.given,
-        until.map(|flow| flow.taken),
-        until.map(|flow| flow.given),
-        known.map(|known| known.confirmed_at),
-        sending.map(|sending| sending.quantity),
-        sending.map(|sending| sending.from.taken),
-        sending.map(|sending| sending.from.given),
-        sending.map(|sending| sending.seq),
-        sending.map(|sending| sending.until),
-        row.attempts,
-        row.retry_at,
-        row.problem.clone(),
-    ];
-    // It may have been unmapped meanwhile.
-    conn.execute(&SAVE, args).await.map(drop)
+/// Writes down what the lane knows of numbers after they were read; what others change of
+/// them stays, and what they said since. One that was unmapped meanwhile is none any more.
+pub(crate) async fn save(conn: &mut Conn<'_>, all: &[PushRow]) -> Result<(), StoreError> {
+    use Type::{Int, Text};
+    let mut rows = Rows::new(&[
+        Int, Text, Text, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int,
+        Text,
+    ]);
+    for row in all {
+        let (known, sending) = (row.known, row.sending);
+        let from = known.map(|known| known.from).unwrap_or_default();
+        let until = known.and_then(|known| known.until);
+        rows.push(cells![
+            row.channel_id,
+            row.holder.as_str(),
+            row.place.as_str(),
+            row.pushed_seq,
+            row.remote_changed,
+            known.map(|known| known.baseline),
+            from.taken,
+            from.given,
+            until.map(|flow| flow.taken),
+            until.map(|flow| flow.given),
+            known.map(|known| known.confirmed_at),
+            sending.map(|sending| sending.quantity),
+            sending.map(|sending| sending.from.taken),
+            sending.map(|sending| sending.from.given),
+            sending.map(|sending| sending.seq),
+            sending.map(|sending| sending.until),
+            row.attempts,
+            row.retry_at,
+            row.problem.clone(),
+        ]);
+    }
+    if rows.is_empty() {
+        return Ok(());
+    }
+    conn.execute(&SAVE, args![rows]).await.map(drop)
 }
 
-/// A number is right up to an entry.
+/// Numbers are right, each up to an entry.
 pub(crate) async fn acknowledge(
     conn: &mut Conn<'_>,
-    (channel, holder, place): At<'_>,
-    seq: i64,
+    all: &[(PushRow, i64)],
 ) -> Result<(), StoreError> {
-    conn.execute(&ACKNOWLEDGE, args![channel, holder, place, seq]).await.map(drop)
+    let mut rows = Rows::new(&[Type::Int, Type::Text, Type::Text, Type::Int]);
+    for (row, seq) in all {
+        rows.push(cells![row.channel_id, row.holder.as_str(), row.place.as_str(), *seq]);
+    }
+    if rows.is_empty() {
+        return Ok(());
+    }
+    conn.execute(&ACKNOWLEDGE, args![rows]).await.map(drop)
 }
 
 /// Every order is in that could have been before what was confirmed until a moment.
@@ -385,32 +423,6 @@ pub(super) async fn flow(
 ) -> Result<(), StoreError> {
     let args = args![channel, holder, place, units.max(0), (-units).max(0)];
     conn.execute(&FLOW, args).await.map(drop)
-}
-
-/// How far a follower of the journal is; 0 where it has not begun.
-pub(crate) async fn followed(conn: &mut Conn<'_>, name: &str) -> Result<i64, StoreError> {
-    let row = conn.optional(&FOLLOWED, args![name]).await?;
-    row.map_or(Ok(0), |row| row.int(0))
-}
-
-/// A follower is done up to an entry; it never goes back.
-pub(crate) async fn follow(conn: &mut Conn<'_>, name: &str, seq: i64) -> Result<(), StoreError> {
-    conn.execute(&FOLLOW, args![name, seq]).await.map(drop)
-}
-
-/// The items of entries after one and up to another: those that changed by themselves, and
-/// those that only a file changed.
-pub(crate) async fn changed_items(
-    conn: &mut Conn<'_>,
-    after: i64,
-    until: i64,
-) -> Result<(Vec<i64>, Vec<i64>), StoreError> {
-    let (mut alone, mut together) = (Vec::new(), Vec::new());
-    for row in conn.all(&CHANGED_ITEMS, args![after, until]).await? {
-        let items = if row.int(1)? == 1 { &mut alone } else { &mut together };
-        items.push(row.int(0)?);
-    }
-    Ok((alone, together))
 }
 
 fn push(row: &Row) -> Result<PushRow, StoreError> {

@@ -32,6 +32,7 @@ const ALL: &[&[&Statement]] = &[
     super::order_rows::STATEMENTS,
     super::orders::STATEMENTS,
     super::postgres::STATEMENTS,
+    super::follower::STATEMENTS,
     super::pushes::STATEMENTS,
     super::remote_lines::STATEMENTS,
     super::report_reads::STATEMENTS,

@@ -1,4 +1,7 @@
 //! The journal is followed, and the numbers of items that changed are found dirty.
+//!
+//! What changed by itself is followed apart from what a file changed: a sale is found
+//! while a bulk is still gone through (R73).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,14 +10,33 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::shop::Shop;
-use crate::store::{self, StoreError, channels, pushes};
+use crate::store::{self, StoreError, channels, follower, pushes};
 
-/// The name of this follower.
-const NAME: &str = "dirty";
 /// How often the journal is looked at.
 const EVERY: Duration = Duration::from_millis(50);
-/// Entries that are looked at together.
-const ENTRIES_MAX: i64 = 10_000;
+/// Entries of files that are looked at together: a sale waits no longer than for them.
+const BULK_MAX: i64 = 1_000;
+/// Other entries that are looked at together.
+const ALONE_MAX: i64 = 10_000;
+
+/// Entries that are followed together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Entries {
+    /// Those that came by themselves.
+    Alone,
+    /// Those of files.
+    OfFiles,
+}
+
+impl Entries {
+    /// The name of their follower.
+    const fn follower(self) -> &'static str {
+        match self {
+            Self::Alone => "urgent",
+            Self::OfFiles => "dirty",
+        }
+    }
+}
 
 /// Follows the journal until it is stopped. Several nodes may: what they write is the same.
 pub async fn follow(shop: Arc<Shop>, stop: CancellationToken) {
@@ -35,31 +57,47 @@ pub async fn follow(shop: Arc<Shop>, stop: CancellationToken) {
 /// Finds every number dirty whose item changed until now.
 pub async fn find_dirty(shop: &Shop) -> Result<(), StoreError> {
     loop {
-        let mut reader = shop.db.read().await?;
-        let (newest, _) = store::journal::newest(&mut reader.conn()).await?;
-        let done = pushes::followed(&mut reader.conn(), NAME).await?;
-        if newest <= done {
+        find_urgent(shop).await?;
+        if !step(shop, Entries::OfFiles, BULK_MAX).await? {
             return Ok(());
         }
-        if done == 0 {
-            drop(reader);
-            return begin(shop, newest).await;
-        }
-        let until = newest.min(done + ENTRIES_MAX);
-        let (alone, together) = pushes::changed_items(&mut reader.conn(), done, until).await?;
-        drop(reader);
-        let written = shop.db.write(move |mut conn| {
-            Box::pin(async move {
-                for (items, is_urgent) in [(alone, true), (together, false)] {
-                    if !items.is_empty() {
-                        pushes::mark_items(&mut conn, items, until, is_urgent).await?;
-                    }
-                }
-                pushes::follow(&mut conn, NAME, until).await
-            })
-        });
-        written.await?;
     }
+}
+
+/// Finds every number dirty whose item changed by itself until now, not with a file.
+pub(super) async fn find_urgent(shop: &Shop) -> Result<(), StoreError> {
+    while step(shop, Entries::Alone, ALONE_MAX).await? {}
+    Ok(())
+}
+
+/// Looks at the next entries; whether there may be more.
+async fn step(shop: &Shop, entries: Entries, most: i64) -> Result<bool, StoreError> {
+    let mut reader = shop.db.read().await?;
+    let (newest, _) = store::journal::newest(&mut reader.conn()).await?;
+    let done = follower::followed(&mut reader.conn(), entries.follower()).await?;
+    if newest <= done {
+        return Ok(false);
+    }
+    if done == 0 {
+        drop(reader);
+        begin(shop, newest).await?;
+        return Ok(true);
+    }
+    let until = newest.min(done + most);
+    let is_alone = entries == Entries::Alone;
+    let range = (done, until);
+    let items = follower::changed_items(&mut reader.conn(), range, is_alone).await?;
+    drop(reader);
+    let written = shop.db.write(move |mut conn| {
+        Box::pin(async move {
+            if !items.is_empty() {
+                pushes::mark_items(&mut conn, items, until, is_alone).await?;
+            }
+            follower::follow(&mut conn, entries.follower(), until).await
+        })
+    });
+    written.await?;
+    Ok(true)
 }
 
 /// Begins at the newest entry: everything may have changed before.
@@ -69,7 +107,8 @@ async fn begin(shop: &Shop, newest: i64) -> Result<(), StoreError> {
             for channel in channels::all(&mut conn).await? {
                 pushes::mark_channel(&mut conn, channel.id, newest).await?;
             }
-            pushes::follow(&mut conn, NAME, newest).await
+            follower::follow(&mut conn, Entries::Alone.follower(), newest).await?;
+            follower::follow(&mut conn, Entries::OfFiles.follower(), newest).await
         })
     });
     written.await

@@ -167,7 +167,7 @@ impl Lane {
         let pulled = self.channel.pull(&mut self.seen).await?;
         self.polled_at = Some(Instant::now());
         self.channel.ingest().await?;
-        super::follow::find_dirty(&self.channel.shop).await?;
+        super::follow::find_urgent(&self.channel.shop).await?;
         let id = self.channel.id;
         let written = self.channel.shop.db.write(move |mut conn| {
             Box::pin(async move { pushes::settle(&mut conn, id, begun_at).await })

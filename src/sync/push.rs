@@ -343,13 +343,7 @@ impl Lane {
 
     async fn acknowledge(&self, rows: Vec<(PushRow, i64)>) -> Result<(), StoreError> {
         let written = self.channel.shop.db.write(move |mut conn| {
-            Box::pin(async move {
-                for (row, seq) in &rows {
-                    let at = (row.channel_id, row.holder.as_str(), row.place.as_str());
-                    pushes::acknowledge(&mut conn, at, *seq).await?;
-                }
-                Ok(())
-            })
+            Box::pin(async move { pushes::acknowledge(&mut conn, &rows).await })
         });
         written.await
     }
@@ -420,9 +414,7 @@ impl Lane {
         let Batch { saved, waiting, drifts, .. } = batch;
         let written = self.channel.shop.db.write(move |mut conn| {
             Box::pin(async move {
-                for row in saved.iter().chain(&waiting) {
-                    pushes::save(&mut conn, row).await?;
-                }
+                pushes::save(&mut conn, &[saved, waiting].concat()).await?;
                 if !drifts.is_empty() {
                     store::journal::append_aside(&mut conn, &drifts, now).await?;
                 }
