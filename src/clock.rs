@@ -9,7 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use chrono::{DateTime, NaiveDate};
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,10 @@ const QUOTE_CHARS_MAX: usize = 40;
 pub trait Clock: Send + Sync + fmt::Debug {
     /// The present moment; later calls may give an earlier one.
     fn now(&self) -> Timestamp;
+
+    /// Told what time it is for all nodes of a shop; a clock that is nobody's but its own
+    /// goes on as it does.
+    fn agree(&self, _now: Timestamp) {}
 }
 
 /// A moment in UTC, in whole milliseconds since 1970.
@@ -163,6 +167,43 @@ impl Clock for SystemClock {
     }
 }
 
+/// The system's clock, until it is told the time that all nodes of a shop agree on; from
+/// then on it goes by that, whatever is done to the system's.
+#[derive(Debug)]
+pub struct SharedClock {
+    system: Arc<dyn Clock>,
+    begun: Instant,
+    /// What it was when the clock began by the time agreed on; [`NOT_AGREED`] before.
+    agreed: AtomicI64,
+}
+
+/// Nobody has told a [`SharedClock`] the time.
+const NOT_AGREED: i64 = i64::MIN;
+
+impl SharedClock {
+    /// Goes by a clock until it is told better.
+    pub fn new(system: Arc<dyn Clock>) -> Self {
+        Self { system, begun: Instant::now(), agreed: AtomicI64::new(NOT_AGREED) }
+    }
+
+    fn since_begun(&self) -> i64 {
+        i64::try_from(self.begun.elapsed().as_millis()).unwrap_or(MILLIS_MAX)
+    }
+}
+
+impl Clock for SharedClock {
+    fn now(&self) -> Timestamp {
+        match self.agreed.load(Ordering::Relaxed) {
+            NOT_AGREED => self.system.now(),
+            begun => Timestamp(begun.saturating_add(self.since_begun()).clamp(0, MILLIS_MAX)),
+        }
+    }
+
+    fn agree(&self, now: Timestamp) {
+        self.agreed.store(now.0 - self.since_begun(), Ordering::Relaxed);
+    }
+}
+
 /// A clock that moves only when told; its clones share one time.
 #[derive(Debug, Clone)]
 pub struct ManualClock {
@@ -208,6 +249,19 @@ mod tests {
         assert_eq!(at("2026-03-02T10:15:00.1+01:00").to_string(), "2026-03-02T09:15:00.100Z");
         assert_eq!(Timestamp::MIN.to_string(), "1970-01-01T00:00:00.000Z");
         assert_eq!(Timestamp::MAX.to_string(), "9999-12-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn a_shared_clock_goes_by_what_was_agreed_whatever_becomes_of_the_systems() {
+        let system = ManualClock::new(at("2001-01-01"));
+        let clock = SharedClock::new(Arc::new(system.clone()));
+        assert_eq!(clock.now(), at("2001-01-01"));
+        clock.agree(at("2026-03-02T09:15:00Z"));
+        system.set(at("2030-01-01"));
+        let now = clock.now();
+        assert!((at("2026-03-02T09:15:00Z")..at("2026-03-02T09:16:00Z")).contains(&now), "{now}");
+        clock.agree(at("2026-03-02T08:00:00Z"));
+        assert!(clock.now() < at("2026-03-02T08:01:00Z"));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! finish, then the tasks stop, then the writer's queue runs empty, then the
 //! database closes.
 
+mod agree;
 mod fold;
 mod jobs;
 mod lanes;
@@ -169,6 +170,7 @@ async fn start_tasks(
 ) -> Result<(), DaemonError> {
     let node = node(shop);
     tasks.start("sweep", sweep::run(Arc::clone(shop), node.clone(), stop.clone()));
+    tasks.start("clock", agree::run(Arc::clone(shop), stop.clone()));
     tasks.start("orders", waiting::run(Arc::clone(shop), node.clone(), stop.clone()));
     let schedule = config.schedule.clone();
     tasks.start("jobs", jobs::run(Arc::clone(shop), schedule, node, stop.clone()));

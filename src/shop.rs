@@ -6,12 +6,13 @@
 pub(crate) mod turn;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SharedClock, SystemClock, Timestamp};
 use crate::config::{Config, DatabaseUrl, LocationConfig};
 use crate::domain::{
     AccountId, AccountName, Key, LocationCode, LocationKind, Refusal, TextError, Title,
@@ -84,7 +85,7 @@ impl Opening {
                 DatabaseUrl::Postgres(url) => Place::Postgres(url.expose().to_owned()),
             },
             key_file: config.database.key_file.clone(),
-            clock: Arc::new(SystemClock),
+            clock: Arc::new(SharedClock::new(Arc::new(SystemClock))),
             random: Arc::new(SystemRandom),
             orders: OrderPolicy {
                 split: config.orders.split,
@@ -167,6 +168,7 @@ impl Shop {
     /// Opens a shop: the schema must be this program's, the key the database's own.
     pub async fn open(opening: Opening) -> Result<Self, ShopError> {
         let db = Db::open(&opening.place).await?;
+        agree_on_time(&db, &*opening.clock).await?;
         let mut reader = db.read().await?;
         let wanted = store::shop::key_id(&mut reader.conn()).await?;
         let account = store::accounts::find(&mut reader.conn(), CLI_ACCOUNT).await?;
@@ -208,6 +210,12 @@ impl Shop {
             waiting: Notify::new(),
             task,
         }
+    }
+
+    /// Sets the clock by the database server's, so that all nodes of a shop go by one; one
+    /// that is far away is not asked about the time. SQLite's nodes are on one machine.
+    pub async fn agree_on_time(&self) -> Result<(), StoreError> {
+        agree_on_time(&self.db, &*self.clock).await
     }
 
     /// Creates the locations of the configuration that do not exist yet. What is in
@@ -271,4 +279,26 @@ impl Shop {
         }
         self.db.close().await;
     }
+}
+
+/// How long the answer about the time may take to be of use.
+const TIME_MAX: Duration = Duration::from_secs(1);
+
+async fn agree_on_time(db: &Db, clock: &dyn Clock) -> Result<(), StoreError> {
+    if db.file().is_some() {
+        return Ok(());
+    }
+    let mut reader = db.read().await?;
+    let asked = Instant::now();
+    let millis = store::shop::server_time(&mut reader.conn()).await?;
+    let took = asked.elapsed();
+    if took > TIME_MAX {
+        return Ok(());
+    }
+    // It was that time somewhere on the way.
+    let since = i64::try_from(took.as_millis() / 2).unwrap_or_default();
+    if let Ok(now) = Timestamp::from_millis(millis.saturating_add(since)) {
+        clock.agree(now);
+    }
+    Ok(())
 }

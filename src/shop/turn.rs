@@ -1,7 +1,7 @@
 //! Whose turn it is, of several nodes, to do what one does for all.
 //!
-//! The lease goes by the nodes' own clocks, so it keeps work from being done twice and
-//! is no proof: whoever must not act beside another looks further.
+//! The lease goes by the clock the nodes agree on. A node may still be frozen between a
+//! look at it and what it does then: whoever must not act beside another looks further.
 
 use std::sync::Arc;
 

@@ -1,10 +1,13 @@
 //! What one of several daemons does for all: each hold expires, each run of a job is
 //! done once, and what a lost node had is taken over.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use invshop::clock::{Clock as _, SystemClock};
+use invshop::clock::{Clock as _, ManualClock, SharedClock, SystemClock, Timestamp};
 use invshop::config::Schedule;
+use invshop::shop::{Opening, Shop};
+use invshop::store::Place;
 use invshop::writer::Command;
 
 use crate::both;
@@ -177,3 +180,15 @@ async fn a_second_daemon_on_one_file_is_refused_by_the_first_ones_process() {
     assert!(next.wait().success(), "what a killed one held is free");
     shop.end().await;
 }
+
+// Leases, deadlines and times of nodes would differ by as much as their clocks do.
+both!(nodes_go_by_the_clock_of_the_server_they_share, |shop| {
+    let wrong = ManualClock::new(Timestamp::parse("2001-01-01").unwrap());
+    let clock = Arc::new(SharedClock::new(Arc::new(wrong)));
+    let opening = Opening { clock, random: shop.random(), ..shop.opening.clone() };
+    let is_shared = matches!(opening.place, Place::Postgres(_));
+    let node = Shop::open(opening).await.unwrap();
+    let apart = node.clock.now().as_millis() - SystemClock.now().as_millis();
+    assert_eq!(apart.abs() < 60_000, is_shared, "{apart} ms");
+    node.close().await;
+});

@@ -8,8 +8,8 @@ use invshop::store::{DaemonLock, Db};
 
 use super::Check;
 
-/// How far the database server's clock may be from this one's: leases of several
-/// nodes go by their clocks.
+/// How far the database server's clock may be from this one's: the shop goes by the
+/// server's, everything else on this machine does not.
 const CLOCK_APART_MS: i64 = 2_000;
 
 /// Whether a daemon has the file. Neither is wrong: it is for the one who wonders.
@@ -34,7 +34,7 @@ pub(super) async fn server_clock(db: &Db) -> Check {
             let apart = early.max(late).max(0);
             if apart > CLOCK_APART_MS {
                 let detail = format!("it is {server} at the database and {after} here");
-                let hint = "set both clocks: several nodes share work by the time";
+                let hint = "set the wrong one: entries have the time of the database";
                 return Check::warn(NAME, detail, hint);
             }
             Check::ok(NAME, format!("within {} ms of this one's", apart + 1))
