@@ -38,6 +38,8 @@ pub enum TroubleKind {
     ChannelFails,
     /// Something that came in from a channel cannot be used.
     DeadLetter,
+    /// A channel did not take what became of one of its orders here.
+    NotTold,
     /// A number on a channel is not what it should be, and trying again did not help.
     ListingProblem,
 }
@@ -56,6 +58,7 @@ impl TroubleKind {
             Self::JobFailed => "job_failed",
             Self::ChannelFails => "channel_fails",
             Self::DeadLetter => "dead_letter",
+            Self::NotTold => "not_told",
             Self::ListingProblem => "listing_problem",
         }
     }
@@ -186,6 +189,13 @@ async fn of_channels(
         let subject = format!("{} {}", dead.channel, dead.kind);
         let said = (detail, command);
         all.push(trouble(TroubleKind::DeadLetter, subject, dead.received_at, said)?);
+    }
+    for one in store::push_backs::refused(conn, limit).await? {
+        let order = shown_id(&one.source, &one.external_id, None);
+        let (channel, id) = (word(&one.channel), word(&one.external_id));
+        let command = format!("invshop channel tell {channel} {id}");
+        let said = (format!("{} here: {}", one.kind, one.reason), command);
+        all.push(trouble(TroubleKind::NotTold, order, one.since, said)?);
     }
     for one in attention::listing_problems(conn, limit).await? {
         let place = if one.place.is_empty() { String::new() } else { format!("@{}", one.place) };

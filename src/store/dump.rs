@@ -60,7 +60,7 @@ macro_rules! table {
 }
 
 /// The tables of a shop, each after those it refers to.
-pub(crate) static TABLES: [Table; 25] = [
+pub(crate) static TABLES: [Table; 26] = [
     table!(shop by "one": one Int, format Text, key_id Text, created_at Int, moved_to Text),
     table!(account by "id" sequence: id Int, name Text, role Text, created_at Int),
     table!(api_key by "id" sequence: id Int, prefix Text, account_id Int, hash Bytes,
@@ -118,6 +118,8 @@ pub(crate) static TABLES: [Table; 25] = [
     table!(inbox by "id" sequence: id Int, channel_id Int, kind Text, dedupe_key Text,
         sealed Bytes, state Text, received_at Int, attempts Int, retry_at Int, reason Text,
         done_at Int),
+    table!(push_back by "seq": seq Int, channel_id Int, order_id Int, kind Text, state Text,
+        attempts Int, retry_at Int, reason Text, ended_at Int),
     table!(follower by "name": name Text, seq Int),
 ];
 

@@ -47,6 +47,12 @@ const TWINS: &[Twin] = &[
         sqlite: include_str!("../../migrations/sqlite/0005_urgent.sql"),
         postgres: include_str!("../../migrations/postgres/0005_urgent.sql"),
     },
+    Twin {
+        version: 6,
+        name: "push_back",
+        sqlite: include_str!("../../migrations/sqlite/0006_push_back.sql"),
+        postgres: include_str!("../../migrations/postgres/0006_push_back.sql"),
+    },
 ];
 
 /// The newest schema version this program knows.

@@ -40,6 +40,7 @@ pub(crate) mod order_rows;
 pub(crate) mod orders;
 mod owner;
 mod postgres;
+pub(crate) mod push_backs;
 pub(crate) mod pushes;
 mod registry;
 pub(crate) mod remote_lines;

@@ -193,9 +193,11 @@ statement!(
     "update push set taken_until = taken, given_until = given
      where channel_id = $1 and taken_until is null and baseline is not null and confirmed_at <= $2"
 );
+// What an order moved there it may not have moved here: the number is looked at.
 statement!(
     FLOW,
-    "update push set taken = taken + $4, given = given + $5
+    "update push set taken = taken + $4, given = given + $5,
+       remote_changed = remote_changed + 1, is_urgent = 1
      where channel_id = $1 and holder = $2 and place = $3"
 );
 statement!(

@@ -33,6 +33,7 @@ const ALL: &[&[&Statement]] = &[
     super::orders::STATEMENTS,
     super::postgres::STATEMENTS,
     super::follower::STATEMENTS,
+    super::push_backs::STATEMENTS,
     super::pushes::STATEMENTS,
     super::remote_lines::STATEMENTS,
     super::report_reads::STATEMENTS,

@@ -50,6 +50,16 @@ pub(crate) async fn number(
     Ok(numbers)
 }
 
+/// The ids of an order's lines with their numbers.
+pub(crate) async fn of_order(
+    conn: &mut Conn<'_>,
+    channel: i64,
+    order: &str,
+) -> Result<Vec<(String, i64)>, StoreError> {
+    let rows = conn.all(&OF_ORDER, args![channel, order]).await?;
+    rows.iter().map(|row| Ok((row.text(0)?, row.int(1)?))).collect()
+}
+
 /// What a channel took off a number for a line of one of its orders, as it says now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Deduction {

@@ -369,7 +369,7 @@ enum End {
 }
 
 /// Whether a failure is about the thing alone, and not about the channel as a whole.
-fn is_its_own(error: &SyncError) -> bool {
+pub(super) fn is_its_own(error: &SyncError) -> bool {
     use crate::connectors::ErrorKind::{NotFound, Refused, TooLarge, Unreadable};
     match error {
         SyncError::Channel(error) => {

@@ -134,6 +134,12 @@ impl Lane {
                 self.channel.note_failure(&error).await;
             }
         }
+        // What a cancelled order gives back there must not come on top of a number that
+        // counts it already.
+        super::find_push_backs(&self.channel.shop).await?;
+        if self.push_back().await? {
+            self.catch_up().await?;
+        }
         if self.channel.mode().await? == ChannelMode::Live {
             while self.push_some().await? > 0 {
                 if !self.turn.is_ours().await? {

@@ -16,6 +16,7 @@ mod listing;
 mod order;
 mod pull;
 mod push;
+mod push_back;
 mod reconcile;
 mod retry;
 mod status;
@@ -26,10 +27,11 @@ use serde_json::json;
 
 pub use channel::{Channel, connectors};
 pub use error::SyncError;
-pub use follow::{find_dirty, follow};
+pub use follow::{find_dirty, find_push_backs, follow};
 pub use lane::Lane;
 pub use listing::{Discovered, MapError, discover, map, unmap};
 pub use pull::Pulled;
+pub use push_back::{tell_again, told_by_hand};
 pub use reconcile::{Cause, Difference, Reconciled, reconcile};
 pub use status::{
     ChannelStatus, InboxView, ListingView, OpenError, inbox_list, inbox_replay, open_all, statuses,

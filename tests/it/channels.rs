@@ -6,4 +6,5 @@ mod daemons;
 mod hooks;
 mod orders;
 mod push;
+mod push_back;
 mod world;

@@ -31,6 +31,8 @@ pub(crate) enum Verb {
     Resume(Named),
     /// Set what a channel is for: shadow, live or paused
     Mode(Mode),
+    /// Tell a channel once more what it did not take of shipments and cancellations
+    Tell(Tell),
 }
 
 /// A channel.
@@ -48,6 +50,18 @@ pub(crate) struct Push {
     /// Show what would change and change nothing
     #[arg(long)]
     dry_run: bool,
+}
+
+/// What to tell.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Tell {
+    /// Its name in the configuration
+    channel: String,
+    /// The channel's id of one order [default: all that it did not take]
+    order: Option<String>,
+    /// It was told there by hand: nothing is said any more
+    #[arg(long)]
+    by_hand: bool,
 }
 
 /// What it is to be for.
@@ -94,8 +108,27 @@ pub(crate) async fn run(
         }
         Verb::Pause(named) => set(find(channels, &named.channel)?, Some(ChannelMode::Paused)).await,
         Verb::Resume(named) => set(find(channels, &named.channel)?, None).await,
+        Verb::Tell(asked) => tell(find(channels, &asked.channel)?, &asked).await,
         Verb::Mode(mode) => set_mode(app, find(channels, &mode.channel)?, &mode).await,
     }
+}
+
+async fn tell(channel: &Channel, asked: &Tell) -> Result<Reply, Failure> {
+    let order = asked.order.as_deref().unwrap_or_default();
+    // With its source or without.
+    let order = order.strip_prefix(&format!("{}:", channel.name())).unwrap_or(order);
+    let (count, done) = if asked.by_hand {
+        (sync::told_by_hand(channel.shop(), channel.name(), order).await?, "was told by hand")
+    } else {
+        let count = sync::tell_again(channel.shop(), channel.name(), order).await?;
+        (count, "is told once more by the daemon")
+    };
+    let document = json!({ "channel": channel.name(), "count": count });
+    if count == 0 && asked.order.is_some() {
+        let message = format!("{} took all it was told of the order {order}", channel.name());
+        return Err(Failure::refused("nothing_to_tell", message));
+    }
+    Ok(Reply::one(format!("{count} of what {} did not take {done}", channel.name()), document))
 }
 
 /// The channel of a name.

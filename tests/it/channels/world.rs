@@ -119,6 +119,7 @@ impl<'s> World<'s> {
     /// One step of a lane, with its orders read.
     pub(super) async fn step(&mut self, web: usize) {
         sync::find_dirty(&self.shop).await.unwrap();
+        sync::find_push_backs(&self.shop).await.unwrap();
         let lane = &mut self.webs[web].lane;
         lane.pull_next();
         lane.step().await.unwrap();
