@@ -22,7 +22,7 @@ pub mod text;
 pub use allocation::{AllocationPolicy, Demand, DemandLine, Placement, allocate};
 pub use entry::{Entry, Kind, LevelMark};
 pub use ids::{AccountId, BatchId, ItemId, LocationId, OrderId, Seq};
-pub use item::{BundlePart, Item, ItemStatus};
+pub use item::{ATTRIBUTES_BYTES_MAX, BundlePart, Item, ItemStatus};
 pub use level::{Deltas, Level, LevelBroken, LevelKey, Totals};
 pub use location::{Location, LocationKind};
 pub use money::{Currency, Money, MoneyError};

@@ -113,6 +113,8 @@ pub struct ItemState {
     pub item: ItemView,
     /// The seq of the newest movement of it or of its components; 0 before any.
     pub stock_seq: i64,
+    /// The versions of a bundle's components, summed: each only grows. 0 of other items.
+    pub parts_version: i64,
 }
 
 /// One item by any of its names, with what tells its states apart.
@@ -129,7 +131,9 @@ pub async fn item_state(
     let shelf = Shelf::load(&mut conn, vec![id]).await?;
     let ids = shelf.records.keys().map(|item| item.get()).collect();
     let stock_seq = item_reads::newest_movement(&mut conn, ids).await?;
-    Ok(shelf.view(id, policy)?.map(|item| ItemState { item, stock_seq }))
+    let parts = shelf.parts(id).iter().filter_map(|part| shelf.records.get(&part.item));
+    let parts_version = parts.map(|record| record.version).sum();
+    Ok(shelf.view(id, policy)?.map(|item| ItemState { item, stock_seq, parts_version }))
 }
 
 /// Items by any of their names, in the order asked for; three statements, however
