@@ -111,7 +111,7 @@ pub async fn run(
     tasks.start("uses", uses::run(Arc::clone(&shop), api.keys(), tasks_stop.clone()));
     let hooks = webhooks::router(&channels, config.server.public_url.as_deref());
     drop(channels);
-    let router = api.router().merge(hooks);
+    let router = api.router_beside(hooks);
     requests.start("requests", serve(listener, router, requests_stop.clone(), DRAIN));
     tracing::info!(place = shop.db.place(), "ready");
     service::ready().await;

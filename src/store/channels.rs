@@ -1,7 +1,7 @@
 //! The table `channel`: what became of the configured channels.
 
 use super::statement::{Row, args, statement};
-use super::{Conn, Statement, StoreError};
+use super::{Conn, Statement, StoreError, accounts};
 
 /// A channel as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,17 +52,22 @@ pub(crate) async fn find(
     conn.optional(&FIND, args![name]).await?.map(|row| channel(&row)).transpose()
 }
 
-/// The channel of a name, made where it is new.
+/// The channel of a name, made where it is new; one that a key holder has is refused.
 pub(crate) async fn ensure(
     conn: &mut Conn<'_>,
     name: &str,
     kind: &str,
     now: i64,
 ) -> Result<StoredChannel, StoreError> {
+    if accounts::find(conn, name).await?.is_some() {
+        return Err(StoreError::SourceTaken(name.to_owned()));
+    }
     if let Some(known) = find(conn, name).await? {
         return Ok(known);
     }
-    conn.execute(&ENSURE, args![name, kind, now]).await?;
+    if conn.execute(&ENSURE, args![name, kind, now]).await? == 1 {
+        accounts::take_name(conn, name, "channel").await?;
+    }
     channel(&conn.one(&FIND, args![name]).await?)
 }
 

@@ -60,11 +60,12 @@ macro_rules! table {
 }
 
 /// The tables of a shop, each after those it refers to.
-pub(crate) static TABLES: [Table; 26] = [
+pub(crate) static TABLES: [Table; 27] = [
     table!(shop by "one": one Int, format Text, key_id Text, created_at Int, moved_to Text),
     table!(account by "id" sequence: id Int, name Text, role Text, created_at Int),
     table!(api_key by "id" sequence: id Int, prefix Text, account_id Int, hash Bytes,
         created_at Int, expires_at Int, revoked_at Int, last_used_at Int),
+    table!(source by "name": name Text, kind Text),
     table!(location by "id" sequence: id Int, code Text, name Text, kind Text, authority Text,
         sellable Int, priority Int, created_at Int),
     table!(item by "id" sequence: id Int, sku Text, title Text, status Text, bundle Int,

@@ -53,6 +53,12 @@ const TWINS: &[Twin] = &[
         sqlite: include_str!("../../migrations/sqlite/0006_push_back.sql"),
         postgres: include_str!("../../migrations/postgres/0006_push_back.sql"),
     },
+    Twin {
+        version: 7,
+        name: "source",
+        sqlite: include_str!("../../migrations/sqlite/0007_source.sql"),
+        postgres: include_str!("../../migrations/postgres/0007_source.sql"),
+    },
 ];
 
 /// The newest schema version this program knows.

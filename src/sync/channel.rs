@@ -59,6 +59,10 @@ impl Channel {
         config: ChannelConfig,
         connector: Arc<dyn Connector>,
     ) -> Result<Self, StoreError> {
+        let taken = store::accounts::find(&mut shop.db.read().await?.conn(), &config.name).await?;
+        if taken.is_some() {
+            return Err(StoreError::SourceTaken(config.name));
+        }
         let stored = stored(shop, &config).await?;
         Ok(Self { shop: Arc::clone(shop), config, id: stored.id, connector })
     }

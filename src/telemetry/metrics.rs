@@ -4,7 +4,8 @@
 //! their own numbers. The text is Prometheus' own format (0.0.4), which every
 //! scraper reads.
 
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use prometheus::core::Collector;
 use prometheus::{
@@ -59,6 +60,9 @@ pub struct Counters {
     http_seconds: Histogram,
     job_runs: IntCounterVec,
     channels: OfChannels,
+    begun: Instant,
+    /// Since when a batch is worked on, in milliseconds after [`Self::begun`]; 0 when none is.
+    batch_since: AtomicU64,
 }
 
 /// What is counted of channels.
@@ -113,6 +117,28 @@ fn wrong_name(error: &prometheus::Error) -> Counters {
 }
 
 impl Counters {
+    /// The writer works on a batch from now on.
+    pub fn batch_begins(&self) {
+        self.batch_since.store(self.since_begun().max(1), Ordering::Relaxed);
+    }
+
+    /// The writer is done with its batch.
+    pub fn batch_ends(&self) {
+        self.batch_since.store(0, Ordering::Relaxed);
+    }
+
+    /// How long the writer has worked on its batch; none when it has none.
+    pub fn batch_age(&self) -> Duration {
+        match self.batch_since.load(Ordering::Relaxed) {
+            0 => Duration::ZERO,
+            since => Duration::from_millis(self.since_begun().saturating_sub(since)),
+        }
+    }
+
+    fn since_begun(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     fn new(registry: Registry) -> Result<Self, prometheus::Error> {
         let at = &registry;
         let build = IntGaugeVec::new(
@@ -175,6 +201,8 @@ impl Counters {
                 &["job", "outcome"],
             )?,
             channels: OfChannels::new(at)?,
+            begun: Instant::now(),
+            batch_since: AtomicU64::new(0),
             registry,
         })
     }
