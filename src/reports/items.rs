@@ -284,7 +284,7 @@ pub(super) async fn location(
 pub(crate) struct Shelf {
     pub(super) records: HashMap<ItemId, ItemRecord>,
     /// All locations by priority, then code.
-    pub(super) locations: Vec<Location>,
+    pub(crate) locations: Vec<Location>,
     levels: HashMap<ItemId, Vec<LevelRecord>>,
     recipes: HashMap<ItemId, Vec<BundlePart>>,
 }
@@ -319,7 +319,7 @@ impl Shelf {
     }
 
     /// An item's SKU.
-    pub(super) fn sku(&self, item: ItemId) -> String {
+    pub(crate) fn sku(&self, item: ItemId) -> String {
         self.records.get(&item).map(|record| record.sku.to_string()).unwrap_or_default()
     }
 
@@ -342,7 +342,7 @@ impl Shelf {
     }
 
     /// What a request may have at one location.
-    pub(super) fn available_at(&self, item: ItemId, location: &Location) -> i64 {
+    pub(crate) fn available_at(&self, item: ItemId, location: &Location) -> i64 {
         let parts = self.parts(item);
         if parts.is_empty() {
             return self.own_at(item, location);

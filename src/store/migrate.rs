@@ -47,6 +47,12 @@ const TWINS: &[Twin] = &[
         sqlite: include_str!("../../migrations/sqlite/0005_urgent.sql"),
         postgres: include_str!("../../migrations/postgres/0005_urgent.sql"),
     },
+    Twin {
+        version: 6,
+        name: "desk",
+        sqlite: include_str!("../../migrations/sqlite/0006_desk.sql"),
+        postgres: include_str!("../../migrations/postgres/0006_desk.sql"),
+    },
 ];
 
 /// The newest schema version this program knows.

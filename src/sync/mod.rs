@@ -8,6 +8,7 @@
 mod channel;
 mod error;
 mod expect;
+mod explain;
 mod follow;
 mod inbox;
 mod ingest;
@@ -18,19 +19,30 @@ mod pull;
 mod push;
 mod reconcile;
 mod retry;
+mod rule_views;
+mod rules;
 mod status;
 mod target;
+mod unmapped;
 mod webhook;
 
 use serde_json::json;
 
 pub use channel::{Channel, connectors};
 pub use error::SyncError;
+pub use explain::{
+    ExplainedChannel, ExplainedListing, KnownView, PublishTerm, SendingView, explain,
+};
 pub use follow::{find_dirty, follow};
 pub use lane::Lane;
 pub use listing::{Discovered, MapError, discover, map, unmap};
 pub use pull::Pulled;
 pub use reconcile::{Cause, Difference, Reconciled, reconcile};
+pub use rule_views::{RuleView, listing_rules};
+pub use rules::{
+    ListingFigures, ListingPlan, ListingWish, NumberChange, RuleChange, WishProblem,
+    apply_listings, plan_listings,
+};
 pub use status::{
     ChannelStatus, InboxView, ListingView, OpenError, inbox_list, inbox_replay, open_all, statuses,
 };

@@ -7,6 +7,7 @@ mod channels;
 mod commands;
 mod doctor;
 mod init;
+mod listings;
 mod together;
 
 use std::path::Path;
