@@ -2,8 +2,14 @@
 
 -- Since when its orders could not be read for too long; null while they can.
 alter table channel add column blind_at bigint;
--- When all its numbers were last compared.
+-- When all its numbers were last compared, how many of ours there were, and how many of
+-- them it showed as the ledger has them.
 alter table channel add column reconciled_at bigint;
+alter table channel add column compared bigint;
+alter table channel add column agreed bigint;
+-- When what it showed was last believed, and what it was taken for.
+alter table channel add column stock_from bigint;
+alter table channel add column basis text check (basis in ('physical', 'available', 'published'));
 
 -- What that comparison found: how many numbers are off, by why.
 create table channel_drift (

@@ -12,21 +12,32 @@ use serde_json::json;
 use super::Api;
 use super::problem::Problem;
 use crate::store::{SCHEMA_VERSION, SchemaState};
+use crate::sync;
 
 /// `GET /healthz`: it answers, so it lives.
 pub(super) async fn process() -> Response {
     Json(json!({ "status": "ok" })).into_response()
 }
 
-/// `GET /readyz`: whether the database can be used and is of this program's version.
+/// `GET /readyz`: whether the database can be used and is of this program's version, and
+/// how the lanes do. A channel that cannot be asked does not make the program unready:
+/// everything else goes on.
 pub(super) async fn ready(State(api): State<Arc<Api>>) -> Response {
     let unavailable = |detail: String| {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail).into_response()
     };
     match api.shop.db.schema_state().await {
-        Ok(SchemaState::Version(SCHEMA_VERSION)) => {
-            Json(json!({ "status": "ready", "schema_version": SCHEMA_VERSION })).into_response()
-        }
+        Ok(SchemaState::Version(SCHEMA_VERSION)) => match sync::lanes(&api.channels).await {
+            Ok(lanes) => {
+                let version = SCHEMA_VERSION;
+                let ready = json!({ "status": "ready", "schema_version": version, "lanes": lanes });
+                Json(ready).into_response()
+            }
+            Err(error) => {
+                tracing::warn!(error = %error, "the database cannot be used");
+                unavailable("the database cannot be used now".to_owned())
+            }
+        },
         Ok(state) => unavailable(format!("the database has another schema: {state:?}")),
         Err(error) => {
             tracing::warn!(error = %error, "the database cannot be used");

@@ -123,6 +123,8 @@ kinds! {
     ChannelDrift = "channel.drift", "channel.drift";
     /// The orders of a channel could not be read for too long.
     ChannelBlind = "channel.blind", "channel.blind";
+    /// The orders of a channel that was blind can be read again.
+    ChannelSeen = "channel.seen", "channel.seen";
     /// An API key was made.
     KeyCreated = "key.created", "key.created";
     /// An API key was revoked.

@@ -31,6 +31,12 @@ pub struct PublishSteps {
 }
 
 impl PublishRules {
+    /// The same with so many units more held back.
+    #[must_use]
+    pub const fn holding_back(self, units: i64) -> Self {
+        Self { buffer: self.buffer.saturating_add(units), ..self }
+    }
+
     /// What is shown of units that are available at the places a channel sells from; at
     /// most what the channel itself can hold.
     pub fn published(&self, available: i64, channel_max: i64) -> Quantity {

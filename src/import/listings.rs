@@ -20,6 +20,17 @@ pub(super) const COLUMNS: Columns = Columns {
     optional: &["external_location", "external_sku", "buffer", "share_percent", "max_quantity"],
 };
 
+/// What a row says of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RuleCell {
+    /// Nothing: the file has no such column.
+    Absent,
+    /// The listing has none of its own.
+    Empty,
+    /// The listing's own.
+    Is(i64),
+}
+
 /// One row: what it says of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListingRow {
@@ -35,12 +46,12 @@ pub struct ListingRow {
     pub external_location: String,
     /// The text that stands for a SKU there, where the row says.
     pub external_sku: Option<String>,
-    /// Units held back: the inner none clears it, the outer leaves it.
-    pub buffer: Option<Option<i64>>,
-    /// Of the rest, so many hundredths, likewise.
-    pub share_percent: Option<Option<i64>>,
-    /// Never more than this, likewise.
-    pub max_quantity: Option<Option<i64>>,
+    /// Units held back.
+    pub buffer: RuleCell,
+    /// Of the rest, so many hundredths.
+    pub share_percent: RuleCell,
+    /// Never more than this.
+    pub max_quantity: RuleCell,
 }
 
 /// A file that was read whole.
@@ -75,7 +86,9 @@ pub async fn read_listings(source: &Source, watch: Watch<'_>) -> Result<ListingF
                 Some(row) => file.rows.push(row),
                 None => file.bad_rows += 1,
             }
-            wrong.into_iter().for_each(|finding| file.findings.add(finding));
+            for finding in wrong {
+                file.findings.add(finding);
+            }
         }
         if file.rows.len() > LISTING_ROWS_MAX {
             let message = format!("has more than {LISTING_ROWS_MAX} rows\nhint: divide it");
@@ -123,8 +136,11 @@ fn rule(
     row: &Row,
     column: &'static str,
     parse: impl FnOnce(&str) -> Result<i64, String>,
-) -> Result<Option<Option<i64>>, Finding> {
-    if row.has_column(column) { row.read(column, parse).map(Some) } else { Ok(None) }
+) -> Result<RuleCell, Finding> {
+    if !row.has_column(column) {
+        return Ok(RuleCell::Absent);
+    }
+    Ok(row.read(column, parse)?.map_or(RuleCell::Empty, RuleCell::Is))
 }
 
 fn number(text: &str, most: i64) -> Result<i64, String> {

@@ -39,7 +39,9 @@ pub use crate::store::batches::RevertLevel;
 pub use batches::{BATCHES_MAX, RevertPlan, Reverted, find, list, plan_revert, revert};
 pub use export::{Exported, export};
 pub use finding::{FINDINGS_MAX, Finding, Findings};
-pub use listings::{LISTING_ROWS_MAX, ListingFile, ListingRow, export_listings, read_listings};
+pub use listings::{
+    LISTING_ROWS_MAX, ListingFile, ListingRow, RuleCell, export_listings, read_listings,
+};
 pub use options::{Job, Kind, StockOptions};
 pub use plan::{Figures, Plan, plan};
 pub use table::Source;

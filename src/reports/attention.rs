@@ -148,6 +148,7 @@ async fn of_jobs(conn: &mut Conn<'_>, all: &mut Vec<Trouble>) -> Result<(), Stor
             let detail = run.detail.unwrap_or_default();
             let command = match run.job.as_str() {
                 "backup" => "invshop db backup FILE",
+                "reconcile" => "invshop reconcile",
                 _ => "invshop db verify",
             };
             let said = (detail, command.to_owned());

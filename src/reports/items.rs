@@ -318,6 +318,21 @@ impl Shelf {
         self.recipes.get(&item).map_or(&[], Vec::as_slice)
     }
 
+    /// Whether an item is made of others.
+    pub(crate) fn is_bundle(&self, item: ItemId) -> bool {
+        !self.parts(item).is_empty()
+    }
+
+    /// Units of an item that are physically at a location.
+    pub(crate) fn on_hand_at(&self, item: ItemId, location: &Location) -> i64 {
+        self.level(item, location).map_or(0, |level| level.totals.on_hand)
+    }
+
+    /// Units of an item that are withheld at a location.
+    pub(crate) fn safety_at(&self, item: ItemId, location: &Location) -> i64 {
+        self.level(item, location).map_or(0, |level| level.totals.safety)
+    }
+
     /// An item's SKU.
     pub(crate) fn sku(&self, item: ItemId) -> String {
         self.records.get(&item).map(|record| record.sku.to_string()).unwrap_or_default()

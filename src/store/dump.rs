@@ -103,7 +103,7 @@ pub(crate) static TABLES: [Table; 27] = [
         content_hash Bytes, reverses Int, data Text),
     table!(channel by "id" sequence: id Int, name Text, kind Text, mode Text, rules Text,
         watermark Int, pulled_at Int, failed_at Int, failure Text, created_at Int, blind_at Int,
-        reconciled_at Int),
+        reconciled_at Int, compared Int, agreed Int, stock_from Int, basis Text),
     table!(channel_drift by "channel_id, cause": channel_id Int, cause Text, listings Int),
     table!(listing by "id" sequence: id Int, channel_id Int, external_id Text, place Text,
         holder Text, item_id Int, sku_text Text, title Text, buffer Int, share_percent Int,

@@ -146,7 +146,8 @@ impl Channel {
         let own = listings::rules_of(conn, self.id, vec![holder.clone()]).await?;
         let own = own.get(&(holder.clone(), place.clone())).copied().unwrap_or_default();
         let row = pushes::find(conn, (self.id, &holder, &place)).await?;
-        let (terms, published) = self.terms(shelf, item, own);
+        let stale = self.stale_buffer(conn).await?;
+        let (terms, published) = self.terms((shelf, item), own, stale);
         let known = row.as_ref().map_or_else(KnownView::nothing, known);
         let now = self.shop.clock.now();
         let reason = reason(&known, published, mode, now);
@@ -155,7 +156,12 @@ impl Channel {
     }
 
     /// What adds up to a number, and the number.
-    fn terms(&self, shelf: &Shelf, item: ItemId, own: ListingRules) -> (Vec<PublishTerm>, i64) {
+    fn terms(
+        &self,
+        (shelf, item): (&Shelf, ItemId),
+        own: ListingRules,
+        stale: i64,
+    ) -> (Vec<PublishTerm>, i64) {
         let mut terms = Vec::new();
         let ours = shelf.locations.iter().filter(|location| self.sells_from(location));
         for location in ours {
@@ -181,12 +187,15 @@ impl Channel {
             });
         }
         let rules = over(self.rules(), own);
-        let steps = rules.steps(available, self.channel_max());
+        let buffered = rules.steps(available, self.channel_max()).buffered;
+        let steps = rules.holding_back(stale).steps(available, self.channel_max());
         let PublishRules { buffer, share_percent, max_quantity, min_quantity } = rules;
         let of = |is_own: bool| if is_own { "listing" } else { "channel" };
         let published = steps.published.get();
         let rest = [
-            ("buffer", steps.buffered - available, Some(buffer), of(own.buffer.is_some())),
+            ("buffer", buffered - available, Some(buffer), of(own.buffer.is_some())),
+            // Held back while another channel is blind.
+            ("stale_buffer", steps.buffered - buffered, Some(stale), "channel"),
             (
                 "share_percent",
                 steps.shared - steps.buffered,

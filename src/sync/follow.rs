@@ -7,7 +7,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::shop::Shop;
-use crate::store::{self, StoreError, channels, pushes};
+use crate::store::{self, StoreError, channels, pushes, sold};
 
 /// The name of this follower.
 const NAME: &str = "dirty";
@@ -47,9 +47,13 @@ pub async fn find_dirty(shop: &Shop) -> Result<(), StoreError> {
         }
         let until = newest.min(done + ENTRIES_MAX);
         let (alone, together) = pushes::changed_items(&mut reader.conn(), done, until).await?;
+        let sales = sold::sales(&mut reader.conn(), done, until).await?;
         drop(reader);
         let written = shop.db.write(move |mut conn| {
             Box::pin(async move {
+                if !sales.is_empty() {
+                    sold::mark(&mut conn, &sales).await?;
+                }
                 for (items, is_urgent) in [(alone, true), (together, false)] {
                     if !items.is_empty() {
                         pushes::mark_items(&mut conn, items, until, is_urgent).await?;

@@ -5,6 +5,8 @@
 //! followed to find numbers dirty (`follow`); what a channel should show is computed when
 //! it is sent (`target`), and written so that no sale is lost (`push`).
 
+mod adopt;
+mod blind;
 mod channel;
 mod error;
 mod expect;
@@ -28,6 +30,8 @@ mod webhook;
 
 use serde_json::json;
 
+pub use adopt::{Adoption, Adoptions, Believed, NotAdopted};
+pub use blind::forget_blind;
 pub use channel::{Channel, connectors};
 pub use error::SyncError;
 pub use explain::{
@@ -44,7 +48,8 @@ pub use rules::{
     apply_listings, plan_listings,
 };
 pub use status::{
-    ChannelStatus, InboxView, ListingView, OpenError, inbox_list, inbox_replay, open_all, statuses,
+    Agreement, ChannelStatus, InboxView, LaneState, ListingView, OpenError, inbox_list,
+    inbox_replay, lanes, open_all, statuses,
 };
 pub use webhook::Received;
 

@@ -20,7 +20,7 @@ use crate::connectors::{
 };
 use crate::domain::{Kind, Quantity, RemoteId, RemoteQuantity, Seq};
 use crate::store::pushes::{self, Known, PushRow, Sending};
-use crate::store::{self, StoreError};
+use crate::store::{self, StoreError, sold};
 
 /// Numbers that are looked at for the next call: those that go to zero come first, then
 /// those that changed by themselves, then what a file or a rule changed (R73).
@@ -342,16 +342,27 @@ impl Lane {
     }
 
     async fn acknowledge(&self, rows: Vec<(PushRow, i64)>) -> Result<(), StoreError> {
+        let now = self.now().as_millis();
         let written = self.channel.shop.db.write(move |mut conn| {
             Box::pin(async move {
+                let mut waited = Vec::new();
                 for (row, seq) in &rows {
                     let at = (row.channel_id, row.holder.as_str(), row.place.as_str());
+                    waited.extend(sold::acknowledged(&mut conn, at, *seq, now).await?);
                     pushes::acknowledge(&mut conn, at, *seq).await?;
                 }
-                Ok(())
+                Ok(waited)
             })
         });
-        written.await
+        self.count_waits(&written.await?);
+        Ok(())
+    }
+
+    /// Sales reached the channel so many milliseconds after their commit.
+    fn count_waits(&self, waited: &[i64]) {
+        for millis in waited {
+            self.channel.shop.counters.reached(self.channel.name(), *millis);
+        }
     }
 
     /// What an answer says of each number that was sent.
@@ -420,16 +431,22 @@ impl Lane {
         let Batch { saved, waiting, drifts, .. } = batch;
         let written = self.channel.shop.db.write(move |mut conn| {
             Box::pin(async move {
+                let mut waited = Vec::new();
+                for row in &saved {
+                    let at = (row.channel_id, row.holder.as_str(), row.place.as_str());
+                    waited.extend(sold::acknowledged(&mut conn, at, row.pushed_seq, now).await?);
+                }
                 for row in saved.iter().chain(&waiting) {
                     pushes::save(&mut conn, row).await?;
                 }
                 if !drifts.is_empty() {
                     store::journal::append_aside(&mut conn, &drifts, now).await?;
                 }
-                Ok(())
+                Ok(waited)
             })
         });
-        written.await
+        self.count_waits(&written.await?);
+        Ok(())
     }
 }
 

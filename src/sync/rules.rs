@@ -324,6 +324,7 @@ impl Looked {
         let after: HashMap<i64, &Changed> =
             self.changed.iter().map(|(_, one)| (one.was.id, one)).collect();
         let (mut numbers, mut shown) = (Vec::new(), Vec::new());
+        let stale = channel.stale_buffer(conn).await?;
         let all: Vec<_> = holders.iter().collect();
         for chunk in all.chunks(CHUNK) {
             let mut sides = Vec::new();
@@ -341,7 +342,7 @@ impl Looked {
             let published = |(item, own): (Option<ItemId>, ListingRules)| {
                 let item = item?;
                 let available = shelf.available_from(item, |place| channel.sells_from(place));
-                let rules = over(channel.rules(), own);
+                let rules = over(channel.rules(), own).holding_back(stale);
                 Some((item, rules.published(available, channel.channel_max()).get()))
             };
             for ((holder, place), now, then) in sides {

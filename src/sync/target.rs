@@ -25,10 +25,11 @@ impl Channel {
         let shelf = Shelf::load(&mut conn, rows.iter().map(|row| row.item).collect()).await?;
         let holders = rows.iter().map(|row| row.holder.clone()).collect();
         let own = listings::rules_of(&mut conn, self.id, holders).await?;
+        let stale = self.stale_buffer(&mut conn).await?;
         let quantity = |row: &PushRow| {
             let own = own.get(&(row.holder.clone(), row.place.clone()));
             let available = shelf.available_from(row.item, |location| self.sells_from(location));
-            let rules = over(self.rules(), own.copied().unwrap_or_default());
+            let rules = over(self.rules(), own.copied().unwrap_or_default()).holding_back(stale);
             rules.published(available, self.channel_max())
         };
         Ok(Targets { seq, quantities: rows.iter().map(quantity).collect() })

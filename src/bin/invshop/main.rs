@@ -185,7 +185,10 @@ async fn dispatch(app: &App<'_>, noun: Noun) -> Result<Reply, Failure> {
                 .await
         }
         Noun::Reconcile(given) => {
-            app.with_channels(async |_, channels| channel::reconcile(channels, &given).await).await
+            app.with_channels(async |shop, channels| {
+                channel::reconcile(app, shop, channels, &given).await
+            })
+            .await
         }
         Noun::Attention => app.with_shop(async |shop| attention::run(shop).await).await,
         Noun::Key(verb) => app.with_shop(async |shop| key::run(shop, verb).await).await,

@@ -31,9 +31,16 @@ both_shops!(a_number_is_explained_step_by_step, |cli| {
     let number = &explained["numbers"][0];
     assert_eq!((&number["listings"], &number["published"]), (&json!([mug]), &json!(3)));
     let units = |name: &str| term(&explained, name)["units"].as_i64().unwrap();
-    let names =
-        ["available", "buffer", "share_percent", "min_quantity", "max_quantity", "channel_max"];
-    assert_eq!(names.map(units), [10, -1, -5, 0, -1, 0]);
+    let names = [
+        "available",
+        "buffer",
+        "stale_buffer",
+        "share_percent",
+        "min_quantity",
+        "max_quantity",
+        "channel_max",
+    ];
+    assert_eq!(names.map(units), [10, -1, 0, -5, 0, -1, 0]);
     assert_eq!(names.map(units).iter().sum::<i64>(), 3, "the terms add up");
     assert_eq!(term(&explained, "available")["location"], "main");
     assert_eq!(term(&explained, "buffer")["from"], "listing");

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use clap::Args;
-use invshop::import::{self, Finding, ListingRow};
+use invshop::import::{self, Finding, ListingRow, RuleCell};
 use invshop::sync::{self, Channel, ListingPlan, ListingWish, RuleChange};
 use serde_json::{Value, json};
 
@@ -188,10 +188,10 @@ impl Planned {
 }
 
 fn wish(row: ListingRow) -> ListingWish {
-    let rule = |given: Option<Option<i64>>| match given {
-        None => RuleChange::Keep,
-        Some(None) => RuleChange::Clear,
-        Some(Some(value)) => RuleChange::Set(value),
+    let rule = |given: RuleCell| match given {
+        RuleCell::Absent => RuleChange::Keep,
+        RuleCell::Empty => RuleChange::Clear,
+        RuleCell::Is(value) => RuleChange::Set(value),
     };
     ListingWish {
         line: row.line,
