@@ -90,6 +90,12 @@ both!(lines_that_wait_for_a_listing_are_mapped_with_it, |shop| {
     world.end().await;
 });
 
+/// What needs attention, and where.
+async fn troubles(world: &World<'_>) -> Vec<String> {
+    let troubles = reports::attention(&world.shop.db, world.test.clock_now()).await.unwrap();
+    troubles.into_iter().map(|one| format!("{} {}", one.kind.as_str(), one.subject)).collect()
+}
+
 async fn latency(world: &World<'_>) -> SyncLatency {
     reports::sync_latency(&world.shop.db, period(world)).await.unwrap()
 }
@@ -160,6 +166,7 @@ both!(a_number_typed_by_hand_is_in_the_report_of_drift, |shop| {
     let drift = reports::drift(&world.shop.db, period(&world)).await.unwrap();
     assert_eq!(drift.now[0].cause.as_deref(), Some("manual_edit"));
     assert_eq!((drift.now[0].listings, drift.data.len()), (1, 0));
+    assert_eq!(troubles(&world).await, ["drift web"]);
     world.settle().await;
     let drift = reports::drift(&world.shop.db, period(&world)).await.unwrap();
     let row = &drift.data[0];
@@ -169,6 +176,7 @@ both!(a_number_typed_by_hand_is_in_the_report_of_drift, |shop| {
     assert_eq!((found.right, found.differences.len()), (1, 0));
     let drift = reports::drift(&world.shop.db, period(&world)).await.unwrap();
     assert_eq!((drift.now[0].cause.as_ref(), drift.now[0].listings), (None, 0));
+    assert_eq!(troubles(&world).await, [""; 0]);
     // Other days have none of it.
     let day = period(&world).from - chrono::Days::new(30);
     let before = SalesPeriod { from: day, to: day, ..period(&world) };
@@ -201,6 +209,7 @@ both!(others_hold_back_while_a_channel_is_blind, |shop| {
     }
     assert_eq!(number(&world, blind).await, 1, "it is said once");
     assert!(world.webs[0].channel.status().await.unwrap().blind_since.is_some());
+    assert!(troubles(&world).await.contains(&"channel_blind web".to_owned()));
     world.step(1).await;
     world.step(1).await;
     assert_eq!(other.state().stock_of(ids[1]), Some(6), "four are held back");
@@ -215,6 +224,7 @@ both!(others_hold_back_while_a_channel_is_blind, |shop| {
     world.webs[0].lane.look().await;
     assert_eq!((number(&world, blind).await, number(&world, seen).await), (1, 1));
     assert!(world.webs[0].channel.status().await.unwrap().blind_since.is_none());
+    assert_eq!(troubles(&world).await, [""; 0]);
     world.step(1).await;
     world.step(1).await;
     assert_eq!(other.state().stock_of(ids[1]), Some(10));
