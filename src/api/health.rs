@@ -13,6 +13,7 @@ use serde_json::json;
 use super::Api;
 use super::problem::Problem;
 use crate::store::{SCHEMA_VERSION, SchemaState};
+use crate::sync;
 
 /// A batch that is worked on for so long will hardly end by itself: a slow disk and a lost
 /// connection are given less (see the writer).
@@ -26,7 +27,8 @@ pub(super) async fn process() -> Response {
 }
 
 /// `GET /readyz`: whether the database answers, takes what is written, and is of this
-/// program's version.
+/// program's version, and how the lanes do. A channel that cannot be asked does not make
+/// the program unready: everything else goes on.
 pub(super) async fn ready(State(api): State<Arc<Api>>) -> Response {
     let unavailable = |detail: String| {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail).into_response()
@@ -40,9 +42,17 @@ pub(super) async fn ready(State(api): State<Arc<Api>>) -> Response {
         return unavailable("the database does not answer".to_owned());
     };
     match state {
-        Ok(SchemaState::Version(SCHEMA_VERSION)) => {
-            Json(json!({ "status": "ready", "schema_version": SCHEMA_VERSION })).into_response()
-        }
+        Ok(SchemaState::Version(SCHEMA_VERSION)) => match sync::lanes(&api.channels).await {
+            Ok(lanes) => {
+                let version = SCHEMA_VERSION;
+                let ready = json!({ "status": "ready", "schema_version": version, "lanes": lanes });
+                Json(ready).into_response()
+            }
+            Err(error) => {
+                tracing::warn!(error = %error, "the database cannot be used");
+                unavailable("the database cannot be used now".to_owned())
+            }
+        },
         Ok(state) => unavailable(format!("the database has another schema: {state:?}")),
         Err(error) => {
             tracing::warn!(error = %error, "the database cannot be used");

@@ -18,6 +18,7 @@ use super::query::{Parameters, Segment, limit};
 use crate::clock::Timestamp;
 use crate::domain::{ItemStatus, LocationCode, Sku};
 use crate::reports::{self, HistoryFilter, ItemFilter, LIMIT_MAX};
+use crate::sync::{self, MapError};
 
 /// What of a name that does not exist is repeated in an error.
 const NAMED_CHARS_MAX: usize = 64;
@@ -171,10 +172,27 @@ pub(super) async fn explain(
 ) -> Answered {
     let sku = sku_of(&sku)?;
     if let Some(channel) = given.channel {
-        let channel: String = channel.chars().take(NAMED_CHARS_MAX).collect();
-        return Err(Problem::invalid("channel", format!("no channel has the name '{channel}'")));
+        let found = api.channels.iter().find(|known| known.name() == channel);
+        let Some(found) = found else {
+            let channel: String = channel.chars().take(NAMED_CHARS_MAX).collect();
+            return Err(Problem::invalid(
+                "channel",
+                format!("no channel has the name '{channel}'"),
+            ));
+        };
+        let explained = sync::explain(found, &sku).await.map_err(|error| not_explained(&error))?;
+        return Ok(Json(explained).into_response());
     }
     let explained = reports::explain(&api.shop.db, &sku, api.policy).await;
     let explained = explained.map_err(|error| Problem::from(error).of_path("unknown_sku"))?;
     Ok(Json(explained).into_response())
+}
+
+/// Why a number on a channel cannot be explained.
+fn not_explained(error: &MapError) -> Problem {
+    match error {
+        MapError::Store(error) => Problem::of_store(error),
+        MapError::UnknownSku(_) => Problem::not_found("unknown_sku", error.to_string()),
+        _ => Problem::not_found("not_sold", "no listing of the channel is this item"),
+    }
 }

@@ -30,7 +30,7 @@ pub use order::{
     Allocation, Counts, Decision, DecisionTerms, Fact, FactKind, FulfilledBy, Line, Order,
     OrderRef, OrderStatus, Part, Payment,
 };
-pub use publish::PublishRules;
+pub use publish::{PublishRules, PublishSteps};
 pub use quantity::{Delta, QUANTITY_MAX, Quantity, QuantityError};
 pub use refusal::{Refusal, Shortage};
 pub use remote::RemoteQuantity;

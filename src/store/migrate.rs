@@ -59,6 +59,12 @@ const TWINS: &[Twin] = &[
         sqlite: include_str!("../../migrations/sqlite/0007_source.sql"),
         postgres: include_str!("../../migrations/postgres/0007_source.sql"),
     },
+    Twin {
+        version: 8,
+        name: "desk",
+        sqlite: include_str!("../../migrations/sqlite/0008_desk.sql"),
+        postgres: include_str!("../../migrations/postgres/0008_desk.sql"),
+    },
 ];
 
 /// The newest schema version this program knows.

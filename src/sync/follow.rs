@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::push_back::THEIRS;
 use crate::shop::Shop;
-use crate::store::{self, StoreError, channels, follower, push_backs, pushes};
+use crate::store::{self, StoreError, channels, follower, push_backs, pushes, sold};
 
 /// How often the journal is looked at.
 const EVERY: Duration = Duration::from_millis(50);
@@ -121,9 +121,16 @@ async fn step(shop: &Shop, entries: Entries, most: i64) -> Result<bool, StoreErr
     let is_alone = entries == Entries::Alone;
     let range = (done, until);
     let items = follower::changed_items(&mut reader.conn(), range, is_alone).await?;
+    let sales = match entries {
+        Entries::Alone => sold::sales(&mut reader.conn(), done, until).await?,
+        _ => Vec::new(),
+    };
     drop(reader);
     let written = shop.db.write(move |mut conn| {
         Box::pin(async move {
+            if !sales.is_empty() {
+                sold::mark(&mut conn, &sales).await?;
+            }
             if !items.is_empty() {
                 pushes::mark_items(&mut conn, items, until, is_alone).await?;
             }

@@ -3,6 +3,7 @@
 mod bulk;
 mod chaos;
 mod daemons;
+mod desk;
 mod hooks;
 mod orders;
 mod push;

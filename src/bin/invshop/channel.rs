@@ -1,15 +1,21 @@
 //! `channel …`, `reconcile`: the shops that sell the stock.
 
+mod reconcile;
+
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use invshop::config::ChannelMode;
-use invshop::sync::{self, Cause, Channel, Difference, Reconciled};
+use invshop::sync::{self, Channel, Difference};
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::arguments::Format;
 use crate::failure::Failure;
-use crate::output::{Reply, Table, Text};
+use crate::output::{Reply, Table};
+
+use reconcile::differences;
+pub(crate) use reconcile::{Reconcile, reconcile};
 
 /// Of a channel's numbers so many hundredths may change without a special yes.
 const LARGE_PERCENT: usize = 10;
@@ -76,16 +82,6 @@ pub(crate) struct Mode {
     yes_large: bool,
 }
 
-/// What to compare.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct Reconcile {
-    /// One channel [default: all]
-    #[arg(long)]
-    channel: Option<String>,
-    #[arg(long, value_name = "HOW", value_parser = ["push"], help = "push: write the ledger's numbers")]
-    fix: Option<String>,
-}
-
 /// Does one verb.
 pub(crate) async fn run(
     app: &App<'_>,
@@ -98,7 +94,7 @@ pub(crate) async fn run(
         Verb::Pull(named) => pull(find(channels, &named.channel)?).await,
         Verb::Push(push) if push.dry_run => {
             let found = sync::reconcile(find(channels, &push.channel)?, false).await?;
-            Ok(differences(&[found]))
+            Ok(differences(&[found], Format::Table))
         }
         Verb::Push(push) => {
             let channel = find(channels, &push.channel)?;
@@ -159,6 +155,8 @@ async fn list(channels: &[Arc<Channel>]) -> Result<Reply, Failure> {
         "#problems",
         "#inbox",
         "pulled",
+        "agreed",
+        "blind since",
         "failure",
     ];
     let mut table =
@@ -174,6 +172,10 @@ async fn list(channels: &[Arc<Channel>]) -> Result<Reply, Failure> {
             one.problems.to_string(),
             one.inbox_pending.to_string(),
             one.pulled_at.map(|at| at.to_string()).unwrap_or_default(),
+            one.agreement
+                .map(|one| format!("{} of {}", one.right, one.numbers))
+                .unwrap_or_default(),
+            one.blind_since.map(|at| at.to_string()).unwrap_or_default(),
             one.failure.clone().unwrap_or_default(),
         ]);
     }
@@ -231,42 +233,4 @@ async fn set_mode(app: &App<'_>, channel: &Channel, given: &Mode) -> Result<Repl
         app.confirm(&question).await?;
     }
     set(channel, Some(given.wanted)).await
-}
-
-/// Compares channels with the ledger.
-pub(crate) async fn reconcile(
-    channels: &[Arc<Channel>],
-    given: &Reconcile,
-) -> Result<Reply, Failure> {
-    let mut all = Vec::new();
-    let one = given.channel.as_deref().map(|name| find(channels, name)).transpose()?;
-    for channel in channels.iter().filter(|channel| one.is_none_or(|one| Arc::ptr_eq(one, channel)))
-    {
-        all.push(sync::reconcile(channel, given.fix.is_some()).await?);
-    }
-    Ok(differences(&all))
-}
-
-fn differences(all: &[Reconciled]) -> Reply {
-    let rows: Vec<&Difference> = all.iter().flat_map(|one| &one.differences).collect();
-    let right: usize = all.iter().map(|one| one.right).sum();
-    let names = ["channel", "holder", "#wanted", "#confirmed", "#shown", "cause"];
-    let mut table = Table::new(&names, "");
-    let number = |number: Option<i64>| number.map(|number| number.to_string()).unwrap_or_default();
-    for one in &rows {
-        let cause = json!(one.cause).as_str().unwrap_or_default().to_owned();
-        let place = if one.place.is_empty() { String::new() } else { format!("@{}", one.place) };
-        table.row(vec![
-            one.channel.clone(),
-            format!("{}{place}", one.holder),
-            number(one.wanted),
-            number(one.confirmed),
-            number(one.shown),
-            cause,
-        ]);
-    }
-    let drift = rows.iter().filter(|one| one.cause != Cause::Unmapped).count();
-    let line = format!("{right} numbers are right, {drift} are not");
-    let document = json!({ "right": right, "data": rows });
-    Reply::one(Text::Both(line, table), document).with_findings(drift > 0)
 }

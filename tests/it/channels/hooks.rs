@@ -136,6 +136,16 @@ both!(channels_are_asked_about_over_http, |shop| {
         (&listed["data"][0]["name"], &listed["data"][0]["mode"]),
         (&"outlet".into(), &"live".into())
     );
+    let explained = office.get("/v1/inventory/MUG/explain?channel=outlet").await.body;
+    assert_eq!((&explained["channel"], &explained["mode"]), (&"outlet".into(), &"live".into()));
+    assert!(explained["numbers"][0]["terms"].is_array(), "{explained}");
+    assert_eq!(office.get("/v1/inventory/NO/explain?channel=outlet").await.status, 404);
+    assert_eq!(office.get("/v1/inventory/MUG/explain?channel=no").await.status, 422);
+    let ready = office.get("/readyz").await.body;
+    let lane = serde_json::json!({
+        "channel": "outlet", "mode": "live", "failing": false, "blind": false,
+    });
+    assert_eq!(ready["lanes"], serde_json::json!([lane]));
     let paused = office.post("/v1/channels/outlet/pause", &serde_json::json!({})).await;
     assert_eq!((paused.status, &paused.body["mode"]), (200, &"paused".into()));
     world.tick();

@@ -56,6 +56,7 @@ pub(super) fn config(name: &str, url: &str) -> ChannelConfig {
         mode: ChannelMode::Live,
         locations: None,
         poll_seconds: 3600,
+        stale_after_seconds: 1800,
         requests_per_second: Some(10_000),
         credentials,
         webhook: Some(WebhookConfig { secret: secret(HOOK_SECRET), previous: None }),
