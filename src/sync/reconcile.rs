@@ -39,6 +39,8 @@ pub enum Cause {
     Gone,
     /// It shows no item of ours.
     Unmapped,
+    /// No location feeds its place.
+    Unfed,
 }
 
 /// A number that is not what it should be.
@@ -134,13 +136,17 @@ async fn compare(
     drop(reader);
     let Targets { quantities, .. } = channel.targets(&rows).await?;
     for ((row, wanted), shown) in rows.into_iter().zip(quantities).zip(shown) {
-        match cause(&row, wanted, shown) {
+        let cause = match wanted {
+            Some(wanted) => cause(&row, wanted, shown),
+            None => Some(Cause::Unfed),
+        };
+        match cause {
             None => found.right += 1,
             Some(cause) => found.differences.push(Difference {
                 channel: channel.name().to_owned(),
                 holder: row.holder,
                 place: row.place,
-                wanted: Some(wanted.get()),
+                wanted: wanted.map(Quantity::get),
                 confirmed: row.known.map(|known| known.baseline),
                 shown: shown.and_then(RemoteQuantity::known),
                 cause,

@@ -12,8 +12,9 @@ use crate::store::{self, StoreError};
 pub(super) struct Targets {
     /// The newest entry that is in them.
     pub(super) seq: i64,
-    /// One for each row that was asked for.
-    pub(super) quantities: Vec<Quantity>,
+    /// One for each row that was asked for; none where no location feeds its place: what
+    /// is unknown is not 0.
+    pub(super) quantities: Vec<Option<Quantity>>,
 }
 
 impl Channel {
@@ -29,8 +30,10 @@ impl Channel {
         let channel_max = channel_max.map_or(i64::MAX, |rules| rules.quantity_max);
         let quantity = |row: &PushRow| {
             let own = own.get(&(row.holder.clone(), row.place.clone()));
-            let available = shelf.available_from(row.item, |location| self.sells_from(location));
-            over(self.rules(), own.copied().unwrap_or_default()).published(available, channel_max)
+            let sells = |location: &_| self.sells_from(&row.place, location);
+            let available = self.is_fed(&row.place).then(|| shelf.available_from(row.item, sells));
+            let rules = over(self.rules(), own.copied().unwrap_or_default());
+            available.map(|available| rules.published(available, channel_max))
         };
         Ok(Targets { seq, quantities: rows.iter().map(quantity).collect() })
     }

@@ -310,6 +310,7 @@ impl From<MapError> for Failure {
             MapError::UnknownListing { .. } => "unknown_listing",
             MapError::UnknownSku(_) => "unknown_sku",
             MapError::Uncounted(_) => "uncounted",
+            MapError::UnfedPlace { .. } => "unfed_place",
             MapError::SharedStock { .. } => "shared_stock",
         };
         Self::refused(code, error.to_string())
