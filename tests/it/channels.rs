@@ -4,5 +4,6 @@ mod chaos;
 mod daemons;
 mod hooks;
 mod orders;
+mod places;
 mod push;
 mod world;
