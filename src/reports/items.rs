@@ -341,6 +341,20 @@ impl Shelf {
         self.level(item, location).map_or(0, |level| level.totals.available_to_promise())
     }
 
+    /// What a location that a channel names adds to its pool; a mirrored one does too.
+    fn pooled_at(&self, item: ItemId, location: &Location) -> i64 {
+        let sells = location.sellable && location.kind.may_sell();
+        if !location.is_mirrored() || !sells || !self.is_sold(item) {
+            return self.own_at(item, location);
+        }
+        self.level(item, location).map_or(0, |level| level.totals.available_to_promise())
+    }
+
+    /// Units of an item that are at a location.
+    pub(crate) fn on_hand_at(&self, item: ItemId, location: &Location) -> i64 {
+        self.level(item, location).map_or(0, |level| level.totals.on_hand)
+    }
+
     /// What a request may have at one location.
     pub(super) fn available_at(&self, item: ItemId, location: &Location) -> i64 {
         let parts = self.parts(item);
@@ -383,7 +397,7 @@ impl Shelf {
         }
         let pooled = |item: ItemId| -> i64 {
             let ours = self.locations.iter().filter(|location| is_one(location));
-            ours.map(|location| self.own_at(item, location)).sum()
+            ours.map(|location| self.pooled_at(item, location)).sum()
         };
         let parts = self.parts(item);
         if parts.is_empty() {

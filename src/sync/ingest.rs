@@ -327,7 +327,8 @@ impl Channel {
     ) -> Result<(), SyncError> {
         let known = self.listings_of(remote).await?;
         let numbers = self.numbers_of(remote).await?;
-        let how = (is_current, self.location_of(remote).await?);
+        let (location, mirrored) = (self.location_of(remote).await?, self.mirrored().await?);
+        let how = order::How { is_current, location, mirrored: mirrored.into_keys().collect() };
         let import = order::import(remote, reference.clone(), how, (&known, &numbers));
         self.shop.submit(Command::Import(import), None).await?;
         for back in order::returns(remote, &reference, &numbers) {

@@ -194,6 +194,8 @@ async fn write(
         json!({ "channel": channel.name(), "listing": listing.external_id, "place": listing.place })
             .to_string(),
     );
+    // What the channel counts itself is not pushed.
+    let is_pushed = !channel.mirrored().await?.contains_key(&listing.place);
     let written = channel.shop.db.write(move |mut conn| {
         Box::pin(async move {
             listings::set_item(&mut conn, listing.id, item).await?;
@@ -203,6 +205,7 @@ async fn write(
             // The number of the entry is not known before: it is the next, or a later one.
             let (newest, _) = store::journal::newest(&mut conn).await?;
             match item {
+                Some(_) if !is_pushed => {}
                 Some(item) => pushes::map(&mut conn, at, item, newest + 1).await?,
                 None if still.iter().all(|one| one.item.is_none()) => {
                     pushes::unmap(&mut conn, at).await?;

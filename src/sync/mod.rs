@@ -15,6 +15,7 @@ mod ingest;
 mod judge;
 mod lane;
 mod listing;
+mod mirror;
 mod order;
 mod pull;
 mod push;

@@ -1,6 +1,6 @@
 //! From a channel's order to what the ledger records of it: pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::connectors::{
     Deducts, RemoteLine, RemoteOrder, RemoteState, RemoteVersion, Restores, StockMeaning,
@@ -64,12 +64,23 @@ pub(super) fn place(remote: &RemoteOrder) -> Option<&str> {
     places.all(|place| place == Some(first)).then(|| first.as_str())
 }
 
+/// How an order comes in.
+#[derive(Clone, Debug, Default)]
+pub(super) struct How {
+    /// It was asked for by its id just now.
+    pub(super) is_current: bool,
+    /// Where it leaves from, where only one location can be.
+    pub(super) location: Option<LocationCode>,
+    /// Places that the channel counts and ships from itself.
+    pub(super) mirrored: BTreeSet<String>,
+}
+
 /// What the ledger is told of an order. A line maps by the channel's ids, never by its
 /// text; one of no listing that somebody mapped waits for a person.
 pub(super) fn import(
     remote: &RemoteOrder,
     reference: OrderRef,
-    (is_current, location): (bool, Option<LocationCode>),
+    How { is_current, location, mirrored }: How,
     (known, numbers): (&[KeyedListing], &BTreeMap<String, i64>),
 ) -> Import {
     let currency = remote.total.map(Money::currency);
@@ -88,7 +99,10 @@ pub(super) fn import(
                 unit_price: price.map(Money::amount),
             },
             shipped: line.shipped.min(wanted(remote.state, line)),
-            fulfilled_by: FulfilledBy::Ledger,
+            fulfilled_by: match place_of(line) {
+                Some(place) if mirrored.contains(place.as_str()) => FulfilledBy::Channel,
+                _ => FulfilledBy::Ledger,
+            },
         })
     };
     let changed_at = remote.changed_at.map(crate::clock::Timestamp::as_millis);

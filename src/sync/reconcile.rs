@@ -112,9 +112,11 @@ async fn compare(
     levels: &[RemoteLevel],
     found: &mut Reconciled,
 ) -> Result<(), SyncError> {
+    let mirrored = channel.mirrored().await?;
+    let is_told = |level: &&RemoteLevel| !mirrored.contains_key(&key(&level.holder).1);
     let mut reader = channel.shop.db.read().await?;
     let (mut rows, mut shown) = (Vec::new(), Vec::new());
-    for level in levels {
+    for level in levels.iter().filter(is_told) {
         let (holder, place) = key(&level.holder);
         let row = pushes::find(&mut reader.conn(), (channel.id, &holder, &place)).await?;
         match row {

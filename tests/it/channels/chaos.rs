@@ -49,13 +49,14 @@ async fn history(backend: Backend, seed: u64) {
     world.serve_hooks().await;
     let mut ids = Ids::new();
     for (name, main, store) in ITEMS {
-        let webs = world.item(name, main).await;
+        let webs = world.add_item(name, main).await;
         if let Ok(units) = Quantity::positive(store) {
             test.stock(name, "store", Change::Receive(units)).await.unwrap();
         }
-        let offer = world.offer(name, &[("north", main), ("south", store)]).await;
+        let offer = world.add_offer(name, &[("north", main), ("south", store)]).await;
         ids.insert(name, (webs, offer));
     }
+    world.settle().await;
     let (mut dice, http) = (Dice::new(seed), http().build().unwrap());
     let mut past = Past::default();
     for step in 0..STEPS {
@@ -185,14 +186,13 @@ async fn check(world: &World<'_>, ids: &Ids, seed: u64) {
         for (place, location) in PLACES {
             let level = item.levels.iter().find(|level| level.location == location);
             let wanted = level.map_or(0, |level| level.totals.available_to_promise);
+            let numbers = world.numbers().await;
             let state = world.stalls[0].shop.state();
-            let (shown, writes) = (state.stock_of(*offer, place), state.writes.clone());
-            drop(state);
             assert_eq!(
-                shown,
+                state.stock_of(*offer, place),
                 Some(wanted),
-                "seed {seed}: {name} at {place}, {level:?}, {writes:?}\n{:#?}",
-                world.numbers().await
+                "seed {seed}: {name} at {place}, {level:?}, {:?}\n{numbers:#?}",
+                state.writes
             );
         }
         for (web, id) in world.webs.iter().zip(webs) {

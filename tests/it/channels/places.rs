@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use invshop::domain::{AllocationPolicy, LocationKind, Quantity};
+use invshop::config::ChannelConfig;
+use invshop::domain::{AccountName, AllocationPolicy, LocationCode, LocationKind, Quantity, Title};
+use invshop::ledger::catalogue::NewLocation;
 use invshop::ledger::stock::Change;
 use invshop::reports;
 use invshop::sandbox::bazaar::{Mishaps, Status};
@@ -70,7 +72,8 @@ both!(a_number_that_was_just_read_is_not_what_a_write_is_compared_with, |shop| {
     sync::find_dirty(&world.shop).await.unwrap();
     world.stalls[0].lane.step().await.unwrap();
     assert_eq!(market.state().writes, [north(mug, 7, 8)]);
-    assert_eq!((market.state().stale, world.drifts().await), (0, 0));
+    let stale = market.state().stale;
+    assert_eq!((stale, world.drifts().await), (0, 0));
     world.end().await;
 });
 
@@ -85,7 +88,8 @@ both!(after_a_refused_write_the_orders_come_first, |shop| {
     sync::find_dirty(&world.shop).await.unwrap();
     world.stalls[0].lane.step().await.unwrap();
     assert_eq!(market.state().writes, [north(mug, 7, 10)]);
-    assert_eq!((market.state().stale, world.drifts().await), (1, 1));
+    let stale = market.state().stale;
+    assert_eq!((stale, world.drifts().await), (1, 1));
     world.end().await;
 });
 
@@ -217,6 +221,55 @@ both!(a_place_that_nothing_feeds_is_told_and_left_alone, |shop| {
     let compared = sync::reconcile(&world.stalls[0].channel, false).await.unwrap();
     let causes: Vec<Cause> = compared.differences.iter().map(|one| one.cause).collect();
     assert_eq!(causes, [Cause::Unmapped, Cause::Unmapped, Cause::Unfed]);
+    world.end().await;
+});
+
+fn from_both(config: ChannelConfig) -> ChannelConfig {
+    ChannelConfig { locations: Some(vec!["main".to_owned(), "theirs".to_owned()]), ..config }
+}
+
+// Semantics §9 "mirrored order".
+both!(what_the_channel_counts_itself_is_mirrored, |shop| {
+    let mut world = World::with(&shop, &["web"], from_both).await;
+    let theirs = NewLocation {
+        code: LocationCode::new("theirs").unwrap(),
+        name: Title::new("Their warehouse").unwrap(),
+        kind: LocationKind::ThirdParty,
+        sellable: Some(true),
+        authority: Some(AccountName::new("market").unwrap()),
+        priority: None,
+    };
+    shop.run(Command::CreateLocation(theirs)).await.unwrap();
+    let market = world.stall("market", &[("north", "main"), ("far", "theirs")]).await;
+    let web_mug = world.item("MUG", 10).await[0];
+    let mug = world.offer("MUG", &[("north", 10), ("far", 50)]).await;
+    let web = world.webs[0].shop.clone();
+    assert_eq!(level(&world, "MUG", "theirs").await, (50, 0));
+    assert_eq!(web.state().stock_of(web_mug), Some(60), "it is in the pool of who names it");
+    world.tick();
+    let order = market.buy(&[(mug, "far", 2)]).unwrap();
+    world.settle().await;
+    assert_eq!(level(&world, "MUG", "theirs").await, (48, 0));
+    assert_eq!(level(&world, "MUG", "main").await, (10, 0));
+    assert_eq!(web.state().stock_of(web_mug), Some(58));
+    world.tick();
+    market.ship(order);
+    world.settle().await;
+    let mut raw = Raw::open(&shop.opening.place).await;
+    let status = format!("select status from orders where external_id = 'order-{order}'");
+    assert_eq!(raw.texts(&status).await, ["shipped"]);
+    let moved = "select j.kind from journal j join location l on l.id = j.location_id
+                 where l.code = 'theirs' and j.item_id is not null order by j.seq";
+    assert_eq!(raw.texts(moved).await, ["count", "count"], "orders move nothing");
+    assert_eq!(raw.number("select count(*) from push where place = 'far'").await, 0);
+    // What is no number is no count, and never 0.
+    market.state().offers.get_mut(&mug).unwrap().stock.insert("far".to_owned(), None);
+    world.settle().await;
+    assert_eq!(level(&world, "MUG", "theirs").await, (48, 0));
+    assert!(market.state().writes.is_empty());
+    let found = sync::reconcile(&world.stalls[0].channel, false).await.unwrap();
+    assert_eq!((found.right, found.differences.len()), (1, 0));
+    assert_eq!((world.unsettled().await, world.drifts().await), (0, 0));
     world.end().await;
 });
 

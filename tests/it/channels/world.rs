@@ -144,6 +144,13 @@ impl<'s> World<'s> {
     /// Offers an item that there is in the first marketplace, with units at its places,
     /// mapped; its id there.
     pub(super) async fn offer(&mut self, name: &str, stock: &[(&str, i64)]) -> u64 {
+        let id = self.add_offer(name, stock).await;
+        self.settle().await;
+        id
+    }
+
+    /// The same, not settled yet.
+    pub(super) async fn add_offer(&mut self, name: &str, stock: &[(&str, i64)]) -> u64 {
         let stall = &self.stalls[0];
         let id = stall.shop.state().add_offer(name, stock, 990);
         sync::discover(&stall.channel).await.unwrap();
@@ -151,13 +158,19 @@ impl<'s> World<'s> {
             let listing = format!("offer-{id}@{place}");
             sync::map(&stall.channel, &listing, &sku(name)).await.unwrap();
         }
-        self.settle().await;
         id
     }
 
     /// An item with the same stock in the ledger and in every web shop, mapped; its ids
     /// there.
     pub(super) async fn item(&mut self, name: &str, units: i64) -> Vec<u64> {
+        let ids = self.add_item(name, units).await;
+        self.settle().await;
+        ids
+    }
+
+    /// The same, not settled yet.
+    pub(super) async fn add_item(&mut self, name: &str, units: i64) -> Vec<u64> {
         self.test.item(name, units).await;
         let mut ids = Vec::new();
         for web in &self.webs {
@@ -166,7 +179,6 @@ impl<'s> World<'s> {
             sync::map(&web.channel, &id.to_string(), &sku(name)).await.unwrap();
             ids.push(id);
         }
-        self.settle().await;
         ids
     }
 
