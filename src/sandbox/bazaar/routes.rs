@@ -46,7 +46,8 @@ async fn answer(
     let path = uri.path().strip_prefix(ROOT).unwrap_or("?").to_owned();
     let parts: Vec<&str> = path.split('/').collect();
     let document: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    if bazaar.state().hangs() {
+    let is_write = method == Method::POST && parts == ["stock"];
+    if is_write && bazaar.state().hangs() {
         std::future::pending::<()>().await;
     }
     let now = bazaar.millis();
@@ -54,7 +55,6 @@ async fn answer(
     let named = parts.iter().map(|part| if part.contains('-') { "{id}" } else { part });
     let named = format!("{method} {}", named.collect::<Vec<_>>().join("/"));
     *state.requests.entry(named).or_default() += 1;
-    let is_write = method == Method::POST && parts == ["stock"];
     let points = if is_write { 1 + document["changes"].as_array().map_or(0, Vec::len) } else { 1 };
     if let Some(fault) = fault(&mut state, i64::try_from(points).unwrap_or(1), now) {
         return fault;

@@ -81,7 +81,7 @@ pub struct Faults {
     pub too_many: u32,
     /// So many requests to come fail before anything was done (500).
     pub fail: u32,
-    /// So many requests to come are never answered.
+    /// So many writes of stock to come are never answered, and never done.
     pub hang: u32,
 }
 

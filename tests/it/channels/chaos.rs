@@ -24,7 +24,7 @@ const PLACES: [(&str, &str); 2] = [("north", "main"), ("south", "store")];
 /// Web shops; the shop after them is the marketplace.
 const WEBS: usize = 2;
 /// Steps of one history.
-const STEPS: usize = 26;
+const STEPS: usize = 22;
 
 /// Ids of the things in each web shop, and on the marketplace.
 type Ids = BTreeMap<&'static str, (Vec<u64>, u64)>;

@@ -1,9 +1,8 @@
 //! A marketplace with places and compared writes: what a place shows is what feeds it, and
 //! no write is done that does not know what it writes over.
 
-use std::time::Duration;
-
 use invshop::config::ChannelConfig;
+use invshop::connectors::registry::KINDS;
 use invshop::domain::{AccountName, AllocationPolicy, LocationCode, LocationKind, Quantity, Title};
 use invshop::ledger::catalogue::NewLocation;
 use invshop::ledger::stock::Change;
@@ -12,7 +11,7 @@ use invshop::sandbox::bazaar::{Mishaps, Status};
 use invshop::sync::{self, Cause, MapError};
 use invshop::writer::Command;
 
-use super::world::{World, stall_config};
+use super::world::{World, config, stall_config};
 use crate::both;
 use crate::harness::{TestShop, http, place, sku};
 use crate::raw::Raw;
@@ -124,15 +123,23 @@ both!(a_compared_write_without_an_answer_is_looked_for, |shop| {
     world.settle().await;
     assert_eq!(market.state().writes, [north(mug, 6, 10), north(mug, 4, 5)]);
     assert_eq!((world.unsettled().await, world.drifts().await), (0, 0));
-    // One that never was answered, and never was done: whoever waits for it may be stopped.
+    // One that never was answered, and never was done: whoever waits for it is stopped.
     shop.run(Command::Place(place("C", &[("MUG", 1)]))).await.unwrap();
     sync::find_dirty(&world.shop).await.unwrap();
-    let market_waits = market.clone();
-    market.state().sell_before_write = Vec::new();
-    market_waits.state().faults.hang = 2;
-    let step = world.stalls[0].lane.step();
-    tokio::time::timeout(Duration::from_millis(300), step).await.unwrap_err();
-    market.state().faults.hang = 0;
+    market.state().faults.hang = 1;
+    let is_sent = async {
+        while market.state().faults.hang > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        ended = world.stalls[0].lane.step() => panic!("nobody answered: {ended:?}"),
+        () = is_sent => {}
+    }
+    let under_way = "select count(*) from push where sending = 3";
+    assert_eq!(Raw::open(&shop.opening.place).await.number(under_way).await, 1);
+    world.settle().await;
+    assert_eq!(market.state().stock_of(mug, "north"), Some(4), "it may still come");
     shop.clock.advance_millis(30_000);
     world.settle().await;
     assert_eq!(market.state().stock_of(mug, "north"), Some(3));
@@ -227,6 +234,27 @@ both!(a_place_that_nothing_feeds_is_told_and_left_alone, |shop| {
 fn from_both(config: ChannelConfig) -> ChannelConfig {
     ChannelConfig { locations: Some(vec!["main".to_owned(), "theirs".to_owned()]), ..config }
 }
+
+both!(places_are_for_kinds_that_have_some, |shop| {
+    let world = World::new(&shop, &[]).await;
+    let web = ChannelConfig {
+        places: [("north".to_owned(), vec!["main".to_owned()])].into(),
+        ..config("web", "http://127.0.0.1:1")
+    };
+    let market = stall_config("market", "http://127.0.0.1:1", &[]);
+    let market = ChannelConfig { locations: Some(vec!["main".to_owned()]), ..market };
+    let wrong = sync::connectors(&world.shop, KINDS, &[web, market]).unwrap_err();
+    let wrong: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        wrong,
+        [
+            "channel[0].places: woocommerce has no places (channel \"web\")",
+            "channel[1].locations: bazaar has places: [channel.places] says what feeds each \
+         (channel \"market\")",
+        ]
+    );
+    world.end().await;
+});
 
 // Semantics §9 "mirrored order".
 both!(what_the_channel_counts_itself_is_mirrored, |shop| {
