@@ -147,6 +147,35 @@ both!(a_compared_write_without_an_answer_is_looked_for, |shop| {
     world.end().await;
 });
 
+both!(a_lost_write_that_only_seems_to_have_arrived_hides_no_sale, |shop| {
+    let (mut world, mug) = ten_mugs(&shop).await;
+    let market = world.stalls[0].shop.clone();
+    shop.run(Command::Place(place("A", &[("MUG", 1)]))).await.unwrap();
+    sync::find_dirty(&world.shop).await.unwrap();
+    market.state().faults.hang = 1;
+    let is_sent = async {
+        while market.state().faults.hang > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        ended = world.stalls[0].lane.step() => panic!("nobody answered: {ended:?}"),
+        () = is_sent => {}
+    }
+    // The 9 was never written, and a sale that nobody told of leaves it.
+    world.tick();
+    market.buy(&[(mug, "north", 1)]).unwrap();
+    shop.run(Command::Place(place("B", &[("MUG", 3)]))).await.unwrap();
+    shop.clock.advance_millis(30_000);
+    sync::find_dirty(&world.shop).await.unwrap();
+    world.stalls[0].lane.step().await.unwrap();
+    world.settle().await;
+    assert_eq!(market.state().writes, [north(mug, 5, 9)]);
+    assert_eq!((world.available("MUG").await, world.unsettled().await), (5, 0));
+    assert_eq!(world.drifts().await, 0);
+    world.end().await;
+});
+
 /// Units of an item at a location: on the shelf, and of these promised.
 async fn level(world: &World<'_>, name: &str, location: &str) -> (i64, i64) {
     let item = reports::item(&world.shop.db, &sku(name), AllocationPolicy::Split).await;
