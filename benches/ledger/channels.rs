@@ -100,6 +100,8 @@ fn config(name: &str, url: &str) -> anyhow::Result<ChannelConfig> {
         url: Some(url.to_owned()),
         mode: ChannelMode::Live,
         locations: None,
+        places: BTreeMap::new(),
+        stale_after_seconds: 1_800,
         poll_seconds: 60,
         requests_per_second: Some(1_000),
         credentials,

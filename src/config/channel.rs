@@ -15,6 +15,9 @@ pub(super) const CHANNEL: &str = "channel";
 /// Where the credentials of a channel stand; their names are the vendor's.
 pub(super) const CREDENTIALS: &str = "credentials";
 
+/// Which locations feed the places of a channel; the places have the vendor's names.
+pub(super) const PLACES: &str = "places";
+
 pub(super) const NAME: &str = "name";
 pub(super) const KIND: &str = "kind";
 pub(super) const URL: &str = "url";
@@ -31,7 +34,7 @@ pub(super) const MAX_QUANTITY: &str = "rules.max_quantity";
 pub(super) const MIN_QUANTITY: &str = "rules.min_quantity";
 pub(super) const STALE_BUFFER: &str = "rules.stale_buffer";
 
-/// The settings of a channel, but for its credentials.
+/// The settings of a channel, but for its credentials and places.
 pub(super) const NAMES: [&str; 15] = [
     NAME,
     KIND,
@@ -72,6 +75,9 @@ pub struct ChannelConfig {
     pub mode: ChannelMode,
     /// The locations whose stock it sells; every sellable one when not given.
     pub locations: Option<Vec<String>>,
+    /// The locations that feed each of its places, by its own ids of them, where its kind
+    /// has places. A location feeds one place at most.
+    pub places: BTreeMap<String, Vec<String>>,
     /// Seconds from one look for changed orders to the next, 5 to 86 400.
     pub poll_seconds: u32,
     /// How long its orders may not be read before it is blind, in seconds, 60 to 604 800.

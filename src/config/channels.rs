@@ -1,5 +1,6 @@
 //! Reading `[[channel]]`: every problem of every channel, and secrets that are written out.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
@@ -111,7 +112,8 @@ impl ChannelAt<'_, '_> {
         let rules = self.rules();
         let webhook = self.webhook();
         let settings = self.reader.settings;
-        let named: Vec<_> = settings.credentials(self.index).collect();
+        let places = self.places();
+        let named: Vec<_> = settings.named(self.index, channel::CREDENTIALS).collect();
         let credential = |(path, name): (&keys::Path, &str)| {
             self.secret(path).map(|secret| (name.to_owned(), secret))
         };
@@ -122,6 +124,7 @@ impl ChannelAt<'_, '_> {
             url,
             mode: mode.unwrap_or_default(),
             locations,
+            places,
             poll_seconds: poll.unwrap_or(channel::poll_seconds_default()),
             stale_after_seconds: stale,
             requests_per_second: rate,
@@ -129,6 +132,33 @@ impl ChannelAt<'_, '_> {
             webhook,
             rules,
         })
+    }
+
+    /// What feeds each place: a location twice would be sold twice.
+    fn places(&mut self) -> BTreeMap<String, Vec<String>> {
+        let settings = self.reader.settings;
+        let (mut places, mut fed) = (BTreeMap::new(), BTreeMap::<String, String>::new());
+        for (path, place) in settings.named(self.index, channel::PLACES) {
+            let codes = self.reader.read(path, |value| {
+                let codes = channel::texts(value)?;
+                for code in &codes {
+                    if let Some(other) = fed.insert(code.clone(), place.to_owned()) {
+                        return Err(format!(
+                            "location_shared: {code:?} feeds the place {other:?} already; a \
+                             location feeds at most one place of a channel"
+                        ));
+                    }
+                }
+                Ok(codes)
+            });
+            places.extend(codes.map(|codes| (place.to_owned(), codes)));
+        }
+        let path = keys::Path::of_channel(self.index, channel::LOCATIONS);
+        if let (Some(given), false) = (settings.get(&path), places.is_empty()) {
+            let message = "is given, and so is [channel.places]: only one of them".to_owned();
+            self.reader.problems.push(given.problem(&path, message));
+        }
+        places
     }
 
     fn rules(&mut self) -> RulesConfig {

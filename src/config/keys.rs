@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::channel::{CHANNEL, CREDENTIALS, NAMES};
+use super::channel::{CHANNEL, CREDENTIALS, NAMES, PLACES};
 
 /// One setting, by its section and its name in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,10 +90,9 @@ impl Path {
         Self(format!("{CHANNEL}[{index}].{name}"))
     }
 
-    /// The name of a credential of a channel, where it is one.
-    pub(super) fn credential_of(&self, index: usize) -> Option<&str> {
-        let rest = self.0.strip_prefix(&format!("{CHANNEL}[{index}].{CREDENTIALS}."))?;
-        Some(rest)
+    /// The rest of a setting in a section of a channel, whose names are the vendor's.
+    pub(super) fn within(&self, index: usize, section: &str) -> Option<&str> {
+        self.0.strip_prefix(&format!("{CHANNEL}[{index}].{section}."))
     }
 }
 
@@ -117,8 +116,9 @@ pub(super) fn find(section: &str, name: &str) -> Result<Key, String> {
 
 /// Whether a channel has a setting of this name, or what to say when it has none.
 pub(super) fn find_of_channel(name: &str) -> Result<(), String> {
-    let credential = name.strip_prefix(CREDENTIALS).and_then(|rest| rest.strip_prefix('.'));
-    if NAMES.contains(&name) || credential.is_some_and(|name| !name.is_empty()) {
+    let free = [CREDENTIALS, PLACES].iter().find_map(|section| name.strip_prefix(section));
+    let free = free.and_then(|rest| rest.strip_prefix('.'));
+    if NAMES.contains(&name) || free.is_some_and(|name| !name.is_empty()) {
         return Ok(());
     }
     Err(format!("unknown key{}", did_you_mean(name, NAMES.into_iter())))

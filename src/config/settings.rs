@@ -227,10 +227,14 @@ impl Settings {
         self.channel_lines.iter().map(|(index, line)| (*index, *line))
     }
 
-    /// The names of a channel's credentials.
-    pub(super) fn credentials(&self, index: usize) -> impl Iterator<Item = (&Path, &str)> {
-        let credential = move |path| Path::credential_of(path, index).map(|name| (path, name));
-        self.values.keys().filter_map(credential)
+    /// The names in a section of a channel that are the vendor's.
+    pub(super) fn named(
+        &self,
+        index: usize,
+        section: &'static str,
+    ) -> impl Iterator<Item = (&Path, &str)> {
+        let named = move |path| Path::within(path, index, section).map(|name| (path, name));
+        self.values.keys().filter_map(named)
     }
 
     #[cfg(test)]

@@ -64,22 +64,27 @@ fn the_example_names_every_key_there_is() {
     assert!(settings.add_file(&example_in_force()).is_ok());
     assert_eq!(settings.problems, []);
     let named: BTreeSet<String> = settings.paths().map(ToString::to_string).collect();
+    // Of a channel's names some are the vendor's, and the channels after the first only
+    // show what differs.
+    assert!(named.iter().any(|name| name.starts_with("channel[1].places.")));
+    let is_ours = |name: &&String| !name.contains("].credentials.") && !name.contains("].places.");
+    let is_first = |name: &&String| !name.starts_with("channel[") || name.starts_with("channel[0]");
+    let named: BTreeSet<String> = named.iter().filter(is_ours).filter(is_first).cloned().collect();
     let known = KEYS.map(|key| match key.section {
         LOCATION => key.path_at(Some(0)).to_string(),
         _ => key.path().to_string(),
     });
-    let of_channel =
-        NAMES.iter().chain(&["credentials.consumer_key", "credentials.consumer_secret"]);
-    let known = known.into_iter().chain(of_channel.map(|name| format!("channel[0].{name}")));
+    let of_channel = NAMES.iter().map(|name| format!("channel[0].{name}"));
+    let known = known.into_iter().chain(of_channel);
     assert_eq!(named, known.collect());
 }
 
 #[test]
 fn the_example_shows_the_defaults() {
-    let secrets = ["CONSUMER_KEY", "CONSUMER_SECRET", "WEBHOOK_SECRET", "WEBHOOK_SECRET_BEFORE"];
-    let secrets = secrets.map(|name| format!("WEB_{name}"));
-    let environment: Vec<_> = secrets.iter().map(|name| (name.as_str(), "x")).collect();
-    let shown = build(&example_in_force(), &environment).unwrap();
+    let example = example_in_force();
+    let variables = example.split("\"env:").skip(1).filter_map(|rest| rest.split('"').next());
+    let environment: Vec<_> = variables.map(|name| (name, "x")).collect();
+    let shown = build(&example, &environment).unwrap();
     let default = build("", &[]).unwrap();
     assert_eq!(format!("{:?}", shown.database), format!("{:?}", default.database));
     assert_eq!(shown.orders, default.orders);
@@ -132,6 +137,30 @@ fn channels_are_read_with_their_sections() {
     assert!(!format!("{config:?}").contains("ck_plain"), "secrets do not show");
     let other = build(CHANNELS, &[("CS", "cs_new"), ("WS", "signs")]).unwrap();
     assert_eq!(other.differs_from(&config), ["channel"]);
+}
+
+#[test]
+fn a_location_feeds_one_place_of_a_channel() {
+    let channel = "[[channel]]\nname = 'm'\nkind = 'x'\n";
+    let places = "[channel.places]\n'gid://x/1' = ['main', 'store']\nsouth = ['back']\n";
+    let config = build(&format!("{channel}{places}"), &[]).unwrap();
+    assert_eq!(config.channels[0].places["gid://x/1"], ["main", "store"]);
+    // Another channel has places of its own.
+    let two = format!("{channel}{places}[[channel]]\nname = 'n'\nkind = 'x'\n{places}");
+    assert_eq!(build(&two, &[]).unwrap().channels.len(), 2);
+    let shared = format!("{channel}{places}west = ['main']\n");
+    assert_eq!(
+        problems(&shared, &[]),
+        ["line 7: channel[0].places.west: location_shared: \"main\" feeds the place \
+          \"gid://x/1\" already; a location feeds at most one place of a channel"]
+    );
+    let twice = format!("{channel}locations = ['main']\n{places}");
+    assert_eq!(
+        problems(&twice, &[]),
+        ["line 4: channel[0].locations: is given, and so is [channel.places]: only one of them"]
+    );
+    let empty = format!("{channel}[channel.places]\nnorth = []\n");
+    assert!(problems(&empty, &[])[0].starts_with("line 5: channel[0].places.north: is empty"));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! data ([`Capability`]). It sees neither database nor configuration, never waits, never
 //! repeats a call ([`ChannelHttp`]) and never decides what a number should be.
 
+pub mod bazaar;
 mod budget;
 mod capability;
 mod catalog;

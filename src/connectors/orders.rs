@@ -49,6 +49,8 @@ pub struct RemoteOrder {
     pub number: Option<String>,
     /// How new this is; `None` where the channel does not say: fetch it then.
     pub version: Option<RemoteVersion>,
+    /// When it last changed, by the channel's clock: lists are asked for from here on.
+    pub changed_at: Option<Timestamp>,
     /// Where it stands.
     pub state: RemoteState,
     /// The channel's own word for that.

@@ -38,7 +38,7 @@ pub struct Kind {
 }
 
 /// Every kind.
-pub const KINDS: &[Kind] = &[super::woocommerce::ENTRY];
+pub const KINDS: &[Kind] = &[super::woocommerce::ENTRY, super::bazaar::ENTRY];
 
 /// What is wrong with a setting of a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]

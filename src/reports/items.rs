@@ -360,6 +360,15 @@ impl Shelf {
         self.level(item, location).map_or(0, |level| level.totals.available_to_promise())
     }
 
+    /// What a location that a channel names adds to its pool; a mirrored one does too.
+    fn pooled_at(&self, item: ItemId, location: &Location) -> i64 {
+        let sells = location.sellable && location.kind.may_sell();
+        if !location.is_mirrored() || !sells || !self.is_sold(item) {
+            return self.own_at(item, location);
+        }
+        self.level(item, location).map_or(0, |level| level.totals.available_to_promise())
+    }
+
     /// What a request may have at one location.
     pub(crate) fn available_at(&self, item: ItemId, location: &Location) -> i64 {
         let parts = self.parts(item);
@@ -402,7 +411,7 @@ impl Shelf {
         }
         let pooled = |item: ItemId| -> i64 {
             let ours = self.locations.iter().filter(|location| is_one(location));
-            ours.map(|location| self.own_at(item, location)).sum()
+            ours.map(|location| self.pooled_at(item, location)).sum()
         };
         let parts = self.parts(item);
         if parts.is_empty() {

@@ -4,4 +4,5 @@
 //! after the vendors' contracts and recorded exchanges, else a connector would only prove
 //! itself. Tests and `invshop demo` sell on them.
 
+pub mod bazaar;
 pub mod woocommerce;

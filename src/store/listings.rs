@@ -138,16 +138,20 @@ statement!(
 );
 statement!(SET_ITEM, "update listing set item_id = $2 where id = $1");
 statement!(
+    // A listing has its ids in orders once, and stands at every place of the channel.
     BY_KEYS,
     sqlite "select k.order_key, l.holder, l.place, l.item_id, i.sku
             from json_each($2) as wanted
             cross join listing_key as k on k.channel_id = $1 and k.order_key = wanted.value
-            cross join listing as l on l.id = k.listing_id
-            left join item as i on i.id = l.item_id",
+            cross join listing as one on one.id = k.listing_id
+            cross join listing as l on l.channel_id = $1 and l.external_id = one.external_id
+            left join item as i on i.id = l.item_id
+            order by l.id",
     postgres "select k.order_key, l.holder, l.place, l.item_id, i.sku
-              from listing_key as k join listing as l on l.id = k.listing_id
+              from listing_key as k join listing as one on one.id = k.listing_id
+              join listing as l on l.channel_id = $1 and l.external_id = one.external_id
               left join item as i on i.id = l.item_id
-              where k.channel_id = $1 and k.order_key = any($2::text[])"
+              where k.channel_id = $1 and k.order_key = any($2::text[]) order by l.id"
 );
 statement!(
     RULES_OF,
@@ -311,7 +315,8 @@ pub(crate) async fn set_item(
     conn.execute_one(&SET_ITEM, args![id, item.map(ItemId::get)]).await
 }
 
-/// What the ids in lines of orders are of; those that are unknown are left out.
+/// What the ids in lines of orders are of, at each place; those that are unknown are left
+/// out.
 pub(crate) async fn by_keys(
     conn: &mut Conn<'_>,
     channel: i64,

@@ -165,8 +165,9 @@ impl Channel {
                 }
                 Believed::Physical | Believed::Available => Ok(shown),
             };
-            let found =
-                found.and_then(|units| self.count((&shelf, row.item), units, (believed, location)));
+            let found = found.and_then(|units| {
+                self.to_count((&shelf, row.item), (&one.place, units), (believed, location))
+            });
             match found {
                 Err(why) => all.left.push(left(why)),
                 Ok((location, quantity)) => {
@@ -194,17 +195,17 @@ impl Channel {
     }
 
     /// Units at a location, where all units of the channel's locations are known.
-    fn count(
+    fn to_count(
         &self,
         (shelf, item): (&Shelf, ItemId),
-        units: i64,
+        (place, units): (&str, i64),
         (believed, location): (Believed, Option<&LocationCode>),
     ) -> Result<(String, i64), String> {
         if shelf.is_bundle(item) {
             return Err("it is made of parts: count those".to_owned());
         }
-        let ours: Vec<&Location> =
-            shelf.locations.iter().filter(|location| self.sells_from(location)).collect();
+        let ours = shelf.locations.iter().filter(|location| self.sells_from(place, location));
+        let ours: Vec<&Location> = ours.collect();
         let at = match (location, ours.as_slice()) {
             (Some(code), ours) => ours
                 .iter()

@@ -1,11 +1,12 @@
 //! A channel that is connected: its configuration, its connector, and its row.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::SyncError;
 use crate::config::{ChannelConfig, ChannelMode, Problem};
 use crate::connectors::registry::{self, Kind, Settings};
-use crate::connectors::{Connector, Heard};
+use crate::connectors::{Capability, Connector, Heard};
 use crate::domain::{Location, PublishRules};
 use crate::secret::Secret;
 use crate::shop::Shop;
@@ -42,7 +43,15 @@ pub fn connectors(
             heard: heard(shop, &config.name),
         };
         match registry::open(kinds, &config.kind, &settings) {
-            Ok(connector) => all.push(connector),
+            Ok(connector) => {
+                let wrong = wrong_places(config, connector.capability());
+                problems.extend(wrong.map(|(setting, message)| Problem {
+                    key: format!("channel[{index}].{setting}"),
+                    line: None,
+                    message: format!("{message} (channel {:?})", config.name),
+                }));
+                all.push(connector);
+            }
             Err(wrong) => problems.extend(wrong.into_iter().map(|wrong| Problem {
                 key: format!("channel[{index}].{}", wrong.setting),
                 line: None,
@@ -57,6 +66,18 @@ pub fn connectors(
 fn heard(shop: &Shop, channel: &str) -> Heard {
     let (counters, channel) = (Arc::clone(&shop.counters), channel.to_owned());
     Heard::new(move |what, outcome| counters.asked(&channel, what, outcome))
+}
+
+/// What is wrong with where a channel sells from, by its setting.
+fn wrong_places(config: &ChannelConfig, can: &Capability) -> Option<(&'static str, String)> {
+    let has_places = can.stock.as_ref().is_some_and(|stock| stock.has_locations);
+    let kind = &config.kind;
+    if has_places && config.locations.is_some() {
+        let message = format!("{kind} has places: [channel.places] says what feeds each");
+        return Some(("locations", message));
+    }
+    let too_much = !has_places && !config.places.is_empty();
+    too_much.then(|| ("places", format!("{kind} has no places")))
 }
 
 impl Channel {
@@ -117,11 +138,29 @@ impl Channel {
         }
     }
 
-    /// Whether it sells from a location.
-    pub(crate) fn sells_from(&self, location: &Location) -> bool {
+    /// Whether one of its places sells from a location; the place is empty where it has none.
+    pub(crate) fn sells_from(&self, place: &str, location: &Location) -> bool {
+        if !place.is_empty() {
+            let codes = self.config.places.get(place);
+            return codes
+                .is_some_and(|codes| codes.iter().any(|code| code == location.code.as_str()));
+        }
         match &self.config.locations {
             Some(codes) => codes.iter().any(|code| code == location.code.as_str()),
             None => location.serves_orders(),
+        }
+    }
+
+    /// Whether some location feeds a place.
+    pub(crate) fn is_fed(&self, place: &str) -> bool {
+        place.is_empty() || self.config.places.contains_key(place)
+    }
+
+    /// The one location that feeds a place, where it is only one.
+    pub(crate) fn only_location_of(&self, place: &str) -> Option<&str> {
+        match self.config.places.get(place)?.as_slice() {
+            [only] => Some(only),
+            _ => None,
         }
     }
 
@@ -131,6 +170,9 @@ impl Channel {
         let stale = self.stale_buffer(&mut self.shop.db.read().await?.conn()).await?;
         if stale > 0 {
             rules.push_str(" while another channel is blind");
+        }
+        if !self.config.places.is_empty() {
+            let _infallible = write!(rules, " {:?}", self.config.places);
         }
         if self.stored().await?.rules.as_deref() == Some(&rules) {
             return Ok(());

@@ -147,7 +147,7 @@ impl Channel {
         let own = own.get(&(holder.clone(), place.clone())).copied().unwrap_or_default();
         let row = pushes::find(conn, (self.id, &holder, &place)).await?;
         let stale = self.stale_buffer(conn).await?;
-        let (terms, published) = self.terms((shelf, item), own, stale);
+        let (terms, published) = self.terms((shelf, item), &place, own, stale);
         let known = row.as_ref().map_or_else(KnownView::nothing, known);
         let now = self.shop.clock.now();
         let reason = reason(&known, published, mode, now);
@@ -159,11 +159,12 @@ impl Channel {
     fn terms(
         &self,
         (shelf, item): (&Shelf, ItemId),
+        place: &str,
         own: ListingRules,
         stale: i64,
     ) -> (Vec<PublishTerm>, i64) {
         let mut terms = Vec::new();
-        let ours = shelf.locations.iter().filter(|location| self.sells_from(location));
+        let ours = shelf.locations.iter().filter(|location| self.sells_from(place, location));
         for location in ours {
             terms.push(PublishTerm {
                 name: "available",
@@ -174,7 +175,7 @@ impl Channel {
             });
         }
         let sum: i64 = terms.iter().map(|term| term.units).sum();
-        let available = shelf.available_from(item, |location| self.sells_from(location));
+        let available = shelf.available_from(item, |location| self.sells_from(place, location));
         if available != sum {
             // A bundle's parts may lie at different locations.
             let units = available - sum;

@@ -4,7 +4,7 @@
 //! numbers, and what the channel took off its own number is a state as well. So a crash
 //! anywhere is made up for by doing what waits once more.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use futures_util::future::join_all;
 
@@ -12,11 +12,12 @@ use super::inbox::Opened;
 use super::order::{self, Known};
 use super::retry::{ATTEMPTS_MAX, pause};
 use super::{Channel, SyncError};
-use crate::connectors::{Fetched, Hint, Intake, RawOrder, Retry};
-use crate::domain::{OrderRef, Refusal, RemoteId};
+use crate::connectors::{Fetched, Hint, Intake, RawOrder, RemoteOrder, Retry};
+use crate::domain::{LocationCode, OrderRef, Refusal, RemoteId};
 use crate::store::inbox::{self, Stored};
+use crate::store::listings::KeyedListing;
 use crate::store::remote_lines::{self, Deduction, KeyedLine};
-use crate::store::{listings, order_reads, pushes};
+use crate::store::{StoreError, listings, locations, order_reads, pushes};
 use crate::writer::{Command, WriteError};
 
 /// Things that are dealt with together.
@@ -249,6 +250,10 @@ impl Channel {
             _ => {}
         }
         if matches!(known, Known::No) && !order::concerns_stock(&remote) {
+            // It may have taken something all the same that the channel never gives back.
+            if let Err(error) = self.taken(&remote, aside).await {
+                return Outcome::Later(error);
+            }
             return Outcome::Done(Some(format!("nothing is promised yet ({})", remote.status)));
         }
         match self.record(&remote, reference, is_current, aside).await {
@@ -270,25 +275,61 @@ impl Channel {
         })
     }
 
-    async fn record(
-        &self,
-        remote: &crate::connectors::RemoteOrder,
-        reference: OrderRef,
-        is_current: bool,
-        aside: &mut Aside,
-    ) -> Result<(), SyncError> {
+    /// What was taken off the numbers for an order that the ledger need not know.
+    async fn taken(&self, remote: &RemoteOrder, aside: &mut Aside) -> Result<(), SyncError> {
+        let stock = self.connector.capability().stock.as_ref();
+        if order::took_stock(remote, stock) {
+            let known = self.listings_of(remote).await?;
+            self.numbers_of(remote).await?;
+            let taken = order::deductions(remote, &known, stock);
+            // No entry of the journal tells of it: the numbers are looked at for that.
+            let at = taken.iter().map(|one| (one.holder.clone(), one.place.clone()));
+            aside.changed.extend(at);
+            aside.deductions.extend(taken);
+        }
+        Ok(())
+    }
+
+    async fn listings_of(&self, remote: &RemoteOrder) -> Result<Vec<KeyedListing>, StoreError> {
         let keys = remote.lines.iter().flat_map(|line| &line.order_keys);
         let keys: Vec<String> = keys.map(ToString::to_string).collect();
         let mut reader = self.shop.db.read().await?;
-        let known = listings::by_keys(&mut reader.conn(), self.id, keys).await?;
-        drop(reader);
+        listings::by_keys(&mut reader.conn(), self.id, keys).await
+    }
+
+    /// The numbers of an order's lines in the ledger, which never change.
+    async fn numbers_of(&self, remote: &RemoteOrder) -> Result<BTreeMap<String, i64>, StoreError> {
         let (id, name) = (self.id, remote.id.to_string());
         let lines: Vec<KeyedLine> = remote.lines.iter().map(order::keyed).collect();
         let written = self.shop.db.write(move |mut conn| {
             Box::pin(async move { remote_lines::number(&mut conn, id, &name, &lines).await })
         });
-        let numbers = written.await?;
-        let import = order::import(remote, reference.clone(), is_current, (&known, &numbers));
+        written.await
+    }
+
+    /// Where an order leaves from, where its place is fed by one location that orders may
+    /// use; else the ledger decides.
+    async fn location_of(&self, remote: &RemoteOrder) -> Result<Option<LocationCode>, StoreError> {
+        let only = order::place(remote).and_then(|place| self.only_location_of(place));
+        let Some(code) = only else { return Ok(None) };
+        let mut reader = self.shop.db.read().await?;
+        let all = locations::all(&mut reader.conn()).await?;
+        let found = all.into_iter().find(|one| one.code.as_str() == code && one.serves_orders());
+        Ok(found.map(|location| location.code))
+    }
+
+    async fn record(
+        &self,
+        remote: &RemoteOrder,
+        reference: OrderRef,
+        is_current: bool,
+        aside: &mut Aside,
+    ) -> Result<(), SyncError> {
+        let known = self.listings_of(remote).await?;
+        let numbers = self.numbers_of(remote).await?;
+        let (location, mirrored) = (self.location_of(remote).await?, self.mirrored().await?);
+        let how = order::How { is_current, location, mirrored: mirrored.into_keys().collect() };
+        let import = order::import(remote, reference.clone(), how, (&known, &numbers));
         self.shop.submit(Command::Import(import), None).await?;
         for back in order::returns(remote, &reference, &numbers) {
             match self.shop.submit(Command::Return(back), None).await {
@@ -297,7 +338,8 @@ impl Channel {
                 Err(error) => return Err(error.into()),
             }
         }
-        aside.deductions.extend(order::deductions(remote, &known));
+        let stock = self.connector.capability().stock.as_ref();
+        aside.deductions.extend(order::deductions(remote, &known, stock));
         Ok(())
     }
 

@@ -127,6 +127,7 @@ impl Lane {
         let every = Duration::from_secs(u64::from(self.channel.config.poll_seconds));
         if self.polled_at.is_none_or(|at| at.elapsed() >= every) {
             self.catch_up().await?;
+            self.channel.mirror().await?;
             self.channel.map_waiting().await?;
             if let Err(error) = self.hooks.look_after(&self.channel).await {
                 // Webhooks only make it sooner: orders and numbers go on without.

@@ -1,5 +1,7 @@
 //! Listings: found on the channel, and mapped to items by a person.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::json;
 use thiserror::Error;
@@ -13,12 +15,18 @@ use crate::store::{self, StoreError, pushes};
 const PAGES_MAX: usize = 100_000;
 
 /// What a look at a channel's listings found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Discovered {
     /// Listings there.
     pub listings: usize,
     /// Of these, those whose number the channel does not count.
     pub uncounted: usize,
+    /// The channel's own ids of its places, where it has some.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub places: BTreeSet<String>,
+    /// Of these, those that no location feeds.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub unfed: BTreeSet<String>,
 }
 
 /// Why a listing is not mapped.
@@ -56,6 +64,16 @@ pub enum MapError {
     /// The channel does not count the listing.
     #[error("{0} does not count the listing: switch its stock management on, and discover again")]
     Uncounted(String),
+    /// No location feeds the place it stands at.
+    #[error(
+        "no location feeds the place {place} of {channel}\nhint: [channel.places] says which do"
+    )]
+    UnfedPlace {
+        /// The channel.
+        channel: String,
+        /// The place.
+        place: String,
+    },
     /// Another listing with the same number is another item.
     #[error(
         "the number of listing {listing} is also that of listing {other}, which is {sku}: one number shows one item"
@@ -89,6 +107,8 @@ pub async fn discover(channel: &Channel) -> Result<Discovered, SyncError> {
                 (holder.id.to_string(), place.unwrap_or_default())
             });
             let mut places: Vec<_> = places.collect();
+            let named = places.iter().map(|(_, place)| place).filter(|place| !place.is_empty());
+            found.places.extend(named.cloned());
             if places.is_empty() {
                 places.push((String::new(), String::new()));
             }
@@ -115,6 +135,8 @@ pub async fn discover(channel: &Channel) -> Result<Discovered, SyncError> {
         written.await?;
         cursor = page.next;
         if cursor.is_none() {
+            let unfed = found.places.iter().filter(|place| !channel.is_fed(place));
+            found.unfed = unfed.cloned().collect();
             return Ok(found);
         }
     }
@@ -133,6 +155,10 @@ pub async fn map(channel: &Channel, listing: &str, sku: &Sku) -> Result<usize, M
     let item = item.ok_or_else(|| MapError::UnknownSku(sku.clone()))?;
     if found.holder.is_empty() {
         return Err(MapError::Uncounted(channel.name().to_owned()));
+    }
+    if !channel.is_fed(&found.place) {
+        let (channel, place) = (channel.name().to_owned(), found.place);
+        return Err(MapError::UnfedPlace { channel, place });
     }
     let beside = listings::of_holder(&mut conn, channel.id, &found.holder, &found.place).await?;
     let other = beside.into_iter().find(|one| one.item.is_some_and(|other| other != item));
@@ -184,6 +210,8 @@ async fn write(
         json!({ "channel": channel.name(), "listing": listing.external_id, "place": listing.place })
             .to_string(),
     );
+    // What the channel counts itself is not pushed.
+    let is_pushed = !channel.mirrored().await?.contains_key(&listing.place);
     let written = channel.shop.db.write(move |mut conn| {
         Box::pin(async move {
             listings::set_item(&mut conn, listing.id, item).await?;
@@ -193,6 +221,7 @@ async fn write(
             // The number of the entry is not known before: it is the next, or a later one.
             let (newest, _) = store::journal::newest(&mut conn).await?;
             match item {
+                Some(_) if !is_pushed => {}
                 Some(item) => pushes::map(&mut conn, at, item, newest + 1).await?,
                 None if still.iter().all(|one| one.item.is_none()) => {
                     pushes::unmap(&mut conn, at).await?;

@@ -3,7 +3,8 @@
 //! A lane serves one channel. What comes in is kept first (`inbox`) and dealt with after
 //! (`ingest`); polling (`pull`) makes up for every webhook that is lost. The journal is
 //! followed to find numbers dirty (`follow`); what a channel should show is computed when
-//! it is sent (`target`), and written so that no sale is lost (`push`).
+//! it is sent (`target`), and written so that no sale is lost (`push`), after it was found
+//! to be explained (`judge`).
 
 mod adopt;
 mod blind;
@@ -14,8 +15,10 @@ mod explain;
 mod follow;
 mod inbox;
 mod ingest;
+mod judge;
 mod lane;
 mod listing;
+mod mirror;
 mod order;
 mod pull;
 mod push;

@@ -1,11 +1,13 @@
 //! From a channel's order to what the ledger records of it: pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::connectors::{RemoteLine, RemoteOrder, RemoteState, RemoteVersion};
+use crate::connectors::{
+    Deducts, RemoteLine, RemoteOrder, RemoteState, RemoteVersion, Restores, StockMeaning,
+};
 use crate::domain::{
-    ExternalId, FactId, FulfilledBy, Money, OrderRef, Payment, Quantity, Reason, RemoteId, Sku,
-    TextError,
+    ExternalId, FactId, FulfilledBy, LocationCode, Money, OrderRef, Payment, Quantity, Reason,
+    RemoteId, Sku, TextError,
 };
 use crate::orders::{Cancel, Disposition, Import, ImportLine, LineRequest, Return, ReturnLine};
 use crate::store::listings::KeyedListing;
@@ -49,12 +51,36 @@ pub(super) fn concerns_stock(remote: &RemoteOrder) -> bool {
     }
 }
 
+/// Whether the channel took something off its own numbers for an order, by its own
+/// account or by what its kind does.
+pub(super) fn took_stock(remote: &RemoteOrder, stock: Option<&StockMeaning>) -> bool {
+    remote.lines.iter().any(|line| deducted(remote.state, line, stock) > Some(0))
+}
+
+/// The one place of a channel that all lines of an order leave from.
+pub(super) fn place(remote: &RemoteOrder) -> Option<&str> {
+    let mut places = remote.lines.iter().map(place_of);
+    let first = places.next()??;
+    places.all(|place| place == Some(first)).then(|| first.as_str())
+}
+
+/// How an order comes in.
+#[derive(Clone, Debug, Default)]
+pub(super) struct How {
+    /// It was asked for by its id just now.
+    pub(super) is_current: bool,
+    /// Where it leaves from, where only one location can be.
+    pub(super) location: Option<LocationCode>,
+    /// Places that the channel counts and ships from itself.
+    pub(super) mirrored: BTreeSet<String>,
+}
+
 /// What the ledger is told of an order. A line maps by the channel's ids, never by its
 /// text; one of no listing that somebody mapped waits for a person.
 pub(super) fn import(
     remote: &RemoteOrder,
     reference: OrderRef,
-    is_current: bool,
+    How { is_current, location, mirrored }: How,
     (known, numbers): (&[KeyedListing], &BTreeMap<String, i64>),
 ) -> Import {
     let currency = remote.total.map(Money::currency);
@@ -73,13 +99,13 @@ pub(super) fn import(
                 unit_price: price.map(Money::amount),
             },
             shipped: line.shipped.min(wanted(remote.state, line)),
-            fulfilled_by: FulfilledBy::Ledger,
+            fulfilled_by: match place_of(line) {
+                Some(place) if mirrored.contains(place.as_str()) => FulfilledBy::Channel,
+                _ => FulfilledBy::Ledger,
+            },
         })
     };
-    let changed_at = match remote.version {
-        Some(RemoteVersion::ChangedAt(at)) => Some(at.as_millis()),
-        _ => None,
-    };
+    let changed_at = remote.changed_at.map(crate::clock::Timestamp::as_millis);
     let placed_at = remote.placed_at.map(crate::clock::Timestamp::as_millis);
     Import {
         reference,
@@ -89,7 +115,7 @@ pub(super) fn import(
         effective_at: changed_at,
         payment: Payment::None,
         lines: remote.lines.iter().filter_map(line).collect(),
-        location: None,
+        location,
         currency: currency.map(|currency| currency.code().to_owned()),
         personal: None,
     }
@@ -119,12 +145,27 @@ fn named(line: &RemoteLine) -> Option<Sku> {
         .or_else(|| Sku::new(&by_line()).ok())
 }
 
-fn item_of<'k>(line: &RemoteLine, known: &'k [KeyedListing]) -> Option<&'k KeyedListing> {
-    line.order_keys.iter().find_map(|key| known.iter().find(|one| one.order_key == key.as_str()))
+fn place_of(line: &RemoteLine) -> Option<&RemoteId> {
+    line.holder.as_ref()?.location.as_ref()
 }
 
-/// What the channel took off its own numbers, where it says so.
-pub(super) fn deductions(remote: &RemoteOrder, known: &[KeyedListing]) -> Vec<Deduction> {
+/// The listing a line is of: at the place it leaves from, else at any that is mapped.
+fn item_of<'k>(line: &RemoteLine, known: &'k [KeyedListing]) -> Option<&'k KeyedListing> {
+    let place = place_of(line).map_or("", |place| place.as_str());
+    let of_key = |key: &RemoteId| {
+        let all = || known.iter().filter(|one| one.order_key == key.as_str());
+        let here = all().find(|one| one.place == place && one.item.is_some());
+        here.or_else(|| all().find(|one| one.item.is_some())).or_else(|| all().next())
+    };
+    line.order_keys.iter().find_map(of_key)
+}
+
+/// What the channel took off its own numbers.
+pub(super) fn deductions(
+    remote: &RemoteOrder,
+    known: &[KeyedListing],
+    stock: Option<&StockMeaning>,
+) -> Vec<Deduction> {
     let of_line = |line: &RemoteLine| {
         let listing = item_of(line, known);
         let (holder, place) = match (&line.holder, listing) {
@@ -140,10 +181,32 @@ pub(super) fn deductions(remote: &RemoteOrder, known: &[KeyedListing]) -> Vec<De
             line: line.id.to_string(),
             holder,
             place,
-            units: line.deducted?.get(),
+            units: deducted(remote.state, line, stock)?,
         })
     };
     remote.lines.iter().filter_map(of_line).collect()
+}
+
+/// What the channel took off its own number for a line by now: as it says, else as its
+/// kind does it; `None` where nobody can tell.
+fn deducted(state: RemoteState, line: &RemoteLine, stock: Option<&StockMeaning>) -> Option<i64> {
+    if let Some(deducted) = line.deducted {
+        return Some(deducted.get());
+    }
+    let stock = stock?;
+    let takes = match stock.deducts {
+        Deducts::Never => false,
+        Deducts::AtOrder => true,
+        Deducts::AtPayment => state != RemoteState::Pending,
+    };
+    if !takes {
+        return Some(0);
+    }
+    match stock.restores_on_cancel {
+        Restores::Always => Some((line.ordered.get() - line.cancelled.get()).max(0)),
+        Restores::Never => Some(line.ordered.get()),
+        Restores::AsTold => (line.cancelled == Quantity::ZERO).then(|| line.ordered.get()),
+    }
 }
 
 /// Units that left and came back into stock there, each as a fact of its own: whatever
@@ -177,4 +240,60 @@ pub(super) fn returns(
 /// Cancels what is left of an order that the channel has no more.
 pub(super) fn cancel(reference: OrderRef) -> Cancel {
     Cancel { reference, lines: None, reason: Reason::new("gone at its channel").ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connectors::{Authority, QuantityMeaning};
+
+    const fn meaning(deducts: Deducts, restores_on_cancel: Restores) -> StockMeaning {
+        StockMeaning {
+            quantity: QuantityMeaning::Available,
+            authority: Authority::Ledger,
+            has_locations: false,
+            deducts,
+            restores_on_cancel,
+            read_max: 1,
+        }
+    }
+
+    fn line(said: Option<i64>, cancelled: i64) -> RemoteLine {
+        let units = |count| Quantity::new(count).unwrap_or(Quantity::ZERO);
+        RemoteLine {
+            id: RemoteId::of_numbers(&[1]),
+            order_keys: Vec::new(),
+            sku_text: String::new(),
+            title: String::new(),
+            ordered: units(5),
+            cancelled: units(cancelled),
+            shipped: Quantity::ZERO,
+            restocked: Quantity::ZERO,
+            deducted: said.map(units),
+            holder: None,
+            unit_price: None,
+        }
+    }
+
+    // R53: what a cancelled order gives back is the channel's to say, or its kind's.
+    #[test]
+    fn r53_a_deduction_that_is_not_told_follows_from_the_kind() {
+        let (open, pending) = (RemoteState::Open, RemoteState::Pending);
+        let at_order = |restores| meaning(Deducts::AtOrder, restores);
+        let of =
+            |state, line: &RemoteLine, stock: &StockMeaning| deducted(state, line, Some(stock));
+        let some_cancelled = line(None, 2);
+        assert_eq!(of(open, &some_cancelled, &at_order(Restores::Always)), Some(3));
+        assert_eq!(of(open, &some_cancelled, &at_order(Restores::Never)), Some(5));
+        assert_eq!(of(open, &some_cancelled, &at_order(Restores::AsTold)), None);
+        assert_eq!(of(open, &line(None, 0), &at_order(Restores::AsTold)), Some(5));
+        assert_eq!(of(pending, &line(None, 0), &at_order(Restores::Always)), Some(5));
+        let at_payment = meaning(Deducts::AtPayment, Restores::Always);
+        assert_eq!(of(pending, &line(None, 0), &at_payment), Some(0));
+        assert_eq!(of(open, &line(None, 0), &at_payment), Some(5));
+        let never = meaning(Deducts::Never, Restores::Always);
+        assert_eq!(of(open, &line(None, 0), &never), Some(0));
+        assert_eq!(of(open, &line(Some(4), 2), &never), Some(4), "what it says goes before");
+        assert_eq!(deducted(open, &line(None, 0), None), None);
+    }
 }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use super::{Channel, SyncError};
 use crate::clock::Timestamp;
-use crate::connectors::{RemoteVersion, Window};
+use crate::connectors::Window;
 use crate::store::channels;
 
 /// How far back a channel is read that was never read.
@@ -77,10 +77,8 @@ impl Channel {
             for raw in page.rows {
                 let hash = short_hash(&raw.body);
                 let id = raw.id.to_string();
-                if let Ok(order) = orders.decode(&raw.body)
-                    && let Some(RemoteVersion::ChangedAt(at)) = order.version
-                {
-                    newest = newest.max(Some(at.as_millis()));
+                if let Ok(order) = orders.decode(&raw.body) {
+                    newest = newest.max(order.changed_at.map(Timestamp::as_millis));
                 }
                 if !seen.is_known(&id, hash) {
                     fresh.push((raw, id, hash));

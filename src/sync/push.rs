@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::expect::Expected;
 use super::ingest::retry_of;
+use super::judge::{Verdict, Wanted};
 use super::retry::{ATTEMPTS_MAX, pause};
 use super::target::Targets;
 use super::{Lane, SyncError};
@@ -18,8 +19,8 @@ use crate::connectors::{
     ChannelError, Grouping, Holder, Retry, StockOutcome, StockTarget, StockWrite, Urgency,
     WRITE_MAX,
 };
-use crate::domain::{Kind, Quantity, RemoteId, RemoteQuantity, Seq};
-use crate::store::pushes::{self, Known, PushRow, Sending};
+use crate::domain::{Quantity, RemoteId, RemoteQuantity, Seq};
+use crate::store::pushes::{self, PushRow, Sending};
 use crate::store::{self, StoreError, sold};
 
 /// Numbers that are looked at for the next call: those that go to zero come first, then
@@ -31,32 +32,11 @@ const FEW: usize = 25;
 /// How long a write may be under way, milliseconds: the client gives up before.
 const SENDING_MS: i64 = 22_000;
 const _: () = assert!(SENDING_MS as u128 > WRITE_MAX.as_millis(), "a write may outlive its lease");
+/// Writes of a number in a row that found something else there: then it waits as after
+/// other failures.
+const STALE_MAX: i64 = 5;
 /// A number that is left to a person is looked at once more after this, milliseconds.
 const LEFT_MS: i64 = 24 * 60 * 60 * 1000;
-
-/// A number with what it should be.
-#[derive(Clone, Debug)]
-struct Wanted {
-    row: PushRow,
-    target: Quantity,
-}
-
-/// What is to be done about a number that was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    /// It is what it should be.
-    Right,
-    /// It may be written over.
-    Write,
-    /// Nothing explains it yet.
-    Unexplained(i64),
-    /// A write may still arrive.
-    Wait,
-    /// All of it is done once more.
-    Again,
-    /// It is no number, or there is nothing that carries it.
-    NoNumber(&'static str),
-}
 
 impl Lane {
     /// Brings some numbers to what they should be; how many were looked at.
@@ -74,7 +54,7 @@ impl Lane {
         let mut doubtful = Vec::new();
         for (mut wanted, number) in wanted.into_iter().zip(read) {
             match self.judge(&mut wanted, number) {
-                Verdict::Unexplained(_) => doubtful.push(wanted),
+                Verdict::Unexplained(number) => doubtful.push((wanted, number)),
                 verdict => self.take(&mut batch, wanted, verdict, seq),
             }
         }
@@ -105,8 +85,7 @@ impl Lane {
             return Ok(None);
         }
         let Targets { seq, quantities } = self.channel.targets(&rows).await?;
-        let mut wanted: Vec<Wanted> =
-            rows.into_iter().zip(quantities).map(|(row, target)| Wanted { row, target }).collect();
+        let mut wanted = self.fed(rows, quantities).await?;
         wanted.sort_by_key(|one| (one.target != Quantity::ZERO, !one.row.is_urgent));
         let capability = self.channel.connector.capability();
         let (Some(rules), Some(stock)) = (&capability.write, &capability.stock) else {
@@ -123,146 +102,51 @@ impl Lane {
         Ok(Some((wanted, seq)))
     }
 
-    async fn read(&self, wanted: &[Wanted]) -> Result<Vec<Option<RemoteQuantity>>, SyncError> {
+    /// Of numbers those that something feeds: the others are left as they are, and told.
+    pub(super) async fn fed(
+        &self,
+        rows: Vec<PushRow>,
+        quantities: Vec<Option<Quantity>>,
+    ) -> Result<Vec<Wanted>, StoreError> {
+        let (mut wanted, mut batch) = (Vec::new(), Batch::default());
+        for (mut row, target) in rows.into_iter().zip(quantities) {
+            if let Some(target) = target {
+                wanted.push(Wanted { row, target, compare: None });
+                continue;
+            }
+            let why =
+                format!("no location feeds the place {}: [channel.places] says so", row.place);
+            self.fail(&mut row, why);
+            batch.waiting.push(row);
+        }
+        if !batch.waiting.is_empty() {
+            self.save(batch).await?;
+        }
+        Ok(wanted)
+    }
+
+    pub(super) async fn read(
+        &self,
+        wanted: &[Wanted],
+    ) -> Result<Vec<Option<RemoteQuantity>>, SyncError> {
         let Some(reads) = self.channel.connector.stock_read() else { return Ok(Vec::new()) };
         let holders: Vec<Holder> = wanted.iter().map(|one| holder(&one.row)).collect();
         let levels = reads.read(&holders, urgency(wanted)).await?;
         Ok(levels.into_iter().map(|level| level.quantity).collect())
     }
 
-    /// Whether a number may be written over, by all that is known of it.
-    fn judge(&self, wanted: &mut Wanted, number: Option<RemoteQuantity>) -> Verdict {
-        let number = match number {
-            None => return Verdict::NoNumber("the channel has it no more"),
-            Some(RemoteQuantity::Untracked) => {
-                return Verdict::NoNumber("the channel does not count it");
-            }
-            Some(RemoteQuantity::Unreadable) => {
-                return Verdict::NoNumber("what the channel shows is no whole number");
-            }
-            Some(RemoteQuantity::Known(number)) => number,
-        };
-        let row = &mut wanted.row;
-        if let Some(sending) = row.sending {
-            let arrived = Known {
-                baseline: sending.quantity,
-                from: sending.from,
-                until: None,
-                confirmed_at: self.now().as_millis(),
-            };
-            if Expected::of(&arrived, row.flow).has(number) {
-                row.known = Some(arrived);
-                row.sending = None;
-            } else if self.now().as_millis() < sending.until {
-                return Verdict::Wait;
-            } else {
-                row.sending = None;
-            }
-        }
-        let expected = row.known.map(|known| Expected::of(&known, row.flow));
-        if number == wanted.target.get() {
-            // Where only one number could be there, that it is says nothing new.
-            if !expected.is_some_and(|expected| expected.is_exact() && expected.has(number)) {
-                row.known = Some(self.confirmed(row, number));
-            }
-            return Verdict::Right;
-        }
-        match expected {
-            Some(expected) if expected.has(number) => Verdict::Write,
-            _ => Verdict::Unexplained(number),
-        }
-    }
-
-    /// What is known of a number once the channel has said it.
-    fn confirmed(&self, row: &PushRow, number: i64) -> Known {
-        let confirmed_at = self.now().as_millis();
-        Known { baseline: number, from: row.flow, until: None, confirmed_at }
-    }
-
-    /// The channel's orders are read; what nothing explains then was somebody's hand, or
-    /// is seen for the first time.
-    async fn second_look(
-        &mut self,
-        doubtful: Vec<Wanted>,
-        batch: &mut Batch,
-    ) -> Result<(), SyncError> {
-        self.catch_up().await?;
-        let mut rows = Vec::new();
-        for wanted in &doubtful {
-            let row = &wanted.row;
-            let mut reader = self.channel.shop.db.read().await?;
-            let at = (row.channel_id, row.holder.as_str(), row.place.as_str());
-            rows.extend(pushes::find(&mut reader.conn(), at).await?);
-        }
-        let Targets { seq, quantities } = self.channel.targets(&rows).await?;
-        let wanted: Vec<Wanted> =
-            rows.into_iter().zip(quantities).map(|(row, target)| Wanted { row, target }).collect();
-        let read = self.read(&wanted).await?;
-        for (mut wanted, number) in wanted.into_iter().zip(read) {
-            let verdict = match self.judge(&mut wanted, number) {
-                Verdict::Unexplained(number) => self.doubt(batch, &wanted, number),
-                verdict => {
-                    self.doubts.remove(&key(&wanted.row));
-                    verdict
-                }
-            };
-            self.take(batch, wanted, verdict, seq);
-        }
-        Ok(())
-    }
-
-    /// What to do about a number that the orders do not explain. Something may have been
-    /// sold between their reading and the number's: only what stays off by as much when
-    /// all is done again was somebody's hand.
-    fn doubt(&mut self, batch: &mut Batch, wanted: &Wanted, number: i64) -> Verdict {
-        let Some(known) = wanted.row.known else {
-            return Verdict::Write; // It is seen for the first time.
-        };
-        let off = number - Expected::of(&known, wanted.row.flow).high;
-        if self.doubts.insert(key(&wanted.row), off) != Some(off) {
-            return Verdict::Again;
-        }
-        self.doubts.remove(&key(&wanted.row));
-        self.note_drift(batch, wanted, number);
-        Verdict::Write
-    }
-
-    fn note_drift(&self, batch: &mut Batch, wanted: &Wanted, number: i64) {
-        let row = &wanted.row;
-        let Some(known) = row.known else { return };
-        let expected = Expected::of(&known, row.flow);
-        let (channel, holder) = (self.channel.name(), row.holder.as_str());
-        tracing::warn!(
-            channel,
-            holder,
-            shown = number,
-            expected = expected.high,
-            "a number was changed by hand: it is written over"
-        );
-        let mut entry = super::entry(Kind::ChannelDrift, channel, self.now());
-        entry.item = Some(row.item);
-        entry.quantity = Some(number.max(0));
-        entry.data = Some(
-            serde_json::json!({
-                "channel": channel, "holder": holder, "place": row.place, "cause": "manual_edit",
-                "shown": number, "expected": [expected.low, expected.high],
-                "wanted": wanted.target.get(),
-            })
-            .to_string(),
-        );
-        batch.drifts.push(entry);
-    }
-
     /// Sorts a number by what is to be done.
-    fn take(&self, batch: &mut Batch, wanted: Wanted, verdict: Verdict, seq: i64) {
-        let Wanted { mut row, target } = wanted;
+    pub(super) fn take(&self, batch: &mut Batch, wanted: Wanted, verdict: Verdict, seq: i64) {
+        let Wanted { mut row, target, compare } = wanted;
         match verdict {
             Verdict::Right => {
                 (row.pushed_seq, row.attempts, row.problem) = (seq, 0, None);
                 row.retry_at = 0;
                 batch.saved.push(row);
             }
-            Verdict::Write | Verdict::Unexplained(_) => batch.writes.push((row, target, seq)),
+            Verdict::Write | Verdict::Unexplained(_) => {
+                batch.writes.push(Write { row, target, seq, compare });
+            }
             Verdict::Again => {}
             Verdict::Wait => {
                 row.retry_at = row.sending.map_or(0, |sending| sending.until);
@@ -296,18 +180,16 @@ impl Lane {
             return Ok(self.save(batch).await?);
         }
         let until = self.now().as_millis() + SENDING_MS;
-        for (row, target, seq) in &mut batch.writes {
+        for Write { row, target, seq, .. } in &mut batch.writes {
             row.sending =
                 Some(Sending { quantity: target.get(), from: row.flow, seq: *seq, until });
         }
         let sent = std::mem::take(&mut batch.writes);
-        batch.waiting.extend(sent.iter().map(|(row, ..)| row.clone()));
+        batch.waiting.extend(sent.iter().map(|one| one.row.clone()));
         self.save(batch).await?;
 
-        let targets: Vec<StockTarget> = sent
-            .iter()
-            .map(|(row, target, seq)| stock_target(row, *target, *seq, self.now()))
-            .collect();
+        let targets: Vec<StockTarget> =
+            sent.iter().map(|one| stock_target(one, self.now())).collect();
         let is_urgent = targets.iter().any(|target| target.quantity == Quantity::ZERO);
         let urgency = if is_urgent { Urgency::Urgent } else { Urgency::Ordinary };
         let answer = writes.write(&targets, urgency).await;
@@ -316,19 +198,24 @@ impl Lane {
             self.mark_changed(&sent).await?;
             return Ok(());
         }
-        let (batch, written, failure) = self.answered(sent, answer);
+        let Answered { batch, written, is_stale, failure } = self.answered(sent, answer);
         // What is stored is written down first, and counts as done only when every order
-        // is in that may be in the numbers: a crash between finds them dirty still.
+        // is in that may be in the numbers: a crash between finds them dirty still. Where
+        // writes are compared no order can be in them; where one was refused for what was
+        // there, an order is the first thing to look for.
+        let unsure = !written.is_empty() && !self.compares();
         self.save(batch).await?;
-        if !written.is_empty() {
+        if unsure || is_stale {
             self.catch_up().await?;
+        }
+        if !written.is_empty() {
             self.acknowledge(written).await?;
         }
         failure.map_or(Ok(()), Err)
     }
 
-    async fn mark_changed(&self, sent: &[(PushRow, Quantity, i64)]) -> Result<(), StoreError> {
-        let rows: Vec<PushRow> = sent.iter().map(|(row, ..)| row.clone()).collect();
+    async fn mark_changed(&self, sent: &[Write]) -> Result<(), StoreError> {
+        let rows: Vec<PushRow> = sent.iter().map(|one| one.row.clone()).collect();
         let written = self.channel.shop.db.write(move |mut conn| {
             Box::pin(async move {
                 for row in &rows {
@@ -364,36 +251,37 @@ impl Lane {
     /// What an answer says of each number that was sent.
     fn answered(
         &self,
-        sent: Vec<(PushRow, Quantity, i64)>,
+        sent: Vec<Write>,
         answer: Result<Vec<StockOutcome>, ChannelError>,
-    ) -> (Batch, Vec<(PushRow, i64)>, Option<SyncError>) {
-        let (mut batch, mut written) = (Batch::default(), Vec::new());
+    ) -> Answered {
+        let mut answered = Answered::default();
         let outcomes = match answer {
             Ok(outcomes) => outcomes,
             Err(error) => {
-                for (mut row, ..) in sent {
+                for Write { mut row, .. } in sent {
                     if error.is_unknown() {
                         self.fail(&mut row, error.to_string());
                     } else {
                         // It is the channel's failure: the lane waits, not the number.
                         row.sending = None;
                     }
-                    batch.waiting.push(row);
+                    answered.batch.waiting.push(row);
                 }
-                return (batch, written, Some(error.into()));
+                answered.failure = Some(error.into());
+                return answered;
             }
         };
         let unknown = std::iter::repeat(StockOutcome::Unknown);
-        for ((mut row, target, seq), outcome) in
+        for (Write { mut row, target, seq, .. }, outcome) in
             sent.into_iter().zip(outcomes.into_iter().chain(unknown))
         {
             match outcome {
                 StockOutcome::Stored(RemoteQuantity::Known(number)) => {
                     row.sending = None;
-                    row.known = Some(self.confirmed(&row, number));
+                    row.known = Some(self.written(&row, number));
                     if number == target.get() {
                         (row.attempts, row.retry_at, row.problem) = (0, 0, None);
-                        written.push((row.clone(), seq));
+                        answered.written.push((row.clone(), seq));
                     } else {
                         let why = format!("{number} is stored, and {target} was asked for");
                         self.fail(&mut row, why);
@@ -409,7 +297,12 @@ impl Lane {
                 }
                 StockOutcome::Stale { .. } => {
                     row.sending = None;
-                    row.retry_at = 0;
+                    answered.is_stale = true;
+                    if row.attempts < STALE_MAX {
+                        (row.attempts, row.retry_at) = (row.attempts + 1, 0);
+                    } else {
+                        self.fail(&mut row, "another number is there each time".to_owned());
+                    }
                 }
                 // What is stored has to be read: at once, it is looked for there.
                 StockOutcome::Taken => row.retry_at = 0,
@@ -417,9 +310,9 @@ impl Lane {
                     self.fail(&mut row, "nobody knows whether it was written".to_owned());
                 }
             }
-            batch.waiting.push(row);
+            answered.batch.waiting.push(row);
         }
-        (batch, written, None)
+        answered
     }
 
     async fn save(&self, batch: Batch) -> Result<(), StoreError> {
@@ -441,21 +334,40 @@ impl Lane {
     }
 }
 
+/// A number that is to be written.
+#[derive(Clone, Debug)]
+struct Write {
+    row: PushRow,
+    target: Quantity,
+    /// The newest entry of the journal that is in it.
+    seq: i64,
+    /// What is to be there before, where the channel compares.
+    compare: Option<i64>,
+}
+
 /// Numbers by what became of them.
 #[derive(Debug, Default)]
-struct Batch {
+pub(super) struct Batch {
     /// Known to be right.
     saved: Vec<PushRow>,
     /// Not right yet, or nobody knows.
     waiting: Vec<PushRow>,
     /// To be written.
-    writes: Vec<(PushRow, Quantity, i64)>,
+    writes: Vec<Write>,
     /// What nothing explained.
-    drifts: Vec<crate::domain::Entry>,
+    pub(super) drifts: Vec<crate::domain::Entry>,
 }
 
-fn key(row: &PushRow) -> (String, String) {
-    (row.holder.clone(), row.place.clone())
+/// What an answer says.
+#[derive(Debug, Default)]
+struct Answered {
+    batch: Batch,
+    /// Stored as it was asked for, up to an entry.
+    written: Vec<(PushRow, i64)>,
+    /// Something else was there than expected.
+    is_stale: bool,
+    /// A failure of the whole call.
+    failure: Option<SyncError>,
 }
 
 fn holder(row: &PushRow) -> Holder {
@@ -469,14 +381,16 @@ fn urgency(wanted: &[Wanted]) -> Urgency {
     if is_urgent { Urgency::Urgent } else { Urgency::Ordinary }
 }
 
-fn stock_target(row: &PushRow, quantity: Quantity, seq: i64, now: Timestamp) -> StockTarget {
+fn stock_target(write: &Write, now: Timestamp) -> StockTarget {
+    let Write { row, target: quantity, seq, compare } = write;
     let expected = row.known.map(|known| Expected::of(&known, row.flow));
+    let expected = expected.filter(|one| one.is_exact()).map(|one| one.high);
     StockTarget {
         holder: holder(row),
-        quantity,
-        expected: expected.filter(|one| one.is_exact()).map(|one| one.high),
+        quantity: *quantity,
+        expected: compare.or(expected),
         known_until: now,
-        basis_seq: Seq::new(seq),
+        basis_seq: Seq::new(*seq),
         key: format!("{}:{}:{}:{seq}:{}", row.channel_id, row.holder, row.place, quantity.get()),
     }
 }

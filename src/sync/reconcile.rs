@@ -40,6 +40,8 @@ pub enum Cause {
     Gone,
     /// It shows no item of ours.
     Unmapped,
+    /// No location feeds its place.
+    Unfed,
 }
 
 impl Cause {
@@ -53,6 +55,7 @@ impl Cause {
             Self::Untracked => "untracked",
             Self::Gone => "gone",
             Self::Unmapped => "unmapped",
+            Self::Unfed => "unfed",
         }
     }
 }
@@ -127,9 +130,11 @@ async fn compare(
     levels: &[RemoteLevel],
     found: &mut Reconciled,
 ) -> Result<(), SyncError> {
+    let mirrored = channel.mirrored().await?;
+    let is_told = |level: &&RemoteLevel| !mirrored.contains_key(&key(&level.holder).1);
     let mut reader = channel.shop.db.read().await?;
     let (mut rows, mut shown) = (Vec::new(), Vec::new());
-    for level in levels {
+    for level in levels.iter().filter(is_told) {
         let (holder, place) = key(&level.holder);
         let row = pushes::find(&mut reader.conn(), (channel.id, &holder, &place)).await?;
         match row {
@@ -151,13 +156,17 @@ async fn compare(
     drop(reader);
     let Targets { quantities, .. } = channel.targets(&rows).await?;
     for ((row, wanted), shown) in rows.into_iter().zip(quantities).zip(shown) {
-        match cause(&row, wanted, shown) {
+        let cause = match wanted {
+            Some(wanted) => cause(&row, wanted, shown),
+            None => Some(Cause::Unfed),
+        };
+        match cause {
             None => found.right += 1,
             Some(cause) => found.differences.push(Difference {
                 channel: channel.name().to_owned(),
                 holder: row.holder,
                 place: row.place,
-                wanted: Some(wanted.get()),
+                wanted: wanted.map(Quantity::get),
                 confirmed: row.known.map(|known| known.baseline),
                 shown: shown.and_then(RemoteQuantity::known),
                 cause,

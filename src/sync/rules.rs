@@ -339,15 +339,16 @@ impl Looked {
             let items = sides.iter().flat_map(|(_, now, then)| [now.0, then.0]).flatten();
             let items: HashSet<ItemId> = items.collect();
             let shelf = Shelf::load(conn, items.into_iter().collect()).await?;
-            let published = |(item, own): (Option<ItemId>, ListingRules)| {
-                let item = item?;
-                let available = shelf.available_from(item, |place| channel.sells_from(place));
+            let published = |place: &str, (item, own): (Option<ItemId>, ListingRules)| {
+                let item = item.filter(|_| channel.is_fed(place))?;
+                let sells = |location: &_| channel.sells_from(place, location);
+                let available = shelf.available_from(item, sells);
                 let rules = over(channel.rules(), own).holding_back(stale);
                 Some((item, rules.published(available, channel.channel_max()).get()))
             };
             for ((holder, place), now, then) in sides {
-                let Some((item, number)) = published(then) else { continue };
-                let before = published(now).map(|(_, number)| number);
+                let Some((item, number)) = published(place, then) else { continue };
+                let before = published(place, now).map(|(_, number)| number);
                 if now.0 != then.0 {
                     shown.push((holder.clone(), place.clone(), item));
                 }

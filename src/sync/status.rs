@@ -187,7 +187,7 @@ impl Channel {
             ListingView {
                 listing: format!("{}{place}", one.external_id),
                 proposed: proposed
-                    .filter(|_| one.item.is_none())
+                    .filter(|_| one.item.is_none() && self.is_fed(&one.place))
                     .map(|(_, item)| item.sku.to_string()),
                 sku_text: one.sku_text,
                 title: one.title,

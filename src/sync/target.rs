@@ -12,8 +12,9 @@ use crate::store::{self, StoreError};
 pub(super) struct Targets {
     /// The newest entry that is in them.
     pub(super) seq: i64,
-    /// One for each row that was asked for.
-    pub(super) quantities: Vec<Quantity>,
+    /// One for each row that was asked for; none where no location feeds its place: what
+    /// is unknown is not 0.
+    pub(super) quantities: Vec<Option<Quantity>>,
 }
 
 impl Channel {
@@ -28,9 +29,10 @@ impl Channel {
         let stale = self.stale_buffer(&mut conn).await?;
         let quantity = |row: &PushRow| {
             let own = own.get(&(row.holder.clone(), row.place.clone()));
-            let available = shelf.available_from(row.item, |location| self.sells_from(location));
+            let sells = |location: &_| self.sells_from(&row.place, location);
+            let available = self.is_fed(&row.place).then(|| shelf.available_from(row.item, sells));
             let rules = over(self.rules(), own.copied().unwrap_or_default()).holding_back(stale);
-            rules.published(available, self.channel_max())
+            available.map(|available| rules.published(available, self.channel_max()))
         };
         Ok(Targets { seq, quantities: rows.iter().map(quantity).collect() })
     }

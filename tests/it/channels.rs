@@ -6,6 +6,7 @@ mod daemons;
 mod desk;
 mod hooks;
 mod orders;
+mod places;
 mod push;
 mod push_back;
 mod world;

@@ -312,6 +312,7 @@ impl From<MapError> for Failure {
             MapError::UnknownSku(_) => "unknown_sku",
             MapError::NotSold { .. } => "not_sold",
             MapError::Uncounted(_) => "uncounted",
+            MapError::UnfedPlace { .. } => "unfed_place",
             MapError::SharedStock { .. } => "shared_stock",
         };
         Self::refused(code, error.to_string())

@@ -2,6 +2,7 @@
 
 mod rules;
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
@@ -84,10 +85,14 @@ pub(crate) async fn run(
         Verb::List(list) => show(find(channels, &list.channel)?, list.unmapped).await,
         Verb::Discover(named) => {
             let found = sync::discover(find(channels, &named.channel)?).await?;
-            let line = format!(
+            let mut line = format!(
                 "{} listings on {}, {} of them are not counted there",
                 found.listings, named.channel, found.uncounted
             );
+            for place in &found.places {
+                let fed = if found.unfed.contains(place) { "no location feeds it" } else { "fed" };
+                let _infallible = write!(line, "\nplace {place}: {fed}");
+            }
             Ok(Reply::one(line, json!(found)))
         }
         Verb::Map(map) => match (&map.listing, &map.sku) {

@@ -179,6 +179,7 @@ fn decode(order: Order) -> Result<RemoteOrder, DecodeError> {
         id: id(order.id),
         number: order.number,
         version: changed_at.map(RemoteVersion::ChangedAt),
+        changed_at,
         state,
         placed_at: moment("date_created_gmt", order.date_created_gmt.as_deref())?,
         total: order.total.as_deref().and_then(money),

@@ -9,6 +9,7 @@ use invshop::config::{ChannelConfig, ChannelMode, RulesConfig, WebhookConfig};
 use invshop::connectors::registry::KINDS;
 use invshop::domain::AllocationPolicy;
 use invshop::reports;
+use invshop::sandbox::bazaar::Bazaar;
 use invshop::sandbox::woocommerce::{Now, Shop as WebShop};
 use invshop::secret::Secret;
 use invshop::shop::Shop;
@@ -33,6 +34,7 @@ pub(super) struct World<'s> {
     pub(super) test: &'s TestShop,
     pub(super) shop: Arc<Shop>,
     pub(super) webs: Vec<Web>,
+    pub(super) stalls: Vec<Stall>,
     serving: JoinSet<()>,
 }
 
@@ -41,6 +43,27 @@ pub(super) struct Web {
     pub(super) shop: WebShop,
     pub(super) channel: Arc<Channel>,
     pub(super) lane: Lane,
+}
+
+/// A marketplace and the lane that serves it.
+pub(super) struct Stall {
+    pub(super) shop: Bazaar,
+    pub(super) channel: Arc<Channel>,
+    pub(super) lane: Lane,
+}
+
+/// Places of a marketplace, and the one location that feeds each.
+pub(super) type Places<'p> = &'p [(&'p str, &'p str)];
+
+/// How a marketplace is configured.
+pub(super) fn stall_config(name: &str, url: &str, places: Places<'_>) -> ChannelConfig {
+    let fed = |(place, code): &(&str, &str)| ((*place).to_owned(), vec![(*code).to_owned()]);
+    ChannelConfig {
+        kind: "bazaar".to_owned(),
+        places: places.iter().map(fed).collect(),
+        credentials: BTreeMap::from([("token".to_owned(), secret("token-TEST"))]),
+        ..config(name, url)
+    }
 }
 
 /// How a channel is configured.
@@ -55,6 +78,7 @@ pub(super) fn config(name: &str, url: &str) -> ChannelConfig {
         url: Some(url.to_owned()),
         mode: ChannelMode::Live,
         locations: None,
+        places: BTreeMap::new(),
         poll_seconds: 3600,
         stale_after_seconds: 1800,
         requests_per_second: Some(10_000),
@@ -86,20 +110,68 @@ impl<'s> World<'s> {
             let config = change(config(name, &web.url()));
             webs.push(Self::connect(&shop, config, web).await);
         }
-        Self { test, shop, webs, serving }
+        Self { test, shop, webs, stalls: Vec::new(), serving }
     }
 
     async fn connect(shop: &Arc<Shop>, config: ChannelConfig, web: WebShop) -> Web {
+        let (channel, lane) = Self::lane(shop, config).await;
+        Web { shop: web, channel, lane }
+    }
+
+    /// The lane of a channel as it is configured.
+    pub(super) async fn lane(shop: &Arc<Shop>, config: ChannelConfig) -> (Arc<Channel>, Lane) {
         let configs = [config.clone()];
         let connector = sync::connectors(shop, KINDS, &configs).unwrap().remove(0);
         let channel = Arc::new(Channel::open(shop, config, connector).await.unwrap());
         let lane = Lane::new(Arc::clone(&channel), "node".to_owned(), None);
-        Web { shop: web, channel, lane }
+        (channel, lane)
+    }
+
+    /// Connects a marketplace with places that are fed by one location each, and with
+    /// one more that none feeds.
+    pub(super) async fn stall(&mut self, name: &str, places: Places<'_>) -> Bazaar {
+        let clock = self.test.clock.clone();
+        let now: Now = Arc::new(move || clock.now().as_millis());
+        let mut ids: Vec<&str> = places.iter().map(|(place, _)| *place).collect();
+        ids.push("unfed");
+        let (bazaar, serve) = Bazaar::open(now, "token-TEST", &ids).await.unwrap();
+        self.serving.spawn(serve);
+        let config = stall_config(name, &bazaar.url(), places);
+        let (channel, lane) = Self::lane(&self.shop, config).await;
+        self.stalls.push(Stall { shop: bazaar.clone(), channel, lane });
+        bazaar
+    }
+
+    /// Offers an item that there is in the first marketplace, with units at its places,
+    /// mapped; its id there.
+    pub(super) async fn offer(&mut self, name: &str, stock: &[(&str, i64)]) -> u64 {
+        let id = self.add_offer(name, stock).await;
+        self.settle().await;
+        id
+    }
+
+    /// The same, not settled yet.
+    pub(super) async fn add_offer(&mut self, name: &str, stock: &[(&str, i64)]) -> u64 {
+        let stall = &self.stalls[0];
+        let id = stall.shop.state().add_offer(name, stock, 990);
+        sync::discover(&stall.channel).await.unwrap();
+        for (place, _) in stock {
+            let listing = format!("offer-{id}@{place}");
+            sync::map(&stall.channel, &listing, &sku(name)).await.unwrap();
+        }
+        id
     }
 
     /// An item with the same stock in the ledger and in every web shop, mapped; its ids
     /// there.
     pub(super) async fn item(&mut self, name: &str, units: i64) -> Vec<u64> {
+        let ids = self.add_item(name, units).await;
+        self.settle().await;
+        ids
+    }
+
+    /// The same, not settled yet.
+    pub(super) async fn add_item(&mut self, name: &str, units: i64) -> Vec<u64> {
         self.test.item(name, units).await;
         let mut ids = Vec::new();
         for web in &self.webs {
@@ -108,7 +180,6 @@ impl<'s> World<'s> {
             sync::map(&web.channel, &id.to_string(), &sku(name)).await.unwrap();
             ids.push(id);
         }
-        self.settle().await;
         ids
     }
 
@@ -126,12 +197,24 @@ impl<'s> World<'s> {
         lane.step().await.unwrap();
     }
 
+    /// The same of a marketplace's lane.
+    pub(super) async fn step_stall(&mut self, stall: usize) {
+        sync::find_dirty(&self.shop).await.unwrap();
+        let lane = &mut self.stalls[stall].lane;
+        lane.pull_next();
+        lane.step().await.unwrap();
+    }
+
     /// Steps of all lanes until nothing is left to do.
     pub(super) async fn settle(&mut self) {
         for _ in 0..3 {
             for web in 0..self.webs.len() {
                 self.tick();
                 self.step(web).await;
+            }
+            for stall in 0..self.stalls.len() {
+                self.tick();
+                self.step_stall(stall).await;
             }
         }
     }
@@ -149,9 +232,15 @@ impl<'s> World<'s> {
         Raw::open(&self.test.opening.place).await.number(query).await
     }
 
+    /// Numbers that nothing explained.
+    pub(super) async fn drifts(&self) -> i64 {
+        let query = "select count(*) from journal where kind = 'channel.drift'";
+        Raw::open(&self.test.opening.place).await.number(query).await
+    }
+
     /// What is known of the numbers, to be read by whoever looks for a failure.
     pub(super) async fn numbers(&self) -> Vec<String> {
-        let query = "select channel_id || ' ' || holder || ': ' || dirty_seq || '/' || pushed_seq
+        let query = "select channel_id || ' ' || holder || '@' || place || ': ' || dirty_seq || '/' || pushed_seq
               || ' base ' || coalesce(baseline, -1) || ' flow ' || taken || ',' || given
               || ' from ' || taken_from || ',' || given_from || ' until '
               || coalesce(taken_until, -1) || ',' || coalesce(given_until, -1)
@@ -176,11 +265,16 @@ impl<'s> World<'s> {
     pub(super) async fn serve_hooks(&mut self) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let channels: Vec<_> = self.webs.iter().map(|web| Arc::clone(&web.channel)).collect();
+        let webs = self.webs.iter().map(|web| &web.channel);
+        let all = webs.chain(self.stalls.iter().map(|stall| &stall.channel));
+        let channels: Vec<_> = all.map(Arc::clone).collect();
         let router = webhooks::router(&channels, Some(&base));
         self.serving.spawn(async move { axum::serve(listener, router).await.unwrap() });
         for web in &mut self.webs {
             web.lane = Lane::new(Arc::clone(&web.channel), "node".to_owned(), Some(&base));
+        }
+        for stall in &mut self.stalls {
+            stall.lane = Lane::new(Arc::clone(&stall.channel), "node".to_owned(), Some(&base));
         }
         base
     }
@@ -189,6 +283,7 @@ impl<'s> World<'s> {
     pub(super) async fn end(mut self) {
         self.serving.shutdown().await;
         self.webs.clear();
+        self.stalls.clear();
         assert_eq!(self.shop.counters.invariant_violations.get(), 0, "broken invariants");
         match Arc::try_unwrap(self.shop) {
             Ok(shop) => shop.close().await,

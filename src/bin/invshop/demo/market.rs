@@ -2,22 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::Arc;
 use std::time::Duration;
 
-use invshop::clock::{Clock as _, SystemClock};
 use invshop::domain::{AllocationPolicy, LocationCode, Quantity, Sku, Title};
 use invshop::ledger::catalogue::ItemRow;
 use invshop::reports::{self, ItemView, OrderFilter, OrderView, Viewer};
-use invshop::sandbox::woocommerce::{self, Caller, Mishaps, Now, Shop as WebShop};
+use invshop::sandbox::woocommerce::{self, Caller, Mishaps};
 use invshop::secret::{Random as _, SeededRandom, SystemRandom};
 use invshop::shop::Shop;
 use tokio::task::JoinSet;
 
+use super::stall::Stall;
 use crate::failure::Failure;
 
 /// The shops.
 const SHOPS: [&str; 3] = ["web", "outlet", "partner"];
+/// The one that is a marketplace.
+const MARKETPLACE: usize = 2;
 /// What everybody wants.
 const HOT: &str = "LAMP-BRASS";
 const HOT_UNITS: i64 = 10;
@@ -39,7 +40,7 @@ const GOODS: [(&str, &str, i64, i64); 8] = [
 
 /// All shops together.
 pub(super) struct Market {
-    shops: Vec<WebShop>,
+    shops: Vec<Stall>,
     /// Ids of the goods in each shop, by SKU.
     ids: Vec<BTreeMap<String, u64>>,
     chance: SeededRandom,
@@ -58,16 +59,14 @@ impl Market {
             text
         });
         let (mut shops, mut ids, mut serving) = (Vec::new(), Vec::new(), JoinSet::new());
-        for _ in SHOPS {
-            let now: Now = Arc::new(|| SystemClock.now().as_millis());
-            let opened = WebShop::open(now, ("ck_demo", &secret)).await;
-            let (shop, serve) = opened.map_err(|error| Failure::io("a shop", &error))?;
-            serving.spawn(serve);
+        for at in 0..SHOPS.len() {
+            let opened = Stall::open(at != MARKETPLACE, &secret, &mut serving).await;
+            let shop = opened.map_err(|error| Failure::io("a shop", &error))?;
             let mut known = BTreeMap::new();
             for (sku, _, units, price) in GOODS {
-                known.insert(sku.to_owned(), shop.state().add_product(sku, units, price));
+                known.insert(sku.to_owned(), shop.add(sku, units, price));
             }
-            shop.deliveries();
+            shop.forget();
             shops.push(shop);
             ids.push(known);
         }
@@ -87,10 +86,10 @@ impl Market {
             let (url, secret) = (shop.url(), &self.secret);
             let _infallible = write!(
                 text,
-                "\n[[channel]]\nname = \"{name}\"\nkind = \"woocommerce\"\nurl = \"{url}\"\n\
-                 mode = \"live\"\npoll_seconds = 5\nrequests_per_second = 500\n\
-                 [channel.credentials]\nconsumer_key = \"ck_demo\"\n\
-                 consumer_secret = \"{secret}\"\n[channel.webhook]\nsecret = \"{secret}\"\n"
+                "\n[[channel]]\nname = \"{name}\"\nurl = \"{url}\"\nmode = \"live\"\n\
+                 poll_seconds = 5\nrequests_per_second = 500\n{}[channel.webhook]\n\
+                 secret = \"{secret}\"\n",
+                shop.settings(secret)
             );
         }
         text
@@ -115,14 +114,14 @@ impl Market {
     /// What is sold in a shop, by its own ids.
     pub(super) fn listings(&self, name: &str) -> Vec<(String, Sku)> {
         let Some(at) = SHOPS.iter().position(|shop| *shop == name) else { return Vec::new() };
-        let known = self.ids[at].iter();
-        known.filter_map(|(sku, id)| Some((id.to_string(), Sku::new(sku).ok()?))).collect()
+        let (shop, known) = (&self.shops[at], self.ids[at].iter());
+        known.filter_map(|(sku, id)| Some((shop.listing(*id), Sku::new(sku).ok()?))).collect()
     }
 
     /// A line for each shop.
     pub(super) fn describe(&self) -> Vec<String> {
-        let line = |(name, shop): (&&str, &WebShop)| {
-            format!("  {name}: WooCommerce at {}, {} products", shop.url(), GOODS.len())
+        let line = |(name, shop): (&&str, &Stall)| {
+            format!("  {name}: {} at {}, {} products", shop.title(), shop.url(), GOODS.len())
         };
         SHOPS.iter().zip(&self.shops).map(line).collect()
     }
@@ -143,12 +142,12 @@ impl Market {
         let units = 1 + i64::try_from(self.below(2)).unwrap_or(0);
         let (shop, id) = (&self.shops[at], self.ids[at][GOODS[good].0]);
         // A shop sells nobody what it says it has not.
-        if shop.state().stock_of(id).is_none_or(|stock| stock < units) {
+        if shop.stock_of(id).is_none_or(|stock| stock < units) {
             return;
         }
-        let order = shop.buy(&[(id, units)]);
-        if self.below(12) == 0 {
-            shop.set_status(order, "cancelled");
+        let order = shop.buy(id, units);
+        if let (Some(order), 0) = (order, self.below(12)) {
+            shop.cancel(order);
         }
     }
 
@@ -156,7 +155,7 @@ impl Market {
     pub(super) fn burst(&mut self) {
         for (shop, ids) in self.shops.iter().zip(&self.ids) {
             for _ in 0..HOT_BUYERS {
-                shop.buy(&[(ids[HOT], 1)]);
+                shop.buy(ids[HOT], 1);
             }
         }
     }
@@ -164,15 +163,15 @@ impl Market {
     /// A shop is down, or up again; what it had to tell is forgotten.
     pub(super) fn break_down(&mut self, is_down: bool) {
         let shop = &self.shops[BROKEN];
-        shop.state().faults.is_down = is_down;
-        shop.deliveries();
+        shop.break_down(is_down);
+        shop.forget();
     }
 
     /// The shops call their webhooks; one that is down calls nobody.
     pub(super) async fn tell(&mut self) {
         for (at, shop) in self.shops.iter().enumerate() {
-            if shop.state().faults.is_down {
-                shop.deliveries();
+            if shop.is_down() {
+                shop.forget();
                 continue;
             }
             let chance = &self.chance;
@@ -196,13 +195,13 @@ impl Market {
     /// What the shops show of a good.
     pub(super) fn shown(&self, sku: &str) -> Vec<Option<i64>> {
         let pairs = self.shops.iter().zip(&self.ids);
-        pairs.map(|(shop, ids)| shop.state().stock_of(*ids.get(sku)?)).collect()
+        pairs.map(|(shop, ids)| shop.stock_of(*ids.get(sku)?)).collect()
     }
 
     /// How it stands, on one line.
     pub(super) async fn line(&self, shop: &Shop) -> Result<String, Failure> {
         let ledger = self.ledger(shop).await?;
-        let orders: usize = self.shops.iter().map(|shop| shop.state().orders.len()).sum();
+        let orders = self.orders();
         let mut line = format!("{orders:>4} orders");
         for good in ledger.iter().filter(|good| good.sku == GOODS[0].0 || good.sku == HOT) {
             let shown = self.shown(&good.sku).into_iter();
@@ -229,17 +228,17 @@ impl Market {
     /// Orders of shops that the ledger has not, or has otherwise.
     pub(super) async fn missing_orders(&self, shop: &Shop) -> Result<Vec<String>, Failure> {
         let mut missing = Vec::new();
-        for (name, web) in SHOPS.iter().zip(&self.shops) {
+        for (name, stall) in SHOPS.iter().zip(&self.shops) {
             let here = orders_of(shop, name).await?;
-            let state = web.state();
-            for (id, order) in &state.orders {
-                let status = here.get(&id.to_string()).map(|view| view.status.as_str());
-                let agrees = match order.status.as_str() {
-                    "cancelled" => matches!(status, None | Some("cancelled")),
-                    _ => matches!(status, Some("open" | "backordered")),
+            for order in stall.orders() {
+                let status = here.get(&order.id).map(|view| view.status.as_str());
+                let agrees = if order.is_cancelled {
+                    matches!(status, None | Some("cancelled"))
+                } else {
+                    matches!(status, Some("open" | "backordered"))
                 };
                 if !agrees {
-                    missing.push(format!("{name}:{id}"));
+                    missing.push(format!("{name}:{}", order.id));
                 }
             }
         }
@@ -248,17 +247,16 @@ impl Market {
 
     /// Orders in all shops.
     pub(super) fn orders(&self) -> usize {
-        self.shops.iter().map(|shop| shop.state().orders.len()).sum()
+        self.shops.iter().map(|shop| shop.orders().len()).sum()
     }
 
     /// Units of a good that shops sold and did not take back.
     pub(super) fn sold(&self, sku: &str) -> i64 {
-        let of_shop = |(shop, ids): (&WebShop, &BTreeMap<String, u64>)| -> i64 {
+        let of_shop = |(shop, ids): (&Stall, &BTreeMap<String, u64>)| -> i64 {
             let Some(id) = ids.get(sku) else { return 0 };
-            let state = shop.state();
-            let open = state.orders.values().filter(|order| order.status != "cancelled");
-            let lines = open.flat_map(|order| &order.lines).filter(|line| line.product == *id);
-            lines.map(|line| line.quantity).sum()
+            let open = shop.orders().into_iter().filter(|order| !order.is_cancelled);
+            let lines = open.flat_map(|order| order.lines).filter(|(of, _)| of == id);
+            lines.map(|(_, units)| units).sum()
         };
         self.shops.iter().zip(&self.ids).map(of_shop).sum()
     }

@@ -1,0 +1,220 @@
+//! What a number on a channel says: whether it is explained, and may be written over.
+//!
+//! Without compare every number in the range of what is explained may be written over: the
+//! orders are read after the write. With compare the write itself is refused when something
+//! was sold meanwhile, so what it is compared with must be a number whose every sale is in:
+//! the exact one that is expected, or one that was read before the orders were and that
+//! nothing moved since.
+
+use std::collections::HashMap;
+
+use super::expect::Expected;
+use super::push::Batch;
+use super::target::Targets;
+use super::{Lane, SyncError};
+use crate::connectors::Compare;
+use crate::domain::{Kind, Quantity, RemoteQuantity};
+use crate::store::pushes::{self, Flow, Known, PushRow};
+
+/// A number with what it should be.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub(super) row: PushRow,
+    pub(super) target: Quantity,
+    /// What a write is to find there, where the channel compares.
+    pub(super) compare: Option<i64>,
+}
+
+/// What is to be done about a number that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It is what it should be.
+    Right,
+    /// It may be written over.
+    Write,
+    /// Nothing explains it yet, or not to the unit where that is needed.
+    Unexplained(i64),
+    /// A write may still arrive.
+    Wait,
+    /// All of it is done once more.
+    Again,
+    /// It is no number, or there is nothing that carries it.
+    NoNumber(&'static str),
+}
+
+/// A number as it was read, and what had come in by then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Looked {
+    number: i64,
+    flow: Flow,
+}
+
+impl Lane {
+    /// Whether a number may be written over, by all that is known of it.
+    pub(super) fn judge(&self, wanted: &mut Wanted, number: Option<RemoteQuantity>) -> Verdict {
+        let number = match number {
+            None => return Verdict::NoNumber("the channel has it no more"),
+            Some(RemoteQuantity::Untracked) => {
+                return Verdict::NoNumber("the channel does not count it");
+            }
+            Some(RemoteQuantity::Unreadable) => {
+                return Verdict::NoNumber("what the channel shows is no whole number");
+            }
+            Some(RemoteQuantity::Known(number)) => number,
+        };
+        let row = &mut wanted.row;
+        // That a lost write arrived may only look so: a sale can have left the same number.
+        let is_guess = row.sending.is_some();
+        if let Some(sending) = row.sending {
+            let arrived = Known {
+                baseline: sending.quantity,
+                from: sending.from,
+                until: None,
+                confirmed_at: self.now().as_millis(),
+            };
+            if Expected::of(&arrived, row.flow).has(number) {
+                row.known = Some(arrived);
+                row.sending = None;
+            } else if self.now().as_millis() < sending.until {
+                return Verdict::Wait;
+            } else {
+                row.sending = None;
+            }
+        }
+        let expected = row.known.map(|known| Expected::of(&known, row.flow));
+        if number == wanted.target.get() {
+            // Where only one number could be there, that it is says nothing new.
+            if !expected.is_some_and(|expected| expected.is_exact() && expected.has(number)) {
+                row.known = Some(self.confirmed(row, number));
+            }
+            return Verdict::Right;
+        }
+        match expected {
+            Some(expected) if expected.has(number) && !self.compares() => Verdict::Write,
+            Some(expected) if expected.has(number) && expected.is_exact() && !is_guess => {
+                // Never what was just read: a sale may be in that which is not in here.
+                wanted.compare = Some(expected.high);
+                Verdict::Write
+            }
+            _ => Verdict::Unexplained(number),
+        }
+    }
+
+    /// What is known of a number once the channel has said it.
+    fn confirmed(&self, row: &PushRow, number: i64) -> Known {
+        let confirmed_at = self.now().as_millis();
+        Known { baseline: number, from: row.flow, until: None, confirmed_at }
+    }
+
+    /// What is known of a number that was written. Where the write was compared, all that
+    /// comes in from now on came after it.
+    pub(super) fn written(&self, row: &PushRow, number: i64) -> Known {
+        let until = self.compares().then_some(row.flow);
+        Known { until, ..self.confirmed(row, number) }
+    }
+
+    /// Whether the channel refuses a write that finds another number than expected.
+    pub(super) fn compares(&self) -> bool {
+        let rules = self.channel.connector.capability().write.as_ref();
+        rules.is_some_and(|rules| rules.compare == Compare::Number)
+    }
+
+    /// The channel's orders are read; what nothing explains then was somebody's hand, or
+    /// is seen for the first time. Each comes with the number that was read before.
+    pub(super) async fn second_look(
+        &mut self,
+        doubtful: Vec<(Wanted, i64)>,
+        batch: &mut Batch,
+    ) -> Result<(), SyncError> {
+        self.catch_up().await?;
+        let (mut rows, mut before) = (Vec::new(), HashMap::new());
+        for (wanted, number) in doubtful {
+            let row = &wanted.row;
+            let mut reader = self.channel.shop.db.read().await?;
+            let at = (row.channel_id, row.holder.as_str(), row.place.as_str());
+            rows.extend(pushes::find(&mut reader.conn(), at).await?);
+            before.insert(key(row), Looked { number, flow: row.flow });
+        }
+        let Targets { seq, quantities } = self.channel.targets(&rows).await?;
+        let wanted = self.fed(rows, quantities).await?;
+        let read = self.read(&wanted).await?;
+        for (mut wanted, number) in wanted.into_iter().zip(read) {
+            let key = key(&wanted.row);
+            let verdict = match self.judge(&mut wanted, number) {
+                Verdict::Unexplained(number) => {
+                    let before = before.get(&key).copied();
+                    self.doubt(batch, &mut wanted, (number, before))
+                }
+                verdict => {
+                    self.doubts.remove(&key);
+                    verdict
+                }
+            };
+            self.take(batch, wanted, verdict, seq);
+        }
+        Ok(())
+    }
+
+    /// What to do about a number that the orders do not explain. Something may have been
+    /// sold between their reading and the number's: only what stays off by as much when
+    /// all is done again was somebody's hand.
+    fn doubt(
+        &mut self,
+        batch: &mut Batch,
+        wanted: &mut Wanted,
+        (number, before): (i64, Option<Looked>),
+    ) -> Verdict {
+        if self.compares() {
+            if before != Some(Looked { number, flow: wanted.row.flow }) {
+                return Verdict::Again; // It moved, and may still.
+            }
+            // It was read before the orders were, and none of them is new.
+            wanted.compare = Some(number);
+        }
+        let Some(known) = wanted.row.known else {
+            return Verdict::Write; // It is seen for the first time.
+        };
+        let expected = Expected::of(&known, wanted.row.flow);
+        if expected.has(number) {
+            return Verdict::Write; // Explained, though not to the unit.
+        }
+        let off = number - expected.high;
+        if self.doubts.insert(key(&wanted.row), off) != Some(off) {
+            return Verdict::Again;
+        }
+        self.doubts.remove(&key(&wanted.row));
+        self.note_drift(batch, wanted, number);
+        Verdict::Write
+    }
+
+    fn note_drift(&self, batch: &mut Batch, wanted: &Wanted, number: i64) {
+        let row = &wanted.row;
+        let Some(known) = row.known else { return };
+        let expected = Expected::of(&known, row.flow);
+        let (channel, holder) = (self.channel.name(), row.holder.as_str());
+        tracing::warn!(
+            channel,
+            holder,
+            shown = number,
+            expected = expected.high,
+            "a number was changed by hand: it is written over"
+        );
+        let mut entry = super::entry(Kind::ChannelDrift, channel, self.now());
+        entry.item = Some(row.item);
+        entry.quantity = Some(number.max(0));
+        entry.data = Some(
+            serde_json::json!({
+                "channel": channel, "holder": holder, "place": row.place, "cause": "manual_edit",
+                "shown": number, "expected": [expected.low, expected.high],
+                "wanted": wanted.target.get(),
+            })
+            .to_string(),
+        );
+        batch.drifts.push(entry);
+    }
+}
+
+/// What carries a number, as one key.
+fn key(row: &PushRow) -> (String, String) {
+    (row.holder.clone(), row.place.clone())
+}
