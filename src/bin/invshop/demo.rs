@@ -6,6 +6,7 @@
 
 mod market;
 mod proof;
+mod screen;
 mod stall;
 
 use std::sync::Arc;
@@ -25,11 +26,10 @@ use crate::app::App;
 use crate::failure::Failure;
 use crate::output::{Reply, Text};
 use market::Market;
+use screen::Screen;
 
 /// How long everything may take to become equal after the last sale.
 const CONVERGE_MAX: Duration = Duration::from_mins(1);
-/// Sales between two lines of progress.
-const LINE_EVERY: Duration = Duration::from_secs(1);
 /// How long the shop that breaks down is down.
 const OUTAGE: Duration = Duration::from_secs(3);
 
@@ -69,11 +69,13 @@ pub(crate) async fn run(app: &App<'_>, demo: Demo) -> Result<Reply, Failure> {
     let (until, owned) = (stop.clone(), config.clone());
     running.spawn(async move { daemon::run(&owned, listener, until).await });
     let shop = Shop::open(Opening::of(&config)).await?;
-    let sold = sell(app, &demo, &mut market, &shop).await;
+    let mut screen = Screen::new(app.output);
+    let sold = sell(app, &demo, (&mut market, &mut screen), &shop).await;
     let converged = match sold {
-        Ok(()) => converge(app, &mut market, &shop).await,
+        Ok(()) => converge((&mut market, &mut screen), &shop).await,
         Err(failure) => Err(failure),
     };
+    screen.end();
     shop.close().await;
     stop.cancel();
     let ended = running.join_next().await;
@@ -121,38 +123,39 @@ async fn fill(config: &Config, market: &Market, shop: &Arc<Shop>) -> Result<(), 
 
 /// Buyers buy; in the middle one item is bought by everybody at once, and one shop is
 /// down for a while.
-async fn sell(app: &App<'_>, demo: &Demo, market: &mut Market, shop: &Shop) -> Result<(), Failure> {
-    let mut line_at = Instant::now();
+async fn sell(
+    app: &App<'_>,
+    demo: &Demo,
+    (market, screen): (&mut Market, &mut Screen<'_>),
+    shop: &Shop,
+) -> Result<(), Failure> {
     let mut down_until = None;
     let (burst, outage) = (demo.orders / 3, demo.orders / 2);
     let mut number = 0;
     while (number < demo.orders || !demo.exit) && !app.is_interrupted() {
         if number == burst {
-            app.output.note("everybody wants the last lamps, in all shops at once");
+            screen.note("everybody wants the last lamps, in all shops at once");
             market.burst();
         }
         if number == outage {
-            app.output.note("the shop 'outlet' breaks down, and forgets what it had to tell");
+            screen.note("the shop 'outlet' breaks down, and forgets what it had to tell");
             market.break_down(true);
             down_until = Some(Instant::now() + OUTAGE);
         }
         if down_until.is_some_and(|until| Instant::now() >= until) {
-            app.output.note("the shop 'outlet' is back");
+            screen.note("the shop 'outlet' is back");
             market.break_down(false);
             down_until = None;
         }
         market.buy();
         market.tell().await;
         number += 1;
-        if line_at.elapsed() >= LINE_EVERY {
-            line_at = Instant::now();
-            app.output.note(&market.line(shop).await?);
-        }
+        screen.show(market, shop).await?;
         tokio::time::sleep(market.pause()).await;
     }
     if let Some(until) = down_until {
         tokio::time::sleep_until(until).await;
-        app.output.note("the shop 'outlet' is back");
+        screen.note("the shop 'outlet' is back");
         market.break_down(false);
     }
     Ok(())
@@ -160,14 +163,14 @@ async fn sell(app: &App<'_>, demo: &Demo, market: &mut Market, shop: &Shop) -> R
 
 /// Waits until every shop shows what the ledger implies; how long it took.
 async fn converge(
-    app: &App<'_>,
-    market: &mut Market,
+    (market, screen): (&mut Market, &mut Screen<'_>),
     shop: &Shop,
 ) -> Result<Option<Duration>, Failure> {
-    app.output.note("the last sale is made; everything comes to rest");
+    screen.note("the last sale is made; everything comes to rest");
     let began = Instant::now();
     while began.elapsed() < CONVERGE_MAX {
         market.tell().await;
+        screen.show(market, shop).await?;
         if market.is_equal(shop).await? {
             return Ok(Some(began.elapsed()));
         }

@@ -121,7 +121,8 @@ impl Table {
         name.strip_prefix('#').unwrap_or(name)
     }
 
-    fn render(&self) -> String {
+    /// The table as text.
+    pub(crate) fn render(&self) -> String {
         if self.rows.is_empty() {
             return self.empty.to_owned();
         }
@@ -184,6 +185,16 @@ impl Output {
         if !self.json {
             say(message);
         }
+    }
+
+    /// A text that changes in place: only on a terminal and only for people.
+    pub(crate) fn live(&self) -> Option<ProgressBar> {
+        if self.json || !io::stderr().is_terminal() {
+            return None;
+        }
+        let text = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        text.set_style(ProgressStyle::with_template("{msg}").ok()?);
+        Some(text)
     }
 
     /// A bar for work of so many steps: only on a terminal and only for people.

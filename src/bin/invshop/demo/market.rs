@@ -16,7 +16,8 @@ use super::stall::Stall;
 use crate::failure::Failure;
 
 /// The shops.
-const SHOPS: [&str; 3] = ["web", "outlet", "partner"];
+/// The names of the shops.
+pub(super) const SHOPS: [&str; 3] = ["web", "outlet", "partner"];
 /// The one that is a marketplace.
 const MARKETPLACE: usize = 2;
 /// What everybody wants.
