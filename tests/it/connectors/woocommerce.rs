@@ -4,6 +4,7 @@
 mod hooks;
 mod lists;
 mod recorded;
+mod shipping;
 
 use invshop::clock::Timestamp;
 use invshop::connectors::woocommerce::WooCommerce;
