@@ -18,12 +18,12 @@ use serde::de::DeserializeOwned;
 use sha2::Sha256;
 
 use super::Access;
+use super::AccessError;
 use super::document::{document, explain};
-use super::{AccessError, PAGE_MAX};
 use crate::clock::Clock;
 use crate::connectors::{
-    Budget, Call, ChannelError, ChannelHttp, Cursor, DecodeError, ErrorKind, Heard, Quota, Reply,
-    Urgency, WRITE_MAX,
+    Budget, Call, ChannelError, ChannelHttp, DecodeError, ErrorKind, Heard, Quota, Reply, Urgency,
+    WRITE_MAX,
 };
 use crate::secret::Random;
 
@@ -156,22 +156,6 @@ impl Api {
             signature(self.access.secret.expose(), method.as_str(), url.as_str(), pairs);
         pairs.push(("oauth_signature".to_owned(), encoded(&signature)));
     }
-}
-
-/// The page after one, where there is one: by what the shop says, else by how full it is.
-pub(super) fn next_page(headers: &HeaderMap, page: usize, rows: usize) -> Option<Cursor> {
-    let pages = headers.get("x-wp-totalpages").and_then(|pages| pages.to_str().ok()?.parse().ok());
-    let more = pages.map_or(rows >= PAGE_MAX, |pages: usize| page < pages && rows > 0);
-    more.then(|| Cursor((page + 1).to_string()))
-}
-
-/// The number of the page that a cursor names.
-pub(super) fn page_of(what: &'static str, after: Option<&Cursor>) -> Result<usize, ChannelError> {
-    let Some(Cursor(text)) = after else { return Ok(1) };
-    text.parse().map_err(|_| {
-        let why = "where the list goes on is not a page".to_owned();
-        ChannelError::new(what, ErrorKind::Unreadable(why))
-    })
 }
 
 /// A shop says nothing of a budget.

@@ -2,9 +2,10 @@
 
 use futures_util::FutureExt as _;
 use serde::Deserialize;
+use serde_json::Value;
 
-use super::api::{next_page, page_of};
 use super::orders::id;
+use super::pages::Place;
 use super::stock::{Carrier, FIELDS, Stored};
 use super::{PAGE_MAX, WooCommerce};
 use crate::connectors::{Answer, Catalog, ChannelError, Cursor, ErrorKind, Page, RemoteListing};
@@ -30,11 +31,15 @@ pub(super) struct Product {
     sku: String,
     #[serde(default)]
     status: String,
+    #[serde(default)]
+    variations: Value,
 }
 
 impl Product {
+    /// Whether it is sold through its variations: plugins have kinds of their own for
+    /// that, as `variable-subscription`.
     fn is_variable(&self) -> bool {
-        self.kind == VARIABLE
+        self.kind == VARIABLE || self.variations.as_array().is_some_and(|all| !all.is_empty())
     }
 }
 
@@ -109,11 +114,27 @@ impl WooCommerce {
         what: &'static str,
         after: Option<&Cursor>,
     ) -> Result<Page<Product>, ChannelError> {
-        let page = page_of(what, after)?;
-        let (rows, headers) = self.api.get(what, "products", &query(page)).await?;
-        let rows: Vec<Product> = rows;
-        let next = next_page(&headers, page, rows.len());
-        Ok(Page { rows, next })
+        let place = Place::of(what, after)?;
+        let (rows, next) = self.product_page(what, "products", place).await?;
+        Ok(Page { rows, next: next.map(Place::cursor) })
+    }
+
+    /// What is at a place of a list and was not read yet, and the place after it.
+    async fn product_page(
+        &self,
+        what: &'static str,
+        path: &str,
+        place: Place,
+    ) -> Result<(Vec<Product>, Option<Place>), ChannelError> {
+        let (rows, headers) = self.api.get(what, path, &query(place.page)).await?;
+        let mut rows: Vec<Product> = rows;
+        let ids: Vec<u64> = rows.iter().map(|row| row.stored.id).collect();
+        let next = place.next(what, &headers, &ids, PAGE_MAX)?;
+        if next.is_some_and(|next| next.is_again(place)) {
+            rows.clear();
+        }
+        rows.retain(|row| !place.has_read(row.stored.id));
+        Ok((rows, next))
     }
 
     /// All variations of a product; none where it has none.
@@ -127,13 +148,13 @@ impl WooCommerce {
             return Ok(all);
         }
         let path = format!("products/{}/variations", product.stored.id);
-        for page in 1..=VARIATION_PAGES_MAX {
-            let (rows, headers) = self.api.get(what, &path, &query(page)).await?;
-            let rows: Vec<Product> = rows;
-            let more = next_page(&headers, page, rows.len()).is_some();
+        let mut place = Place::START;
+        for _ in 0..VARIATION_PAGES_MAX {
+            let (rows, next) = self.product_page(what, &path, place).await?;
             all.extend(rows);
-            if !more {
-                return Ok(all);
+            match next {
+                Some(next) => place = next,
+                None => return Ok(all),
             }
         }
         let why = format!("product {} has more variations than are read", product.stored.id);
@@ -147,6 +168,6 @@ fn query(page: usize) -> [(&'static str, String); 5] {
         ("page", page.to_string()),
         ("orderby", "id".to_owned()),
         ("order", "asc".to_owned()),
-        ("_fields", format!("{FIELDS},name,type,sku,status")),
+        ("_fields", format!("{FIELDS},name,type,sku,status,variations")),
     ]
 }

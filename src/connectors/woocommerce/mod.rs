@@ -11,12 +11,13 @@ mod catalog;
 mod document;
 mod fulfilment;
 mod orders;
+mod pages;
 mod probe;
 mod stock;
 mod webhook;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -87,6 +88,8 @@ pub struct WooCommerce {
     capability: Capability,
     /// Whether lists of orders can be sorted by their last change: not in old versions.
     sorts_by_change: AtomicBool,
+    /// How many orders it is able to answer at once, as far as is known.
+    orders_per_page: AtomicUsize,
 }
 
 /// Why a shop cannot be asked at all.
@@ -122,6 +125,7 @@ impl WooCommerce {
             api: Api::new(access, quota, clock, random)?,
             capability: Capability { quotas: vec![quota], ..capability() },
             sorts_by_change: AtomicBool::new(true),
+            orders_per_page: AtomicUsize::new(orders::ORDERS_PAGE_MAX),
         })
     }
 }
@@ -137,7 +141,7 @@ fn capability() -> Capability {
             overlap: Duration::from_mins(2),
             span_max: None,
             history_max: None,
-            page_max: PAGE_MAX,
+            page_max: orders::ORDERS_PAGE_MAX,
             pages_move: true,
             omits: &["trash"],
         }),

@@ -10,8 +10,9 @@ use futures_util::FutureExt as _;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::api::{Query, next_page, page_of};
-use super::{PAGE_MAX, WooCommerce};
+use super::WooCommerce;
+use super::api::Query;
+use super::pages::has_more;
 use crate::clock::Timestamp;
 use crate::connectors::{
     Answer, ChannelError, Cursor, DecodeError, ErrorKind, Fetched, OrderSource, Page, RawOrder,
@@ -21,6 +22,11 @@ use crate::domain::{Currency, Money, Quantity, RemoteId};
 
 const LIST: &str = "read the orders";
 const FETCH: &str = "read an order";
+/// How many orders are asked for at once: whole orders, with what plugins put into them.
+pub(super) const ORDERS_PAGE_MAX: usize = 100;
+/// The sizes of pages, where a shop is not able to answer larger ones; each is a part of
+/// the one before.
+const PAGE_SIZES: [usize; 5] = [ORDERS_PAGE_MAX, 20, 10, 5, 1];
 /// Paid back as a whole; it puts nothing back by itself.
 const REFUNDED: &str = "refunded";
 /// What the shop took off its own number for a line.
@@ -35,16 +41,28 @@ impl OrderSource for WooCommerce {
         after: Option<&'a Cursor>,
     ) -> Answer<'a, Page<RawOrder>> {
         async move {
-            let page = page_of(LIST, after)?;
-            if self.sorts_by_change.load(Ordering::Relaxed) {
-                match self.list(window, page, "modified").await {
-                    Err(error) if is_about_sorting(&error) => {
-                        self.sorts_by_change.store(false, Ordering::Relaxed);
-                    }
-                    listed => return listed,
+            let mut slice = self.slice(after)?;
+            // Each turn leaves fewer sizes, or one way of sorting.
+            loop {
+                let by_change = self.sorts_by_change.load(Ordering::Relaxed);
+                let error = match self.list(window, slice, by_change).await {
+                    Ok(page) => return Ok(page),
+                    Err(error) => error,
+                };
+                if by_change && is_about_sorting(&error) {
+                    self.sorts_by_change.store(false, Ordering::Relaxed);
+                    continue;
                 }
+                let Some(smaller) = slice.smaller().filter(|_| is_about_size(&error)) else {
+                    return Err(error);
+                };
+                self.orders_per_page.store(smaller.size, Ordering::Relaxed);
+                // One call that takes too long is enough for one turn.
+                if error.kind == ErrorKind::Timeout {
+                    return Err(error);
+                }
+                slice = smaller;
             }
-            self.list(window, page, "date").await
         }
         .boxed()
     }
@@ -71,27 +89,80 @@ impl OrderSource for WooCommerce {
 }
 
 impl WooCommerce {
+    /// The slice that a cursor names, no larger than the shop is able to answer.
+    fn slice(&self, after: Option<&Cursor>) -> Result<Slice, ChannelError> {
+        let size = self.orders_per_page.load(Ordering::Relaxed);
+        let mut slice = match after {
+            None => Slice { page: 1, size },
+            Some(Cursor(text)) => Slice::parse(text).ok_or_else(|| {
+                let why = "where the list goes on is not a page".to_owned();
+                ChannelError::new(LIST, ErrorKind::Unreadable(why))
+            })?,
+        };
+        while slice.size > size {
+            let Some(smaller) = slice.smaller() else { break };
+            slice = smaller;
+        }
+        Ok(slice)
+    }
+
     async fn list(
         &self,
         window: Window,
-        page: usize,
-        sorted_by: &str,
+        slice: Slice,
+        by_change: bool,
     ) -> Result<Page<RawOrder>, ChannelError> {
         let query: Query<'_> = &[
             ("modified_after", seconds(window.from)),
             ("modified_before", seconds(window.until.plus_millis(1000).unwrap_or(window.until))),
             ("dates_are_gmt", "true".to_owned()),
             ("status", "any".to_owned()),
-            ("orderby", sorted_by.to_owned()),
+            ("orderby", if by_change { "modified" } else { "date" }.to_owned()),
             ("order", "asc".to_owned()),
-            ("per_page", PAGE_MAX.to_string()),
-            ("page", page.to_string()),
+            ("per_page", slice.size.to_string()),
+            ("page", slice.page.to_string()),
         ];
         let (raw, headers) = self.api.get::<Vec<Box<RawValue>>>(LIST, "orders", query).await?;
-        let next = next_page(&headers, page, raw.len());
+        let next = has_more(LIST, &headers, slice.page, (raw.len(), slice.size))?
+            .then(|| Slice { page: slice.page + 1, ..slice }.cursor());
+        if next.is_none() {
+            // What was too large may be gone from the next list.
+            self.orders_per_page.store(ORDERS_PAGE_MAX, Ordering::Relaxed);
+        }
         let rows = raw.iter().map(|raw| raw_order(LIST, raw)).collect::<Result<_, _>>()?;
         Ok(Page { rows, next })
     }
+}
+
+/// A page of a list whose pages may become smaller while it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Slice {
+    page: usize,
+    size: usize,
+}
+
+impl Slice {
+    /// The first of the smaller pages that this one is made of.
+    fn smaller(self) -> Option<Self> {
+        let next = PAGE_SIZES.iter().position(|&size| size == self.size)? + 1;
+        let size = *PAGE_SIZES.get(next)?;
+        Some(Self { page: (self.page - 1) * (self.size / size) + 1, size })
+    }
+
+    fn cursor(self) -> Cursor {
+        Cursor(format!("{}/{}", self.page, self.size))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (page, size) = text.split_once('/')?;
+        let slice = Self { page: page.parse().ok()?, size: size.parse().ok()? };
+        (slice.page > 0 && PAGE_SIZES.contains(&slice.size)).then_some(slice)
+    }
+}
+
+/// Whether fewer orders may be answered where so many were not.
+const fn is_about_size(error: &ChannelError) -> bool {
+    matches!(error.kind, ErrorKind::TooLarge { .. } | ErrorKind::Timeout)
 }
 
 fn is_about_sorting(error: &ChannelError) -> bool {
@@ -142,7 +213,9 @@ struct Item {
     variation_id: u64,
     quantity: serde_json::Number,
     sku: Option<String>,
-    price: Option<serde_json::Number>,
+    /// What the line comes to, as a text; `price` is a float, with as many digits as that
+    /// makes of it.
+    total: Option<String>,
     #[serde(default)]
     meta_data: Vec<Meta>,
 }
@@ -164,7 +237,7 @@ fn decode(order: Order) -> Result<RemoteOrder, DecodeError> {
     let is_refunded = order.status == REFUNDED;
     let mut lines = Vec::with_capacity(order.line_items.len());
     for (index, item) in order.line_items.iter().enumerate() {
-        lines.push(line(item, (state, is_refunded), &money).map_err(|(field, why)| {
+        lines.push(line(item, (state, is_refunded), currency).map_err(|(field, why)| {
             DecodeError { field: format!("line_items[{index}].{field}"), why }
         })?);
     }
@@ -209,7 +282,7 @@ type Wrong = (&'static str, String);
 fn line(
     item: &Item,
     (state, is_refunded): (RemoteState, bool),
-    money: &dyn Fn(&str) -> Option<Money>,
+    currency: Option<Currency>,
 ) -> Result<RemoteLine, Wrong> {
     let ordered = units("quantity", &item.quantity.to_string())?;
     let meta = |key| match item.meta(key) {
@@ -240,8 +313,29 @@ fn line(
         restocked: if is_refunded { Quantity::ZERO } else { restocked },
         deducted: Some(meta(REDUCED)?.unwrap_or(Quantity::ZERO)),
         holder: None,
-        unit_price: item.price.as_ref().and_then(|price| money(&price.to_string())),
+        unit_price: item
+            .total
+            .as_deref()
+            .zip(currency)
+            .and_then(|(total, currency)| unit_price(total, ordered, currency)),
     })
+}
+
+/// What one of some units costs that come to `total`, to the nearest minor unit, half of
+/// one upward: shops keep more decimals than a currency has.
+fn unit_price(total: &str, units: Quantity, currency: Currency) -> Option<Money> {
+    let (whole, fraction) = total.split_once('.').unwrap_or((total, ""));
+    let digits = format!("{whole}{fraction}");
+    let is_decimal = !whole.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let scaled: i128 = digits.parse().ok().filter(|_| is_decimal)?;
+    let ten = |power: usize| 10_i128.checked_pow(u32::try_from(power).ok()?);
+    let minor = scaled.checked_mul(ten(usize::from(currency.exponent()))?)?;
+    let divisor = ten(fraction.len())?.checked_mul(i128::from(units.get()))?;
+    if divisor == 0 {
+        return None;
+    }
+    let rounded = minor.checked_mul(2)?.checked_add(divisor)? / divisor.checked_mul(2)?;
+    Money::new(i64::try_from(rounded).ok()?, currency).ok()
 }
 
 impl Item {
@@ -265,4 +359,45 @@ fn units(field: &'static str, text: &str) -> Result<Quantity, Wrong> {
 /// An id: the shop's are numbers.
 pub(super) fn id(number: u64) -> RemoteId {
     RemoteId::of_numbers(&[number])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_price_is_exact_to_the_minor_unit() {
+        let of = |total: &str, units: i64, code: &str| {
+            let price = unit_price(total, Quantity::new(units).ok()?, Currency::parse(code).ok()?);
+            price.map(Money::amount)
+        };
+        assert_eq!(of("25.00", 2, "EUR"), Some(1250));
+        // A float of it has sixteen digits more than the currency.
+        assert_eq!(of("10.00", 3, "EUR"), Some(333));
+        assert_eq!(of("20", 3, "EUR"), Some(667));
+        assert_eq!(of("0.29", 1, "EUR"), Some(29));
+        assert_eq!(of("1.005", 1, "EUR"), Some(101));
+        assert_eq!((of("3000", 2, "JPY"), of("1.5", 1, "KWD")), (Some(1500), Some(1500)));
+        for (total, units) in [("", 1), ("1.00", 0), ("-1.00", 1), ("1,00", 1), (".5", 1)] {
+            assert_eq!(of(total, units, "EUR"), None, "{total} of {units}");
+        }
+        assert_eq!(of(&"9".repeat(60), 1, "EUR"), None);
+    }
+
+    #[test]
+    fn a_smaller_page_begins_where_the_larger_one_does() {
+        let mut slice = Slice { page: 3, size: 20 };
+        let mut seen = vec![(slice.page, slice.size)];
+        while let Some(smaller) = slice.smaller() {
+            slice = smaller;
+            seen.push((slice.page, slice.size));
+        }
+        assert_eq!(seen, [(3, 20), (5, 10), (9, 5), (41, 1)]);
+        assert!(seen.iter().all(|(page, size)| (page - 1) * size == 40));
+        assert_eq!(Slice::parse("3/20"), Some(Slice { page: 3, size: 20 }));
+        assert_eq!(
+            (Slice::parse("0/20"), Slice::parse("1/7"), Slice::parse("2")),
+            (None, None, None)
+        );
+    }
 }

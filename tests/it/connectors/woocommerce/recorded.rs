@@ -63,7 +63,8 @@ pub(super) struct Recorded {
 }
 
 impl Recorded {
-    /// With the names of recorded exchanges; `=` and a body is an answer of ours.
+    /// With the names of recorded exchanges; `=` and a body is an answer of ours,
+    /// `#` and headers, a line, and a body one with headers.
     pub(super) async fn new(names: &[&str]) -> Self {
         let answers: Vec<Vec<u8>> = names.iter().map(|name| answer(name)).collect();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -88,7 +89,8 @@ impl Recorded {
                     head.lines().next().unwrap().to_owned(),
                     String::from_utf8(sent).unwrap(),
                 ));
-                stream.write_all(&answer).await.unwrap();
+                // Who has read enough hangs up.
+                stream.write_all(&answer).await.ok();
             }
             asked
         });
@@ -104,6 +106,10 @@ impl Recorded {
 pub(super) fn answer(name: &str) -> Vec<u8> {
     let (head, body) = if let Some(body) = name.strip_prefix('=') {
         ("HTTP/1.1 200 OK".to_owned(), body.as_bytes().to_vec())
+    } else if let Some((headers, body)) =
+        name.strip_prefix('#').and_then(|own| own.rsplit_once('\n'))
+    {
+        (format!("HTTP/1.1 200 OK\r\n{headers}"), body.as_bytes().to_vec())
     } else {
         const OF_THE_CONNECTION: [&str; 4] =
             ["transfer-encoding", "connection", "content-length", "content-encoding"];
