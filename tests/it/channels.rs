@@ -6,4 +6,6 @@ mod daemons;
 mod hooks;
 mod orders;
 mod push;
+mod recorded;
+mod recording;
 mod world;

@@ -3,4 +3,4 @@
 mod http;
 mod shape;
 mod trials;
-mod woocommerce;
+pub(crate) mod woocommerce;

@@ -2,7 +2,7 @@
 //! exchanges and deliveries, byte for byte, from `contracts/woocommerce/observed`.
 
 mod hooks;
-mod recorded;
+pub(crate) mod recorded;
 
 use invshop::clock::Timestamp;
 use invshop::connectors::woocommerce::WooCommerce;
