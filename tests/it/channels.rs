@@ -8,4 +8,5 @@ mod orders;
 mod push;
 mod recorded;
 mod recording;
+mod replay;
 mod world;
