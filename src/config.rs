@@ -53,6 +53,8 @@ const HOLD_SECONDS_MAX: u32 = 2_592_000;
 
 /// When the whole database is proven each night, in UTC.
 const VERIFY: &str = "0 30 3 * * *";
+/// When all numbers of channels are compared by default: at night too, and not beside the proof.
+const RECONCILE: &str = "0 45 4 * * *";
 /// Where backups go, beside the configuration.
 const BACKUP_DIRECTORY: &str = "backups";
 /// A fortnight of nightly backups.
@@ -268,6 +270,7 @@ impl Reader<'_> {
 
     fn schedule(&mut self, directory: &Path) -> ScheduleConfig {
         let verify = self.read(&keys::SCHEDULE_VERIFY.path(), |value| schedule(value.text()?));
+        let compare = self.read(&keys::SCHEDULE_RECONCILE.path(), |value| schedule(value.text()?));
         let backup = self.read(&keys::SCHEDULE_BACKUP.path(), |value| schedule(value.text()?));
         let backup_directory = self.read(&keys::SCHEDULE_BACKUP_DIRECTORY.path(), |value| {
             Ok::<_, String>(directory.join(value.text()?))
@@ -277,6 +280,7 @@ impl Reader<'_> {
         });
         ScheduleConfig {
             verify: verify.unwrap_or_else(|| VERIFY.parse().ok()),
+            reconcile: compare.unwrap_or_else(|| RECONCILE.parse().ok()),
             backup: backup.flatten(),
             backup_directory: backup_directory.unwrap_or_else(|| directory.join(BACKUP_DIRECTORY)),
             backup_keep: backup_keep.unwrap_or(BACKUP_KEEP),

@@ -105,13 +105,13 @@ pub async fn run(
     let (requests_stop, tasks_stop) = (CancellationToken::new(), CancellationToken::new());
     let mut requests = Tasks::default();
     let mut tasks = Tasks::default();
-    start_tasks(&mut tasks, &shop, config, &tasks_stop).await?;
+    start_tasks(&mut tasks, &shop, config, (&channels, &tasks_stop)).await?;
     start_channels(&mut tasks, &shop, config, (&channels, &tasks_stop));
     let api = api(&shop, config).with_channels(channels.clone());
     tasks.start("uses", uses::run(Arc::clone(&shop), api.keys(), tasks_stop.clone()));
     let hooks = webhooks::router(&channels, config.server.public_url.as_deref());
     drop(channels);
-    let router = api.router().merge(hooks);
+    let router = api.router_beside(hooks);
     requests.start("requests", serve(listener, router, requests_stop.clone(), DRAIN));
     tracing::info!(place = shop.db.place(), "ready");
     service::ready().await;
@@ -166,13 +166,13 @@ async fn start_tasks(
     tasks: &mut Tasks,
     shop: &Arc<Shop>,
     config: &Config,
-    stop: &CancellationToken,
+    (channels, stop): (&[Arc<Channel>], &CancellationToken),
 ) -> Result<(), DaemonError> {
     let node = node(shop);
     tasks.start("sweep", sweep::run(Arc::clone(shop), node.clone(), stop.clone()));
     tasks.start("clock", agree::run(Arc::clone(shop), stop.clone()));
     tasks.start("orders", waiting::run(Arc::clone(shop), node.clone(), stop.clone()));
-    let schedule = config.schedule.clone();
+    let schedule = (config.schedule.clone(), channels.to_vec());
     tasks.start("jobs", jobs::run(Arc::clone(shop), schedule, node, stop.clone()));
     tasks.start("watchdog", service::watchdog(shop.writer.clone(), stop.clone()));
     if let Some(checkpointer) = shop.db.checkpointer(fold::LOG_BYTES_MAX).await? {

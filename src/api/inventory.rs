@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse as _;
 use serde::Deserialize;
 use serde_json::json;
@@ -12,11 +12,13 @@ use serde_json::json;
 use super::Api;
 use super::auth::{May, ReadLedger, ReadStock};
 use super::body::{Body, text, text_opt};
+use super::etag;
 use super::problem::{Answered, Problem};
 use super::query::{Parameters, Segment, limit};
 use crate::clock::Timestamp;
 use crate::domain::{ItemStatus, LocationCode, Sku};
-use crate::reports::{self, HistoryFilter, ItemFilter, ItemState, LIMIT_MAX};
+use crate::reports::{self, HistoryFilter, ItemFilter, LIMIT_MAX};
+use crate::sync::{self, MapError};
 
 /// What of a name that does not exist is repeated in an error.
 const NAMED_CHARS_MAX: usize = 64;
@@ -55,17 +57,11 @@ pub(super) async fn show(
     }
     let state = reports::item_state(&api.shop.db, &sku, api.policy).await?;
     let state = state.ok_or_else(|| unknown(&sku))?;
-    let tag = tag(&state);
-    if headers.get(header::IF_NONE_MATCH) == Some(&tag) {
+    let tag = etag::tag(&state);
+    if etag::is_known(&headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
     }
     Ok(([(header::ETAG, tag)], Json(state.item)).into_response())
-}
-
-/// `"ITEMVERSION.STOCKSEQ"`: changes with the catalogue entry and with every movement.
-pub(super) fn tag(state: &ItemState) -> HeaderValue {
-    let text = format!("\"{}.{}\"", state.item.version, state.stock_seq);
-    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("\"unknown\""))
 }
 
 #[derive(Debug, Deserialize)]
@@ -176,10 +172,27 @@ pub(super) async fn explain(
 ) -> Answered {
     let sku = sku_of(&sku)?;
     if let Some(channel) = given.channel {
-        let channel: String = channel.chars().take(NAMED_CHARS_MAX).collect();
-        return Err(Problem::invalid("channel", format!("no channel has the name '{channel}'")));
+        let found = api.channels.iter().find(|known| known.name() == channel);
+        let Some(found) = found else {
+            let channel: String = channel.chars().take(NAMED_CHARS_MAX).collect();
+            return Err(Problem::invalid(
+                "channel",
+                format!("no channel has the name '{channel}'"),
+            ));
+        };
+        let explained = sync::explain(found, &sku).await.map_err(|error| not_explained(&error))?;
+        return Ok(Json(explained).into_response());
     }
     let explained = reports::explain(&api.shop.db, &sku, api.policy).await;
     let explained = explained.map_err(|error| Problem::from(error).of_path("unknown_sku"))?;
     Ok(Json(explained).into_response())
+}
+
+/// Why a number on a channel cannot be explained.
+fn not_explained(error: &MapError) -> Problem {
+    match error {
+        MapError::Store(error) => Problem::of_store(error),
+        MapError::UnknownSku(_) => Problem::not_found("unknown_sku", error.to_string()),
+        _ => Problem::not_found("not_sold", "no listing of the channel is this item"),
+    }
 }

@@ -11,7 +11,8 @@ use serde::Deserialize;
 use super::Api;
 use super::auth::{May, WriteStock};
 use super::body::{Amount, Body, Object, text_opt};
-use super::inventory::{sku_of, tag, unknown};
+use super::etag::{expected, tag};
+use super::inventory::{sku_of, unknown};
 use super::problem::{Answered, Problem};
 use super::query::Segment;
 use crate::domain::{Barcode, Currency, LocationCode, Quantity, QuantityError, Sku, Title};
@@ -114,7 +115,7 @@ pub(super) async fn change(
         }
     }
     let row = Box::new(fields.into_row()?);
-    let mode = expected(&headers)?.map_or(Upsert::Update, Upsert::UpdateAt);
+    let mode = expected(&api, &sku, &headers).await?.map_or(Upsert::Update, Upsert::UpdateAt);
     let command = Command::Item { sku: sku.clone(), row, mode };
     let answer = api.submit(&caller, command, &headers).await;
     let answer = answer
@@ -122,36 +123,21 @@ pub(super) async fn change(
     shown(&api, &sku, &answer, StatusCode::OK).await
 }
 
-/// The item version that `If-Match` names: the part of the tag before the dot.
-fn expected(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
-    let Some(given) = headers.get(header::IF_MATCH) else {
-        return Ok(None);
-    };
-    let text = given.to_str().unwrap_or_default().trim();
-    if text == "*" {
-        return Ok(None);
-    }
-    let version = text
-        .strip_prefix('"')
-        .and_then(|text| text.strip_suffix('"'))
-        .and_then(|tag| tag.split_once('.'))
-        .and_then(|(version, _)| version.parse().ok());
-    version.map(Some).ok_or_else(|| {
-        let detail = "If-Match is none of this item's tags";
-        Problem::new(StatusCode::PRECONDITION_FAILED, "version_conflict", detail)
-    })
-}
-
-/// `DELETE /v1/inventory/{sku}`: out of sale; its history stays.
+/// `DELETE /v1/inventory/{sku}`: out of sale; its history stays. With `If-Match` only in
+/// the version that was read.
 pub(super) async fn discontinue(
     State(api): State<Arc<Api>>,
     May { caller, .. }: May<WriteStock>,
     Segment(sku): Segment,
     headers: HeaderMap,
 ) -> Answered {
-    let command = Command::Discontinue(sku_of(&sku)?);
+    let sku = sku_of(&sku)?;
+    let command = match expected(&api, &sku, &headers).await? {
+        Some(version) => Command::DiscontinueAt(sku, version),
+        None => Command::Discontinue(sku),
+    };
     let answer = api.submit(&caller, command, &headers).await;
-    answer.map_err(|problem| problem.of_path("unknown_sku"))?;
+    answer.map_err(|problem| problem.of_path("unknown_sku").precondition("version_conflict"))?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

@@ -9,6 +9,7 @@ mod auth;
 mod batch;
 mod body;
 mod channels;
+mod etag;
 mod health;
 mod inventory;
 mod items;
@@ -82,6 +83,11 @@ impl Api {
 
     /// All routes.
     pub fn router(self) -> Router {
+        self.router_beside(Router::new())
+    }
+
+    /// All routes, with others beside them that are named and counted as they are.
+    pub fn router_beside(self, beside: Router) -> Router {
         let api = Arc::new(self);
         let v1 = Router::new()
             .route("/inventory", get(inventory::list).post(items::create))
@@ -107,6 +113,7 @@ impl Api {
             .route("/healthz", get(health::process))
             .route("/readyz", get(health::ready))
             .route("/metrics", get(health::metrics))
+            .merge(beside.with_state(()))
             .fallback(async || Problem::not_found("not_found", "there is nothing at this path"))
             .method_not_allowed_fallback(async || {
                 let detail = "this path has no such method";

@@ -55,9 +55,15 @@ pub(super) async fn pay(
         let message = format!("the order is in {own}");
         return Err(Problem::invalid("amount.currency", message));
     }
-    let amount = given.amount.map(|amount| amount.amount);
-    let payment_id = given.payment_id.clone();
-    let command = Command::Pay(Payment { reference: reference.clone(), payment_id, amount });
+    let has_own = own.is_some();
+    let currency = given.amount.as_ref().map(|amount| amount.currency.clone());
+    let payment = Payment {
+        reference: reference.clone(),
+        payment_id: given.payment_id.clone(),
+        amount: given.amount.map(|amount| amount.amount),
+        currency: currency.filter(|_| !has_own),
+    };
+    let command = Command::Pay(payment);
     let answer = api.submit(&caller, command, &headers).await?;
     let outcome = match answer.detail {
         Detail::Payment(_, outcome) => Some(outcome.as_str()),

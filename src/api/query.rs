@@ -19,6 +19,14 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Parameters<T> 
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        // What no text of the shop can hold is not looked for: PostgreSQL has no NUL.
+        if let Ok(Query(pairs)) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
+            && let Some((name, _)) =
+                pairs.iter().find(|(_, value)| value.contains(char::is_control))
+        {
+            let name: String = name.chars().filter(|one| !one.is_control()).take(40).collect();
+            return Err(Problem::invalid(&name, "holds a control character"));
+        }
         match Query::<T>::try_from_uri(&parts.uri) {
             Ok(Query(parameters)) => Ok(Self(parameters)),
             Err(rejection) => {

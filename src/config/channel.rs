@@ -22,15 +22,17 @@ pub(super) const MODE: &str = "mode";
 pub(super) const LOCATIONS: &str = "locations";
 pub(super) const POLL_SECONDS: &str = "poll_seconds";
 pub(super) const REQUESTS_PER_SECOND: &str = "requests_per_second";
+pub(super) const STALE_AFTER_SECONDS: &str = "stale_after_seconds";
 pub(super) const SECRET: &str = "webhook.secret";
 pub(super) const PREVIOUS_SECRET: &str = "webhook.previous_secret";
 pub(super) const BUFFER: &str = "rules.buffer";
 pub(super) const SHARE_PERCENT: &str = "rules.share_percent";
 pub(super) const MAX_QUANTITY: &str = "rules.max_quantity";
 pub(super) const MIN_QUANTITY: &str = "rules.min_quantity";
+pub(super) const STALE_BUFFER: &str = "rules.stale_buffer";
 
 /// The settings of a channel, but for its credentials.
-pub(super) const NAMES: [&str; 13] = [
+pub(super) const NAMES: [&str; 15] = [
     NAME,
     KIND,
     URL,
@@ -38,18 +40,22 @@ pub(super) const NAMES: [&str; 13] = [
     LOCATIONS,
     POLL_SECONDS,
     REQUESTS_PER_SECOND,
+    STALE_AFTER_SECONDS,
     SECRET,
     PREVIOUS_SECRET,
     BUFFER,
     SHARE_PERCENT,
     MAX_QUANTITY,
     MIN_QUANTITY,
+    STALE_BUFFER,
 ];
 
 /// The longest name, in bytes: it is the source of the channel's orders.
 const NAME_BYTES_MAX: usize = 64;
 /// How often a channel is asked for its orders.
 const POLL_SECONDS_DEFAULT: u32 = 60;
+/// How long a channel's orders may not be read before it is blind.
+const STALE_AFTER_SECONDS_DEFAULT: u32 = 30 * 60;
 /// The largest quantity, as everywhere.
 pub(super) const UNITS_MAX: u32 = 1_000_000_000;
 
@@ -68,6 +74,8 @@ pub struct ChannelConfig {
     pub locations: Option<Vec<String>>,
     /// Seconds from one look for changed orders to the next, 5 to 86 400.
     pub poll_seconds: u32,
+    /// How long its orders may not be read before it is blind, in seconds, 60 to 604 800.
+    pub stale_after_seconds: u32,
     /// How many requests it takes in a second, 1 to 10 000; what its kind is known to take
     /// when not given.
     pub requests_per_second: Option<u32>,
@@ -99,11 +107,14 @@ pub struct RulesConfig {
     pub max_quantity: Option<u32>,
     /// Less than this is shown as 0.
     pub min_quantity: u32,
+    /// Units that are held back besides, while another channel is blind: it may be selling
+    /// what nobody hears of.
+    pub stale_buffer: u32,
 }
 
 impl Default for RulesConfig {
     fn default() -> Self {
-        Self { buffer: 0, share_percent: 100, max_quantity: None, min_quantity: 0 }
+        Self { buffer: 0, share_percent: 100, max_quantity: None, min_quantity: 0, stale_buffer: 0 }
     }
 }
 
@@ -152,6 +163,10 @@ impl FromStr for ChannelMode {
 
 pub(super) const fn poll_seconds_default() -> u32 {
     POLL_SECONDS_DEFAULT
+}
+
+pub(super) const fn stale_after_seconds_default() -> u32 {
+    STALE_AFTER_SECONDS_DEFAULT
 }
 
 pub(super) fn name(text: &str, others: &[ChannelConfig]) -> Result<String, String> {

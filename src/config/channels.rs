@@ -105,6 +105,9 @@ impl ChannelAt<'_, '_> {
         let locations = self.read(channel::LOCATIONS, channel::texts);
         let poll = self.read(channel::POLL_SECONDS, |value| value.integer(&(5..=86_400)));
         let rate = self.read(channel::REQUESTS_PER_SECOND, |value| value.integer(&(1..=10_000)));
+        let stale = self
+            .read(channel::STALE_AFTER_SECONDS, |value| value.integer(&(60..=604_800)))
+            .unwrap_or(channel::stale_after_seconds_default());
         let rules = self.rules();
         let webhook = self.webhook();
         let settings = self.reader.settings;
@@ -120,6 +123,7 @@ impl ChannelAt<'_, '_> {
             mode: mode.unwrap_or_default(),
             locations,
             poll_seconds: poll.unwrap_or(channel::poll_seconds_default()),
+            stale_after_seconds: stale,
             requests_per_second: rate,
             credentials,
             webhook,
@@ -135,6 +139,7 @@ impl ChannelAt<'_, '_> {
             share_percent: share.unwrap_or(default.share_percent),
             max_quantity: self.units(channel::MAX_QUANTITY),
             min_quantity: self.units(channel::MIN_QUANTITY).unwrap_or(default.min_quantity),
+            stale_buffer: self.units(channel::STALE_BUFFER).unwrap_or(default.stale_buffer),
         }
     }
 

@@ -22,6 +22,7 @@ pub(super) const ORDERS_HOLD_SECONDS: Key = key("orders", "hold_seconds");
 pub(super) const SERVER_LISTEN: Key = key("server", "listen");
 pub(super) const SERVER_PUBLIC_URL: Key = key("server", "public_url");
 pub(super) const SCHEDULE_VERIFY: Key = key("schedule", "verify");
+pub(super) const SCHEDULE_RECONCILE: Key = key("schedule", "reconcile");
 pub(super) const SCHEDULE_BACKUP: Key = key("schedule", "backup");
 pub(super) const SCHEDULE_BACKUP_DIRECTORY: Key = key("schedule", "backup_directory");
 pub(super) const SCHEDULE_BACKUP_KEEP: Key = key("schedule", "backup_keep");
@@ -32,7 +33,7 @@ pub(super) const LOCATION_NAME: Key = key("location", "name");
 pub(super) const LOCATION_KIND: Key = key("location", "kind");
 
 /// Every setting there is; what is not here is an unknown key.
-pub(super) const KEYS: [Key; 15] = [
+pub(super) const KEYS: [Key; 16] = [
     DATABASE_URL,
     DATABASE_KEY,
     ORDERS_SPLIT,
@@ -40,6 +41,7 @@ pub(super) const KEYS: [Key; 15] = [
     SERVER_LISTEN,
     SERVER_PUBLIC_URL,
     SCHEDULE_VERIFY,
+    SCHEDULE_RECONCILE,
     SCHEDULE_BACKUP,
     SCHEDULE_BACKUP_DIRECTORY,
     SCHEDULE_BACKUP_KEEP,

@@ -19,6 +19,8 @@ const FIELDS: usize = 6;
 pub struct ScheduleConfig {
     /// When the whole database is proven; `None` is never.
     pub verify: Option<Schedule>,
+    /// When all numbers of all channels are compared; `None` is never.
+    pub reconcile: Option<Schedule>,
     /// When a backup is made; `None` is never.
     pub backup: Option<Schedule>,
     /// Where backups go.

@@ -11,7 +11,7 @@ use reqwest::{Client, Method, RequestBuilder, StatusCode, Url, redirect};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use super::{Budget, ChannelError, ErrorKind, Measure, Said, Urgency};
+use super::{Budget, ChannelError, ErrorKind, Heard, Measure, Said, Urgency, heard};
 use crate::clock::{Clock, Timestamp};
 
 /// How long a connection may take to come about.
@@ -110,6 +110,7 @@ pub struct ChannelHttp {
     budget: Budget,
     listen: Listen,
     clock: Arc<dyn Clock>,
+    heard: Heard,
 }
 
 impl ChannelHttp {
@@ -129,7 +130,14 @@ impl ChannelHttp {
             .no_proxy()
             .build()
             .map_err(|error| failed("prepare calls", error))?;
-        Ok(Self { client, budget, listen, clock })
+        Ok(Self { client, budget, listen, clock, heard: Heard::default() })
+    }
+
+    /// Has somebody told of every call.
+    #[must_use]
+    pub fn heard_by(mut self, heard: Heard) -> Self {
+        self.heard = heard;
+        self
     }
 
     /// The budget, for what bodies say of it.
@@ -157,14 +165,22 @@ impl ChannelHttp {
         let room = self.budget.take(call.cost, call.urgency);
         if tokio::time::timeout_at(end, room).await.is_err() {
             tracing::debug!(what, error = %ErrorKind::NotSent);
+            self.heard.tell(what, "not_sent");
             return Err(ChannelError::new(what, ErrorKind::NotSent));
         }
         let result = tokio::time::timeout_at(end, self.exchange(call)).await;
         let result = result.unwrap_or(Err(ChannelError::new(what, ErrorKind::Timeout)));
         let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         match &result {
-            Ok(reply) => tracing::debug!(what, status = reply.status.as_u16(), duration_ms),
-            Err(error) => tracing::debug!(what, error = %error.kind, duration_ms),
+            Ok(reply) => {
+                let status = reply.status.as_u16();
+                tracing::debug!(what, status, duration_ms);
+                self.heard.tell(what, heard::of_status(status));
+            }
+            Err(error) => {
+                tracing::debug!(what, error = %error.kind, duration_ms);
+                self.heard.tell(what, heard::of_error(error));
+            }
         }
         result
     }

@@ -10,6 +10,7 @@ mod capability;
 mod catalog;
 mod error;
 mod fulfilment;
+mod heard;
 mod http;
 mod intake;
 mod orders;
@@ -30,6 +31,7 @@ pub use capability::{
 pub use catalog::{Catalog, RemoteListing};
 pub use error::{ChannelError, ErrorKind, Retry};
 pub use fulfilment::{Fulfilment, LineUnits, Parcel, Told, Tracking};
+pub use heard::Heard;
 pub use http::{Call, ChannelHttp, Listen, Reply};
 pub use intake::{
     Forged, Handshake, Hint, Inbound, Intake, Message, Queue, Subscription, Webhook, WebhookSecrets,

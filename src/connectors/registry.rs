@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Connector;
+use super::{Connector, Heard};
 use crate::clock::Clock;
 use crate::secret::{Random, Secret};
 
@@ -20,6 +20,8 @@ pub struct Settings<'a> {
     pub clock: Arc<dyn Clock>,
     /// Where randomness comes from.
     pub random: Arc<dyn Random>,
+    /// Who is told of every call.
+    pub heard: Heard,
 }
 
 /// A kind of channel.

@@ -21,6 +21,7 @@ use crate::config::{Schedule, ScheduleConfig};
 use crate::shop::Shop;
 use crate::store::job_runs::{self, Claim};
 use crate::store::{Conn, StoreError};
+use crate::sync::Channel;
 
 /// How often jobs are looked at besides the ticks of their clock.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -41,11 +42,11 @@ const AHEAD_MS: i64 = 60 * 60 * 1000;
 /// Runs jobs when they are due until it is stopped.
 pub(super) async fn run(
     shop: Arc<Shop>,
-    config: ScheduleConfig,
+    (config, channels): (ScheduleConfig, Vec<Arc<Channel>>),
     node: String,
     stop: CancellationToken,
 ) {
-    let work = work::of(config);
+    let work = work::of(config, channels);
     if work.is_empty() {
         return stop.cancelled().await;
     }

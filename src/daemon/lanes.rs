@@ -9,8 +9,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::shop::Shop;
-use crate::store::{inbox, pushes};
-use crate::sync::{Channel, Lane};
+use crate::store::{drift, inbox, pushes, sold};
+use crate::sync::{Channel, Lane, forget_blind};
 
 /// How long a lane that panicked waits before it begins again.
 const AGAIN_AFTER: Duration = Duration::from_secs(10);
@@ -18,6 +18,9 @@ const AGAIN_AFTER: Duration = Duration::from_secs(10);
 const COUNT_EVERY: Duration = Duration::from_secs(5);
 /// How long what was dealt with is kept, milliseconds: 30 days.
 const KEEP_MS: i64 = 30 * 24 * 60 * 60 * 1000;
+
+/// How long it is kept how long sales waited, milliseconds: 400 days, for a look a year back.
+const KEEP_SLOTS_MS: i64 = 400 * 24 * 60 * 60 * 1000;
 
 /// Serves channels until it is stopped.
 pub(super) async fn run(
@@ -42,6 +45,11 @@ pub(super) async fn run(
             })
             .id()
     };
+    if let Some(channel) = channels.first()
+        && let Err(error) = forget_blind(channel.shop(), &channels).await
+    {
+        tracing::warn!(error = %error, "channels that are gone may still count as blind");
+    }
     for channel in &channels {
         of.insert(start(&mut running, channel, Duration::ZERO), Arc::clone(channel));
     }
@@ -82,10 +90,16 @@ async fn count_once(
         shop.counters.dirty(channel.name(), state.dirty, oldest);
     }
     shop.counters.waiting(inbox::count_all_pending(&mut reader.conn()).await?);
+    let found = drift::now(&mut reader.conn()).await?.into_iter();
+    let found = found.filter_map(|one| one.found.map(|(cause, count)| (one.channel, cause, count)));
+    shop.counters.drifted(&found.collect::<Vec<_>>());
     drop(reader);
     let before = now - KEEP_MS;
-    let write = shop
-        .db
-        .write(move |mut conn| Box::pin(async move { inbox::forget(&mut conn, before).await }));
+    let write = shop.db.write(move |mut conn| {
+        Box::pin(async move {
+            sold::forget(&mut conn, now - KEEP_SLOTS_MS).await?;
+            inbox::forget(&mut conn, before).await
+        })
+    });
     write.await.map(drop)
 }

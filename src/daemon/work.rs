@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use chrono::{DateTime, NaiveDateTime};
@@ -11,6 +12,7 @@ use crate::clock::Timestamp;
 use crate::config::{Schedule, ScheduleConfig};
 use crate::reports;
 use crate::shop::Shop;
+use crate::sync::{self, Channel, SyncError};
 
 /// What the names of scheduled backups begin and end with; between them stand the shop
 /// and the time in UTC, so that their order is that of time.
@@ -27,6 +29,8 @@ const NAMED_MAX: usize = 3;
 pub(super) enum Work {
     /// Proves the whole database.
     Verify,
+    /// Compares all numbers of channels; what differs is looked at by their lanes.
+    Reconcile(Vec<Arc<Channel>>),
     /// Makes a backup, and deletes the oldest that are too many.
     Backup {
         /// Where to.
@@ -37,11 +41,17 @@ pub(super) enum Work {
 }
 
 /// The jobs of a configuration, with when they are due.
-pub(super) fn of(config: ScheduleConfig) -> Vec<(Schedule, Work)> {
+pub(super) fn of(config: ScheduleConfig, channels: Vec<Arc<Channel>>) -> Vec<(Schedule, Work)> {
     let keep = usize::try_from(config.backup_keep).unwrap_or(usize::MAX);
     let backup = Work::Backup { directory: config.backup_directory, keep };
     let verify = config.verify.map(|schedule| (schedule, Work::Verify));
-    verify.into_iter().chain(config.backup.map(|schedule| (schedule, backup))).collect()
+    let compare = config.reconcile.filter(|_| !channels.is_empty());
+    let compare = compare.map(|schedule| (schedule, Work::Reconcile(channels)));
+    verify
+        .into_iter()
+        .chain(compare)
+        .chain(config.backup.map(|schedule| (schedule, backup)))
+        .collect()
 }
 
 impl Work {
@@ -49,6 +59,7 @@ impl Work {
     pub(super) const fn name(&self) -> &'static str {
         match self {
             Self::Verify => "verify",
+            Self::Reconcile(_) => "reconcile",
             Self::Backup { .. } => "backup",
         }
     }
@@ -57,6 +68,7 @@ impl Work {
     pub(super) async fn run(&self, shop: &Shop) -> Result<String, String> {
         match self {
             Self::Verify => verify(shop).await,
+            Self::Reconcile(channels) => compare(channels).await,
             Self::Backup { directory, keep } => make_backup(shop, directory, *keep).await,
         }
     }
@@ -129,6 +141,24 @@ impl Names {
 /// Whether nobody can be at work on what was begun at a time.
 fn is_stale(time: Timestamp, now: Timestamp) -> bool {
     now.as_millis().saturating_sub(time.as_millis()) > PART_MS
+}
+
+/// Compares channel by channel; one that cannot be asked keeps no other from it.
+async fn compare(channels: &[Arc<Channel>]) -> Result<String, String> {
+    let (mut told, mut failed) = (Vec::new(), Vec::new());
+    for channel in channels {
+        let name = channel.name();
+        match sync::reconcile(channel, true).await {
+            Ok(found) => {
+                let off = found.differences.iter().filter(|one| one.wanted.is_some()).count();
+                told.push(format!("{name}: {} numbers right, {off} not", found.right));
+            }
+            // It shows no numbers that could be compared.
+            Err(SyncError::Cannot { .. }) => {}
+            Err(error) => failed.push(format!("{name}: {error}")),
+        }
+    }
+    if failed.is_empty() { Ok(told.join("; ")) } else { Err(failed.join("; ")) }
 }
 
 async fn verify(shop: &Shop) -> Result<String, String> {

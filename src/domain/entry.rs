@@ -111,6 +111,8 @@ kinds! {
     ListingMapped = "listing.mapped", "listing.mapped";
     /// A listing is no item any more.
     ListingUnmapped = "listing.unmapped", "listing.unmapped";
+    /// The rules of a listing's own were changed.
+    ListingRules = "listing.rules", "listing.rules";
     /// A channel is told nothing any more, by command.
     ChannelPaused = "channel.paused", "channel.paused";
     /// What a channel is for was set by command: shadow, live, or what the file says.
@@ -121,6 +123,8 @@ kinds! {
     ChannelDrift = "channel.drift", "channel.drift";
     /// The orders of a channel could not be read for too long.
     ChannelBlind = "channel.blind", "channel.blind";
+    /// The orders of a channel that was blind can be read again.
+    ChannelSeen = "channel.seen", "channel.seen";
     /// An API key was made.
     KeyCreated = "key.created", "key.created";
     /// An API key was revoked.

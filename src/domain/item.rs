@@ -4,6 +4,9 @@ use std::fmt;
 
 use super::{ItemId, Sku};
 
+/// The most bytes of the further fields of an item, as JSON.
+pub const ATTRIBUTES_BYTES_MAX: usize = 16 * 1024;
+
 /// Whether an item is still sold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ItemStatus {

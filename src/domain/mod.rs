@@ -22,7 +22,7 @@ pub mod text;
 pub use allocation::{AllocationPolicy, Demand, DemandLine, Placement, allocate};
 pub use entry::{Entry, Kind, LevelMark};
 pub use ids::{AccountId, BatchId, ItemId, LocationId, OrderId, Seq};
-pub use item::{BundlePart, Item, ItemStatus};
+pub use item::{ATTRIBUTES_BYTES_MAX, BundlePart, Item, ItemStatus};
 pub use level::{Deltas, Level, LevelBroken, LevelKey, Totals};
 pub use location::{Location, LocationKind};
 pub use money::{Currency, Money, MoneyError};
@@ -30,7 +30,7 @@ pub use order::{
     Allocation, Counts, Decision, DecisionTerms, Fact, FactKind, FulfilledBy, Line, Order,
     OrderRef, OrderStatus, Part, Payment,
 };
-pub use publish::PublishRules;
+pub use publish::{PublishRules, PublishSteps};
 pub use quantity::{Delta, QUANTITY_MAX, Quantity, QuantityError};
 pub use refusal::{Refusal, Shortage};
 pub use remote::RemoteQuantity;

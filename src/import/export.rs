@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io::Write;
 
 use super::options::Kind;
+use super::table::Columns;
 use super::{ImportError, Progress, Watch, go_on};
 use crate::clock::Timestamp;
 use crate::domain::{Currency, ExternalId, Money, OrderRef};
@@ -34,16 +35,13 @@ pub async fn export(
     defuse: bool,
     watch: Watch<'_>,
 ) -> Result<Exported, ImportError> {
-    let mut sheet = Sheet { writer: csv::Writer::from_writer(out), defuse, rows: 0 };
-    let columns: Vec<&str> = kind.columns().all().collect();
-    sheet.writer.write_record(&columns).map_err(failed)?;
+    let mut sheet = Sheet::new(out, defuse, kind.columns())?;
     match kind {
         Kind::Items => items(shop, &mut sheet, watch).await?,
         Kind::Stock => stock(shop, &mut sheet, watch).await?,
         Kind::Orders => orders(shop, &mut sheet, watch).await?,
     }
-    sheet.writer.flush().map_err(|error| failed(error.into()))?;
-    Ok(Exported { rows: sheet.rows })
+    sheet.end()
 }
 
 fn failed(error: csv::Error) -> ImportError {
@@ -54,14 +52,28 @@ fn failed(error: csv::Error) -> ImportError {
     ImportError::Io { file: "the export".to_owned(), error }
 }
 
-struct Sheet<W: Write> {
+pub(super) struct Sheet<W: Write> {
     writer: csv::Writer<W>,
     defuse: bool,
     rows: u64,
 }
 
 impl<W: Write> Sheet<W> {
-    fn row(&mut self, cells: &[String]) -> Result<(), ImportError> {
+    /// Begins with the header.
+    pub(super) fn new(out: W, defuse: bool, columns: &Columns) -> Result<Self, ImportError> {
+        let mut sheet = Self { writer: csv::Writer::from_writer(out), defuse, rows: 0 };
+        let columns: Vec<&str> = columns.all().collect();
+        sheet.writer.write_record(&columns).map_err(failed)?;
+        Ok(sheet)
+    }
+
+    /// Has all of it written.
+    pub(super) fn end(mut self) -> Result<Exported, ImportError> {
+        self.writer.flush().map_err(|error| failed(error.into()))?;
+        Ok(Exported { rows: self.rows })
+    }
+
+    pub(super) fn row(&mut self, cells: &[String]) -> Result<(), ImportError> {
         for cell in cells {
             let dangerous = cell.starts_with(['=', '+', '-', '@', '\t']);
             if self.defuse && dangerous {
@@ -75,7 +87,7 @@ impl<W: Write> Sheet<W> {
         Ok(())
     }
 
-    fn told(&self, watch: Watch<'_>) -> Result<(), ImportError> {
+    pub(super) fn told(&self, watch: Watch<'_>) -> Result<(), ImportError> {
         go_on(watch, Progress::Writing(self.rows, 0), None)
     }
 }

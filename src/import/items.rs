@@ -2,11 +2,11 @@
 
 use super::finding::{Finding, quoted};
 use super::table::{Columns, Row};
-use crate::domain::{Barcode, Currency, LocationCode, Money, Quantity, Sku, Title};
+use crate::domain::{
+    ATTRIBUTES_BYTES_MAX, Barcode, Currency, LocationCode, Money, Quantity, Sku, Title,
+};
 use crate::ledger::catalogue::ItemRow;
 
-/// The most bytes of the further fields of an item.
-const ATTRIBUTES_BYTES_MAX: usize = 16 * 1024;
 /// The most components of a bundle.
 const COMPONENTS_MAX: usize = 100;
 

@@ -1,4 +1,4 @@
-//! Importing and exporting CSV files: items, stock and orders.
+//! Importing and exporting CSV files: items, stock, orders and listings.
 //!
 //! An import looks at the whole file first and writes nothing then: [`plan()`]
 //! reports every bad row with its line and column. [`apply`] writes it in chunks
@@ -15,6 +15,7 @@ mod export;
 mod finding;
 mod guard;
 mod items;
+mod listings;
 mod mangled;
 mod options;
 mod orders;
@@ -38,6 +39,9 @@ pub use crate::store::batches::RevertLevel;
 pub use batches::{BATCHES_MAX, RevertPlan, Reverted, find, list, plan_revert, revert};
 pub use export::{Exported, export};
 pub use finding::{FINDINGS_MAX, Finding, Findings};
+pub use listings::{
+    LISTING_ROWS_MAX, ListingFile, ListingRow, RuleCell, export_listings, read_listings,
+};
 pub use options::{Job, Kind, StockOptions};
 pub use plan::{Figures, Plan, plan};
 pub use table::Source;

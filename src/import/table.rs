@@ -159,6 +159,11 @@ impl Row {
         self.read(column, parse)?.ok_or_else(|| Finding::at(self.line, column, "is empty"))
     }
 
+    /// Whether the file has a column at all.
+    pub(super) fn has_column(&self, column: &str) -> bool {
+        self.layout.places.iter().any(|(name, _)| *name == column)
+    }
+
     /// Whether a cell says anything, readable or not.
     pub(super) fn has(&self, column: &str) -> bool {
         self.bytes(column).is_some_and(|bytes| !bytes.is_empty())

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 
 use super::{Added, Decided, Working, stock};
 use crate::domain::{
-    AccountId, AccountName, Barcode, BatchId, BundlePart, Item, ItemId, ItemStatus, Kind, LevelKey,
-    Location, LocationCode, LocationId, LocationKind, Quantity, Refusal, Sku, Title,
+    ATTRIBUTES_BYTES_MAX, AccountId, AccountName, Barcode, BatchId, BundlePart, Item, ItemId,
+    ItemStatus, Kind, LevelKey, Location, LocationCode, LocationId, LocationKind, Quantity,
+    Refusal, Sku, Title,
 };
 
 /// What the catalogue says of an item.
@@ -191,6 +192,10 @@ pub fn decide_item(
     row: &ItemRow,
     mode: Upsert,
 ) -> Decided<RowOutcome> {
+    if row.attributes.as_ref().is_some_and(|text| text.len() > ATTRIBUTES_BYTES_MAX) {
+        let message = format!("has more than {ATTRIBUTES_BYTES_MAX} bytes");
+        return Err(Refusal::invalid("attributes", message).into());
+    }
     let recipe = row.components.as_ref().map(|parts| recipe(set, sku, parts)).transpose()?;
     let existing = set.skus.get(sku).copied();
     let mut outcome = RowOutcome::default();
@@ -218,7 +223,7 @@ pub fn decide_item(
 }
 
 /// Refuses a change of what somebody else changed since it was read.
-fn check_version(set: &Working, id: ItemId, expected: i64) -> Decided<()> {
+pub(super) fn check_version(set: &Working, id: ItemId, expected: i64) -> Decided<()> {
     let item = set.item(id)?;
     if item.version == expected {
         return Ok(());

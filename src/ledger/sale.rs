@@ -1,11 +1,15 @@
 //! Taking items out of sale, for a while or for good.
 
+use super::catalogue::check_version;
 use super::{Added, Decided, Working};
 use crate::domain::{ItemId, ItemStatus, Kind, Level, Reason, Refusal, Sku};
 
-/// Takes an item out of sale for good.
-pub fn discontinue(set: &mut Working, sku: &Sku) -> Decided<()> {
+/// Takes an item out of sale for good; of an expected version, where one is given.
+pub fn discontinue(set: &mut Working, sku: &Sku, expected: Option<i64>) -> Decided<()> {
     let id = set.item_by_sku(sku)?;
+    if let Some(expected) = expected {
+        check_version(set, id, expected)?;
+    }
     if set.item(id)?.status == ItemStatus::Discontinued {
         return Ok(());
     }

@@ -162,6 +162,8 @@ pub struct Working {
     pub touched: HashSet<ItemId>,
     /// Key holders that exist, of those that commands name, with their roles.
     pub accounts: HashMap<String, (AccountId, String)>,
+    /// Channels that have a name that commands give a key holder.
+    pub channels: HashSet<String>,
     /// Keys that exist, of those that commands name by their prefix, and whether
     /// they are revoked.
     pub api_keys: HashMap<String, bool>,
@@ -203,6 +205,7 @@ impl Working {
             added: Vec::new(),
             touched: HashSet::new(),
             accounts: HashMap::new(),
+            channels: HashSet::new(),
             api_keys: HashMap::new(),
             used_in_bundles: HashSet::new(),
             records: HashMap::new(),

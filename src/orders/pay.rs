@@ -16,6 +16,8 @@ pub struct Payment {
     pub payment_id: FactId,
     /// How much, minor units, where it is known.
     pub amount: Option<i64>,
+    /// The currency of the amount, where the order has none of its own.
+    pub currency: Option<String>,
 }
 
 /// What a payment led to.
@@ -74,11 +76,14 @@ pub fn pay(
         (true, Some(_)) => PayOutcome::Reopened,
         (true, None) => PayOutcome::RefundDue,
     };
-    let data = serde_json::json!({
+    let mut data = serde_json::json!({
         "payment_id": payment_id.as_str(),
         "amount": payment.amount,
         "outcome": outcome.as_str(),
     });
+    if let Some(currency) = &payment.currency {
+        data["currency"] = serde_json::json!(currency);
+    }
     let refund = outcome == PayOutcome::RefundDue;
     let mut entry = set.entry(if refund { Kind::PaymentUnmatched } else { Kind::OrderPaid });
     entry.order = Some(id);

@@ -36,8 +36,14 @@ pub enum TroubleKind {
     JobFailed,
     /// A channel cannot be asked.
     ChannelFails,
+    /// The orders of a channel could not be read for too long.
+    ChannelBlind,
+    /// Numbers on a channel were off when they were last compared.
+    Drift,
     /// Something that came in from a channel cannot be used.
     DeadLetter,
+    /// A channel did not take what became of one of its orders here.
+    NotTold,
     /// A number on a channel is not what it should be, and trying again did not help.
     ListingProblem,
 }
@@ -55,7 +61,10 @@ impl TroubleKind {
             Self::ImportUnfinished => "import_unfinished",
             Self::JobFailed => "job_failed",
             Self::ChannelFails => "channel_fails",
+            Self::ChannelBlind => "channel_blind",
+            Self::Drift => "drift",
             Self::DeadLetter => "dead_letter",
+            Self::NotTold => "not_told",
             Self::ListingProblem => "listing_problem",
         }
     }
@@ -148,6 +157,7 @@ async fn of_jobs(conn: &mut Conn<'_>, all: &mut Vec<Trouble>) -> Result<(), Stor
             let detail = run.detail.unwrap_or_default();
             let command = match run.job.as_str() {
                 "backup" => "invshop db backup FILE",
+                "reconcile" => "invshop reconcile",
                 _ => "invshop db verify",
             };
             let said = (detail, command.to_owned());
@@ -177,7 +187,22 @@ async fn of_channels(
         if let (Some(since), Some(detail)) = (channel.failed_at, channel.failure) {
             let command = format!("invshop channel check {}", channel.name);
             let said = (detail, command);
-            all.push(trouble(TroubleKind::ChannelFails, channel.name, since, said)?);
+            all.push(trouble(TroubleKind::ChannelFails, channel.name.clone(), since, said)?);
+        }
+        if let Some(since) = channel.blind_at {
+            let detail = "its orders cannot be read: what it sells is not known here".to_owned();
+            let said = (detail, format!("invshop channel check {}", channel.name));
+            all.push(trouble(TroubleKind::ChannelBlind, channel.name, since, said)?);
+        }
+    }
+    for one in store::drift::now(conn).await? {
+        // What is no item of ours is for `listing list --unmapped`, and may stay so.
+        let found = one.found.filter(|(cause, _)| cause != "unmapped");
+        if let Some((cause, count)) = found {
+            let detail = format!("{count} numbers were off when it was last compared: {cause}");
+            let command = format!("invshop reconcile --channel {} --fix push", one.channel);
+            let said = (detail, command);
+            all.push(trouble(TroubleKind::Drift, one.channel, one.compared_at, said)?);
         }
     }
     for dead in store::inbox::list(conn, i64::MAX, "dead", limit).await? {
@@ -186,6 +211,13 @@ async fn of_channels(
         let subject = format!("{} {}", dead.channel, dead.kind);
         let said = (detail, command);
         all.push(trouble(TroubleKind::DeadLetter, subject, dead.received_at, said)?);
+    }
+    for one in store::push_backs::refused(conn, limit).await? {
+        let order = shown_id(&one.source, &one.external_id, None);
+        let (channel, id) = (word(&one.channel), word(&one.external_id));
+        let command = format!("invshop channel tell {channel} {id}");
+        let said = (format!("{} here: {}", one.kind, one.reason), command);
+        all.push(trouble(TroubleKind::NotTold, order, one.since, said)?);
     }
     for one in attention::listing_problems(conn, limit).await? {
         let place = if one.place.is_empty() { String::new() } else { format!("@{}", one.place) };

@@ -113,6 +113,8 @@ pub struct ItemState {
     pub item: ItemView,
     /// The seq of the newest movement of it or of its components; 0 before any.
     pub stock_seq: i64,
+    /// The versions of a bundle's components, summed: each only grows. 0 of other items.
+    pub parts_version: i64,
 }
 
 /// One item by any of its names, with what tells its states apart.
@@ -129,7 +131,9 @@ pub async fn item_state(
     let shelf = Shelf::load(&mut conn, vec![id]).await?;
     let ids = shelf.records.keys().map(|item| item.get()).collect();
     let stock_seq = item_reads::newest_movement(&mut conn, ids).await?;
-    Ok(shelf.view(id, policy)?.map(|item| ItemState { item, stock_seq }))
+    let parts = shelf.parts(id).iter().filter_map(|part| shelf.records.get(&part.item));
+    let parts_version = parts.map(|record| record.version).sum();
+    Ok(shelf.view(id, policy)?.map(|item| ItemState { item, stock_seq, parts_version }))
 }
 
 /// Items by any of their names, in the order asked for; three statements, however
@@ -284,7 +288,7 @@ pub(super) async fn location(
 pub(crate) struct Shelf {
     pub(super) records: HashMap<ItemId, ItemRecord>,
     /// All locations by priority, then code.
-    pub(super) locations: Vec<Location>,
+    pub(crate) locations: Vec<Location>,
     levels: HashMap<ItemId, Vec<LevelRecord>>,
     recipes: HashMap<ItemId, Vec<BundlePart>>,
 }
@@ -318,8 +322,23 @@ impl Shelf {
         self.recipes.get(&item).map_or(&[], Vec::as_slice)
     }
 
+    /// Whether an item is made of others.
+    pub(crate) fn is_bundle(&self, item: ItemId) -> bool {
+        !self.parts(item).is_empty()
+    }
+
+    /// Units of an item that are physically at a location.
+    pub(crate) fn on_hand_at(&self, item: ItemId, location: &Location) -> i64 {
+        self.level(item, location).map_or(0, |level| level.totals.on_hand)
+    }
+
+    /// Units of an item that are withheld at a location.
+    pub(crate) fn safety_at(&self, item: ItemId, location: &Location) -> i64 {
+        self.level(item, location).map_or(0, |level| level.totals.safety)
+    }
+
     /// An item's SKU.
-    pub(super) fn sku(&self, item: ItemId) -> String {
+    pub(crate) fn sku(&self, item: ItemId) -> String {
         self.records.get(&item).map(|record| record.sku.to_string()).unwrap_or_default()
     }
 
@@ -342,7 +361,7 @@ impl Shelf {
     }
 
     /// What a request may have at one location.
-    pub(super) fn available_at(&self, item: ItemId, location: &Location) -> i64 {
+    pub(crate) fn available_at(&self, item: ItemId, location: &Location) -> i64 {
         let parts = self.parts(item);
         if parts.is_empty() {
             return self.own_at(item, location);

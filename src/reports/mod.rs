@@ -5,12 +5,14 @@
 //! has the field names of the public interface.
 
 mod attention;
+mod drift;
 mod error;
 mod explain;
 mod history;
 mod items;
 mod jobs;
 mod keys;
+mod latency;
 mod locations;
 mod low;
 mod newest;
@@ -22,6 +24,7 @@ mod verify;
 mod view;
 
 pub use attention::{ATTENTION_MAX, Trouble, TroubleKind, attention};
+pub use drift::{Drift, DriftNow, DriftRow, drift};
 pub use error::{ReportError, ResolveError};
 pub use explain::{
     Claim, Entries, Explained, ExplainedLocation, ExplainedPart, HoldPolicy, Term, TermName,
@@ -35,6 +38,7 @@ pub use items::{
 };
 pub use jobs::{JobRunView, last_runs};
 pub use keys::{KeyView, keys};
+pub use latency::{SyncLatency, SyncLatencyRow, sync_latency};
 pub use locations::locations;
 pub use low::{LowStockRow, low_stock};
 pub use newest::{newest, server_time};

@@ -76,12 +76,8 @@ pub struct Sales {
 /// units that came back were.
 pub async fn sales(db: &Db, period: SalesPeriod) -> Result<Sales, ReportError> {
     let SalesPeriod { from, to, time_zone } = period;
-    let count = (to - from).num_days() + 1;
-    if !(1..=DAYS_MAX).contains(&count) {
-        let message = format!("{from} to {to} is {count} days; 1 to {DAYS_MAX} are possible");
-        return Err(Refusal::invalid("to", message).into());
-    }
-    let window = (midnight(from) - OFFSET_MS_MAX, midnight(to) + 2 * OFFSET_MS_MAX);
+    check(period)?;
+    let window = window(period);
     let mut days: BTreeMap<NaiveDate, Sum> = BTreeMap::new();
     let mut total = Sum::default();
     let mut reader = db.snapshot().await?;
@@ -112,12 +108,28 @@ pub async fn sales(db: &Db, period: SalesPeriod) -> Result<Sales, ReportError> {
     })
 }
 
+/// Refuses a period that ends before it begins, or is too long.
+pub(super) fn check(period: SalesPeriod) -> Result<(), ReportError> {
+    let SalesPeriod { from, to, .. } = period;
+    let count = (to - from).num_days() + 1;
+    if (1..=DAYS_MAX).contains(&count) {
+        return Ok(());
+    }
+    let message = format!("{from} to {to} is {count} days; 1 to {DAYS_MAX} are possible");
+    Err(Refusal::invalid("to", message).into())
+}
+
+/// A time in which all moments of a period are, whatever the calendar, milliseconds.
+pub(super) fn window(period: SalesPeriod) -> (i64, i64) {
+    (midnight(period.from) - OFFSET_MS_MAX, midnight(period.to) + 2 * OFFSET_MS_MAX)
+}
+
 /// The start of a day as UTC has it, in milliseconds.
 fn midnight(date: NaiveDate) -> i64 {
     date.and_time(NaiveTime::MIN).and_utc().timestamp_millis()
 }
 
-fn date_of(millis: i64, time_zone: Tz) -> Result<NaiveDate, StoreError> {
+pub(super) fn date_of(millis: i64, time_zone: Tz) -> Result<NaiveDate, StoreError> {
     let moment = DateTime::from_timestamp_millis(millis);
     let moment = moment.ok_or_else(|| bad("a time", format!("{millis} is out of range")))?;
     Ok(moment.with_timezone(&time_zone).date_naive())

@@ -38,6 +38,17 @@ statement!(
     "update api_key set revoked_at = $2 where prefix = $1 and revoked_at is null"
 );
 
+statement!(INSERT_SOURCE, "insert into source (name, kind) values ($1, $2)");
+
+/// Takes a name that orders come under: no key holder and no channel has it twice.
+pub(super) async fn take_name(
+    conn: &mut Conn<'_>,
+    name: &str,
+    kind: &str,
+) -> Result<(), StoreError> {
+    conn.execute_one(&INSERT_SOURCE, args![name, kind]).await
+}
+
 /// Adds a key holder, and its key where it gets one.
 pub(crate) async fn insert(
     conn: &mut Conn<'_>,
@@ -47,6 +58,7 @@ pub(crate) async fn insert(
 ) -> Result<(), StoreError> {
     let args = args![id.get(), new.name.as_str(), new.role, now];
     conn.execute_one(&INSERT_ACCOUNT, args).await?;
+    take_name(conn, new.name.as_str(), "account").await?;
     if let Some((prefix, hash)) = &new.key {
         let args = args![prefix.as_str(), id.get(), *hash, now, None::<i64>];
         conn.execute_one(&INSERT_KEY, args).await?;
@@ -165,6 +177,7 @@ pub(crate) async fn find_key(
 }
 
 pub(super) const STATEMENTS: &[&Statement] = &[
+    &INSERT_SOURCE,
     &FIND_ACCOUNT,
     &FIND_ROLE,
     &INSERT_ACCOUNT,

@@ -1,7 +1,7 @@
 //! The table `channel`: what became of the configured channels.
 
 use super::statement::{Row, args, statement};
-use super::{Conn, Statement, StoreError};
+use super::{Conn, Statement, StoreError, accounts};
 
 /// A channel as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +16,9 @@ pub(crate) struct StoredChannel {
     pub(crate) pulled_at: Option<i64>,
     pub(crate) failed_at: Option<i64>,
     pub(crate) failure: Option<String>,
+    pub(crate) created_at: i64,
+    /// Since when it is blind.
+    pub(crate) blind_at: Option<i64>,
 }
 
 statement!(
@@ -24,12 +27,14 @@ statement!(
 );
 statement!(
     FIND,
-    "select id, name, kind, mode, rules, watermark, pulled_at, failed_at, failure
+    "select id, name, kind, mode, rules, watermark, pulled_at, failed_at, failure,
+            created_at, blind_at
      from channel where name = $1"
 );
 statement!(
     ALL,
-    "select id, name, kind, mode, rules, watermark, pulled_at, failed_at, failure
+    "select id, name, kind, mode, rules, watermark, pulled_at, failed_at, failure,
+            created_at, blind_at
      from channel order by name"
 );
 statement!(SET_MODE, "update channel set mode = $2 where id = $1");
@@ -41,8 +46,30 @@ statement!(
 );
 statement!(FAILED, "update channel set failed_at = $2, failure = $3 where id = $1");
 
+statement!(
+    SET_BLIND,
+    "update channel set blind_at = $2
+     where id = $1 and (blind_at is null) <> (cast($2 as bigint) is null)"
+);
+statement!(OTHERS_BLIND, "select count(*) from channel where id <> $1 and blind_at is not null");
+
 pub(super) const STATEMENTS: &[&Statement] =
-    &[&ENSURE, &FIND, &ALL, &SET_MODE, &SET_RULES, &PULLED, &FAILED];
+    &[&ENSURE, &FIND, &ALL, &SET_MODE, &SET_RULES, &PULLED, &FAILED, &SET_BLIND, &OTHERS_BLIND];
+
+/// A channel's orders cannot be read since a moment, or can again; false where that was
+/// known before.
+pub(crate) async fn set_blind(
+    conn: &mut Conn<'_>,
+    id: i64,
+    since: Option<i64>,
+) -> Result<bool, StoreError> {
+    Ok(conn.execute(&SET_BLIND, args![id, since]).await? == 1)
+}
+
+/// Whether another channel than one is blind.
+pub(crate) async fn is_other_blind(conn: &mut Conn<'_>, id: i64) -> Result<bool, StoreError> {
+    Ok(conn.one(&OTHERS_BLIND, args![id]).await?.int(0)? > 0)
+}
 
 /// A channel by its name.
 pub(crate) async fn find(
@@ -52,17 +79,22 @@ pub(crate) async fn find(
     conn.optional(&FIND, args![name]).await?.map(|row| channel(&row)).transpose()
 }
 
-/// The channel of a name, made where it is new.
+/// The channel of a name, made where it is new; one that a key holder has is refused.
 pub(crate) async fn ensure(
     conn: &mut Conn<'_>,
     name: &str,
     kind: &str,
     now: i64,
 ) -> Result<StoredChannel, StoreError> {
+    if accounts::find(conn, name).await?.is_some() {
+        return Err(StoreError::SourceTaken(name.to_owned()));
+    }
     if let Some(known) = find(conn, name).await? {
         return Ok(known);
     }
-    conn.execute(&ENSURE, args![name, kind, now]).await?;
+    if conn.execute(&ENSURE, args![name, kind, now]).await? == 1 {
+        accounts::take_name(conn, name, "channel").await?;
+    }
     channel(&conn.one(&FIND, args![name]).await?)
 }
 
@@ -116,5 +148,7 @@ fn channel(row: &Row) -> Result<StoredChannel, StoreError> {
         pulled_at: row.int_opt(6)?,
         failed_at: row.int_opt(7)?,
         failure: row.text_opt(8)?,
+        created_at: row.int(9)?,
+        blind_at: row.int_opt(10)?,
     })
 }

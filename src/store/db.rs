@@ -17,6 +17,9 @@ use super::postgres::PostgresDb;
 use super::sqlite::{SqliteDb, WriterGuard};
 use super::{Checkpointer, Conn, SchemaState, StoreError, migrate};
 
+/// The schema version that nodes first held leases in.
+const LEASES_SINCE: i64 = 2;
+
 /// Where a database is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -73,6 +76,13 @@ impl Db {
         match migrate::check(state, &db.place()) {
             Ok(()) | Err(StoreError::Older { .. }) => {}
             Err(error) => return Err(error),
+        }
+        if (LEASES_SINCE..migrate::SCHEMA_VERSION).contains(&before) {
+            let mut reader = db.read().await?;
+            let now = super::shop::server_time(&mut reader.conn()).await?;
+            if let Some(node) = super::leases::holder(&mut reader.conn(), now).await? {
+                return Err(StoreError::NodeRuns { place: db.place(), node });
+            }
         }
         migrate::run(&db).await?;
         Ok((db, before, migrate::SCHEMA_VERSION))

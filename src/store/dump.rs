@@ -60,11 +60,12 @@ macro_rules! table {
 }
 
 /// The tables of a shop, each after those it refers to.
-pub(crate) static TABLES: [Table; 25] = [
+pub(crate) static TABLES: [Table; 29] = [
     table!(shop by "one": one Int, format Text, key_id Text, created_at Int, moved_to Text),
     table!(account by "id" sequence: id Int, name Text, role Text, created_at Int),
     table!(api_key by "id" sequence: id Int, prefix Text, account_id Int, hash Bytes,
         created_at Int, expires_at Int, revoked_at Int, last_used_at Int),
+    table!(source by "name": name Text, kind Text),
     table!(location by "id" sequence: id Int, code Text, name Text, kind Text, authority Text,
         sellable Int, priority Int, created_at Int),
     table!(item by "id" sequence: id Int, sku Text, title Text, status Text, bundle Int,
@@ -102,7 +103,9 @@ pub(crate) static TABLES: [Table; 25] = [
         order_id Int, line Int, part Int, batch_id Int, account_id Int, idem_key Text,
         content_hash Bytes, reverses Int, data Text),
     table!(channel by "id" sequence: id Int, name Text, kind Text, mode Text, rules Text,
-        watermark Int, pulled_at Int, failed_at Int, failure Text, created_at Int),
+        watermark Int, pulled_at Int, failed_at Int, failure Text, created_at Int, blind_at Int,
+        reconciled_at Int, compared Int, agreed Int, stock_from Int, basis Text),
+    table!(channel_drift by "channel_id, cause": channel_id Int, cause Text, listings Int),
     table!(listing by "id" sequence: id Int, channel_id Int, external_id Text, place Text,
         holder Text, item_id Int, sku_text Text, title Text, buffer Int, share_percent Int,
         max_quantity Int, min_quantity Int, seen_at Int),
@@ -112,12 +115,17 @@ pub(crate) static TABLES: [Table; 25] = [
         item_id Int, dirty_seq Int, pushed_seq Int, remote_changed Int, baseline Int, taken Int,
         given Int, taken_from Int, given_from Int, taken_until Int, given_until Int,
         confirmed_at Int, sending Int, sending_taken Int, sending_given Int, sending_seq Int,
-        sending_until Int, attempts Int, retry_at Int, problem Text, is_urgent Int),
+        sending_until Int, attempts Int, retry_at Int, problem Text, is_urgent Int,
+        sold_at Int),
+    table!(push_latency by "channel_id, slot_at, bound_ms": channel_id Int, slot_at Int,
+        bound_ms Int, sales Int),
     table!(remote_line by "channel_id, order_key, line": channel_id Int, order_key Text,
-        line Text, number Int, holder Text, place Text, units Int),
+        line Text, number Int, holder Text, place Text, units Int, listing_keys Text),
     table!(inbox by "id" sequence: id Int, channel_id Int, kind Text, dedupe_key Text,
         sealed Bytes, state Text, received_at Int, attempts Int, retry_at Int, reason Text,
         done_at Int),
+    table!(push_back by "seq": seq Int, channel_id Int, order_id Int, kind Text, state Text,
+        attempts Int, retry_at Int, reason Text, ended_at Int),
     table!(follower by "name": name Text, seq Int),
 ];
 

@@ -94,6 +94,21 @@ pub enum StoreError {
         /// Where it went, without credentials.
         to: String,
     },
+    /// Orders of a channel and of a key holder would be one another's.
+    #[error(
+        "the name '{0}' is a key holder's, whose orders would be the channel's\nhint: give the [[channel]] another name; `invshop key list` shows who has which"
+    )]
+    SourceTaken(String),
+    /// A daemon runs on the database, and would go on as it knows its tables.
+    #[error(
+        "the daemon {node} runs on {place}\nhint: stop every daemon first; the new ones go on from there"
+    )]
+    NodeRuns {
+        /// The database.
+        place: String,
+        /// Its name.
+        node: String,
+    },
     /// A daemon has the SQLite file already.
     #[error(
         "a daemon (process {pid}) runs on {place} already\nhint: stop it first; several daemons need PostgreSQL"

@@ -137,4 +137,49 @@ fn order_line(row: &Row) -> Result<OrderLineRow, StoreError> {
 }
 
 pub(super) const STATEMENTS: &[&Statement] =
-    &[&EXPORT_ITEMS, &EXPORT_PARTS, &EXPORT_LEVELS, &EXPORT_STOCK, &EXPORT_ORDERS];
+    &[&EXPORT_ITEMS, &EXPORT_PARTS, &EXPORT_LEVELS, &EXPORT_STOCK, &EXPORT_ORDERS, &LISTINGS];
+
+statement!(
+    LISTINGS,
+    "select c.name, i.sku, l.external_id, l.place, l.sku_text, l.buffer, l.share_percent,
+            l.max_quantity
+     from listing as l join channel as c on c.id = l.channel_id
+     left join item as i on i.id = l.item_id
+     where (c.name, l.external_id, l.place) > ($1, $2, $3)
+     order by c.name, l.external_id, l.place limit $4"
+);
+
+/// A listing as a file has it.
+#[derive(Clone, Debug)]
+pub(crate) struct ListingLine {
+    pub(crate) channel: String,
+    pub(crate) sku: Option<String>,
+    pub(crate) external_id: String,
+    pub(crate) place: String,
+    pub(crate) sku_text: String,
+    pub(crate) buffer: Option<i64>,
+    pub(crate) share_percent: Option<i64>,
+    pub(crate) max_quantity: Option<i64>,
+}
+
+/// Listings after one, by channel, id and place in byte order.
+pub(crate) async fn listings(
+    conn: &mut Conn<'_>,
+    (channel, external_id, place): &(String, String, String),
+    limit: i64,
+) -> Result<Vec<ListingLine>, StoreError> {
+    let args = args![channel.as_str(), external_id.as_str(), place.as_str(), limit];
+    let line = |row: &Row| {
+        Ok(ListingLine {
+            channel: row.text(0)?,
+            sku: row.text_opt(1)?,
+            external_id: row.text(2)?,
+            place: row.text(3)?,
+            sku_text: row.text(4)?,
+            buffer: row.int_opt(5)?,
+            share_percent: row.int_opt(6)?,
+            max_quantity: row.int_opt(7)?,
+        })
+    };
+    conn.all(&LISTINGS, args).await?.iter().map(line).collect()
+}

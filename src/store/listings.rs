@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::statement::{Row, args, statement};
+use super::statement::{Row, Rows, Type, args, cells, statement};
 use super::{Conn, Statement, StoreError};
 use crate::domain::ItemId;
 
@@ -86,6 +86,56 @@ statement!(
      from listing as l left join item as i on i.id = l.item_id
      where l.channel_id = $1 and l.holder = $2 and l.place = $3 order by l.id"
 );
+statement!(
+    OF_ITEM,
+    "select l.id, l.channel_id, l.external_id, l.place, l.holder, l.item_id, l.sku_text, l.title,
+            i.sku, l.buffer, l.share_percent, l.max_quantity, l.min_quantity
+     from listing as l left join item as i on i.id = l.item_id
+     where l.channel_id = $1 and l.item_id = $2 order by l.id limit $3"
+);
+statement!(
+    OF_IDS,
+    sqlite "select l.id, l.channel_id, l.external_id, l.place, l.holder, l.item_id, l.sku_text,
+                   l.title, i.sku, l.buffer, l.share_percent, l.max_quantity, l.min_quantity
+            from json_each($2) as wanted
+            cross join listing as l on l.channel_id = $1 and l.external_id = wanted.value
+            left join item as i on i.id = l.item_id order by l.id",
+    postgres "select l.id, l.channel_id, l.external_id, l.place, l.holder, l.item_id, l.sku_text,
+                     l.title, i.sku, l.buffer, l.share_percent, l.max_quantity, l.min_quantity
+              from listing as l left join item as i on i.id = l.item_id
+              where l.channel_id = $1 and l.external_id = any($2::text[]) order by l.id"
+);
+statement!(
+    OF_HOLDERS,
+    sqlite "select l.id, l.channel_id, l.external_id, l.place, l.holder, l.item_id, l.sku_text,
+                   l.title, i.sku, l.buffer, l.share_percent, l.max_quantity, l.min_quantity
+            from json_each($2) as wanted
+            cross join listing as l on l.channel_id = $1 and l.holder = wanted.value
+            left join item as i on i.id = l.item_id order by l.id",
+    postgres "select l.id, l.channel_id, l.external_id, l.place, l.holder, l.item_id, l.sku_text,
+                     l.title, i.sku, l.buffer, l.share_percent, l.max_quantity, l.min_quantity
+              from listing as l left join item as i on i.id = l.item_id
+              where l.channel_id = $1 and l.holder = any($2::text[]) order by l.id"
+);
+// What somebody else mapped meanwhile is left alone, and counted as missing.
+statement!(
+    CHANGE,
+    sqlite "update listing set item_id = w.item_id, buffer = w.buffer,
+              share_percent = w.share_percent, max_quantity = w.max_quantity,
+              min_quantity = w.min_quantity
+            from (select value->>0 as id, value->>1 as was, value->>2 as item_id,
+                         value->>3 as buffer, value->>4 as share_percent,
+                         value->>5 as max_quantity, value->>6 as min_quantity
+                  from json_each($1)) as w
+            where listing.id = w.id and listing.item_id is w.was",
+    postgres "update listing as l set item_id = w.item_id, buffer = w.buffer,
+                share_percent = w.share_percent, max_quantity = w.max_quantity,
+                min_quantity = w.min_quantity
+              from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],
+                          $6::bigint[], $7::bigint[])
+                as w (id, was, item_id, buffer, share_percent, max_quantity, min_quantity)
+              where l.id = w.id and l.item_id is not distinct from w.was"
+);
 statement!(SET_ITEM, "update listing set item_id = $2 where id = $1");
 statement!(
     BY_KEYS,
@@ -117,8 +167,21 @@ statement!(
      where channel_id = $1 and external_id = $2 and holder <> ''"
 );
 
-pub(super) const STATEMENTS: &[&Statement] =
-    &[&SEE, &SEE_KEY, &FIND, &PAGE, &OF_HOLDER, &SET_ITEM, &BY_KEYS, &RULES_OF, &HOLDERS_OF];
+pub(super) const STATEMENTS: &[&Statement] = &[
+    &SEE,
+    &SEE_KEY,
+    &FIND,
+    &PAGE,
+    &OF_HOLDER,
+    &OF_ITEM,
+    &OF_IDS,
+    &OF_HOLDERS,
+    &CHANGE,
+    &SET_ITEM,
+    &BY_KEYS,
+    &RULES_OF,
+    &HOLDERS_OF,
+];
 
 /// Writes down a listing as it was seen, with the ids it has in orders; its id.
 pub(crate) async fn see(
@@ -174,6 +237,69 @@ pub(crate) async fn of_holder(
     place: &str,
 ) -> Result<Vec<StoredListing>, StoreError> {
     conn.all(&OF_HOLDER, args![channel, holder, place]).await?.iter().map(listing).collect()
+}
+
+/// The listings of an item on a channel, the oldest first.
+pub(crate) async fn of_item(
+    conn: &mut Conn<'_>,
+    channel: i64,
+    item: ItemId,
+    limit: i64,
+) -> Result<Vec<StoredListing>, StoreError> {
+    conn.all(&OF_ITEM, args![channel, item.get(), limit]).await?.iter().map(listing).collect()
+}
+
+/// The listings of a channel with some ids, at all their places, the oldest first.
+pub(crate) async fn of_ids(
+    conn: &mut Conn<'_>,
+    channel: i64,
+    ids: Vec<String>,
+) -> Result<Vec<StoredListing>, StoreError> {
+    conn.all(&OF_IDS, args![channel, ids]).await?.iter().map(listing).collect()
+}
+
+/// The listings whose numbers some holders carry, the oldest first.
+pub(crate) async fn of_holders(
+    conn: &mut Conn<'_>,
+    channel: i64,
+    holders: Vec<String>,
+) -> Result<Vec<StoredListing>, StoreError> {
+    conn.all(&OF_HOLDERS, args![channel, holders]).await?.iter().map(listing).collect()
+}
+
+/// What becomes of a listing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ListingChange {
+    pub(crate) id: i64,
+    /// The item it has to be still.
+    pub(crate) was: Option<ItemId>,
+    pub(crate) item: Option<ItemId>,
+    pub(crate) rules: ListingRules,
+}
+
+/// Changes listings, each once; an error where one is not what it was.
+pub(crate) async fn change(
+    conn: &mut Conn<'_>,
+    changes: &[ListingChange],
+) -> Result<(), StoreError> {
+    let mut rows = Rows::with_capacity(&[Type::Int; 7], changes.len());
+    for one in changes {
+        rows.push(cells![
+            one.id,
+            one.was.map(ItemId::get),
+            one.item.map(ItemId::get),
+            one.rules.buffer,
+            one.rules.share_percent,
+            one.rules.max_quantity,
+            one.rules.min_quantity,
+        ]);
+    }
+    let changed = conn.execute(&CHANGE, args![rows]).await?;
+    let expected = changes.len() as u64;
+    if changed == expected {
+        return Ok(());
+    }
+    Err(StoreError::RowsAffected { statement: CHANGE.name, changed, expected })
 }
 
 /// Says which item a listing is, or that nobody knows.

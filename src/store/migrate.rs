@@ -47,6 +47,24 @@ const TWINS: &[Twin] = &[
         sqlite: include_str!("../../migrations/sqlite/0005_urgent.sql"),
         postgres: include_str!("../../migrations/postgres/0005_urgent.sql"),
     },
+    Twin {
+        version: 6,
+        name: "push_back",
+        sqlite: include_str!("../../migrations/sqlite/0006_push_back.sql"),
+        postgres: include_str!("../../migrations/postgres/0006_push_back.sql"),
+    },
+    Twin {
+        version: 7,
+        name: "source",
+        sqlite: include_str!("../../migrations/sqlite/0007_source.sql"),
+        postgres: include_str!("../../migrations/postgres/0007_source.sql"),
+    },
+    Twin {
+        version: 8,
+        name: "desk",
+        sqlite: include_str!("../../migrations/sqlite/0008_desk.sql"),
+        postgres: include_str!("../../migrations/postgres/0008_desk.sql"),
+    },
 ];
 
 /// The newest schema version this program knows.

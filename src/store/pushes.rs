@@ -70,6 +70,20 @@ statement!(
        item_id = excluded.item_id, dirty_seq = excluded.dirty_seq, problem = null, attempts = 0,
        retry_at = 0"
 );
+statement!(
+    MAP_MANY,
+    sqlite "insert into push (channel_id, holder, place, item_id, dirty_seq)
+            select $1, value->>0, value->>1, value->>2, $2 from json_each($3) where true
+            on conflict (channel_id, holder, place) do update set
+              item_id = excluded.item_id, dirty_seq = excluded.dirty_seq, problem = null,
+              attempts = 0, retry_at = 0",
+    postgres "insert into push (channel_id, holder, place, item_id, dirty_seq)
+              select $1, w.holder, w.place, w.item_id, $2
+              from unnest($3::text[], $4::text[], $5::bigint[]) as w (holder, place, item_id)
+              on conflict (channel_id, holder, place) do update set
+                item_id = excluded.item_id, dirty_seq = excluded.dirty_seq, problem = null,
+                attempts = 0, retry_at = 0"
+);
 statement!(UNMAP, "delete from push where channel_id = $1 and holder = $2 and place = $3");
 statement!(
     MARK_ITEMS,
@@ -193,9 +207,11 @@ statement!(
     "update push set taken_until = taken, given_until = given
      where channel_id = $1 and taken_until is null and baseline is not null and confirmed_at <= $2"
 );
+// What an order moved there it may not have moved here: the number is looked at.
 statement!(
     FLOW,
-    "update push set taken = taken + $4, given = given + $5
+    "update push set taken = taken + $4, given = given + $5,
+       remote_changed = remote_changed + 1, is_urgent = 1
      where channel_id = $1 and holder = $2 and place = $3"
 );
 statement!(
@@ -216,6 +232,7 @@ statement!(
 );
 pub(super) const STATEMENTS: &[&Statement] = &[
     &MAP,
+    &MAP_MANY,
     &UNMAP,
     &MARK_ITEMS,
     &MARK_CHANNEL,
@@ -245,6 +262,20 @@ pub(crate) async fn map(
     seq: i64,
 ) -> Result<(), StoreError> {
     conn.execute_one(&MAP, args![channel, holder, place, item.get(), seq]).await
+}
+
+/// Holders of a channel show items from now on.
+pub(crate) async fn map_many(
+    conn: &mut Conn<'_>,
+    channel: i64,
+    shown: &[(String, String, ItemId)],
+    seq: i64,
+) -> Result<(), StoreError> {
+    let mut rows = Rows::with_capacity(&[Type::Text, Type::Text, Type::Int], shown.len());
+    for (holder, place, item) in shown {
+        rows.push(cells![holder.as_str(), place.as_str(), item.get()]);
+    }
+    conn.execute(&MAP_MANY, args![channel, seq, rows]).await.map(drop)
 }
 
 /// A holder shows nothing of ours any more.

@@ -2,17 +2,35 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::pushes::flow;
 use super::statement::{args, statement};
 use super::{Conn, Statement, StoreError};
 
 statement!(
     OF_ORDER,
-    "select line, number from remote_line where channel_id = $1 and order_key = $2"
+    "select line, number, listing_keys from remote_line where channel_id = $1 and order_key = $2"
 );
 statement!(
     INSERT,
-    "insert into remote_line (channel_id, order_key, line, number) values ($1, $2, $3, $4)"
+    "insert into remote_line (channel_id, order_key, line, number, listing_keys)
+     values ($1, $2, $3, $4, $5)"
+);
+statement!(
+    SET_KEYS,
+    "update remote_line set listing_keys = $4
+     where channel_id = $1 and order_key = $2 and line = $3"
+);
+statement!(
+    UNMAPPED,
+    "select l.order_id, l.line, o.external_id, r.listing_keys
+     from order_line as l join orders as o on o.id = l.order_id
+     join remote_line as r
+       on r.channel_id = $1 and r.order_key = o.external_id and r.number = l.line
+     where l.item_id is null and o.source = $2 and r.listing_keys is not null
+       and (l.order_id > $3 or l.order_id = $3 and l.line > $4)
+     order by l.order_id, l.line limit $5"
 );
 statement!(
     FIND,
@@ -25,29 +43,88 @@ statement!(
      where channel_id = $1 and order_key = $2 and line = $3"
 );
 
-pub(super) const STATEMENTS: &[&Statement] = &[&OF_ORDER, &INSERT, &FIND, &DEDUCT];
+pub(super) const STATEMENTS: &[&Statement] =
+    &[&OF_ORDER, &INSERT, &SET_KEYS, &UNMAPPED, &FIND, &DEDUCT];
+
+/// A line of a channel's order, with the ids it has for its listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeyedLine {
+    pub(crate) id: String,
+    pub(crate) keys: Vec<String>,
+}
 
 /// The numbers of an order's lines by their ids, with those that are new numbered after
-/// the others.
+/// the others. What a line is of is kept beside it.
 pub(crate) async fn number(
     conn: &mut Conn<'_>,
     channel: i64,
     order: &str,
-    lines: &[String],
+    lines: &[KeyedLine],
 ) -> Result<BTreeMap<String, i64>, StoreError> {
-    let mut numbers = BTreeMap::new();
+    let (mut numbers, mut keys) = (BTreeMap::new(), BTreeMap::new());
     for row in conn.all(&OF_ORDER, args![channel, order]).await? {
         numbers.insert(row.text(0)?, row.int(1)?);
+        keys.insert(row.text(0)?, row.text_opt(2)?);
     }
     let mut next = numbers.values().max().copied().unwrap_or(0) + 1;
     for line in lines {
-        if !numbers.contains_key(line) {
-            conn.execute_one(&INSERT, args![channel, order, line.as_str(), next]).await?;
-            numbers.insert(line.clone(), next);
-            next += 1;
+        let now = Value::from(line.keys.clone()).to_string();
+        let id = line.id.as_str();
+        match keys.get(id) {
+            None => {
+                conn.execute_one(&INSERT, args![channel, order, id, next, now]).await?;
+                numbers.insert(line.id.clone(), next);
+                next += 1;
+            }
+            Some(before) if before.as_deref() != Some(&now) => {
+                conn.execute_one(&SET_KEYS, args![channel, order, id, now]).await?;
+            }
+            Some(_) => {}
         }
     }
     Ok(numbers)
+}
+
+/// The ids of an order's lines with their numbers.
+pub(crate) async fn of_order(
+    conn: &mut Conn<'_>,
+    channel: i64,
+    order: &str,
+) -> Result<Vec<(String, i64)>, StoreError> {
+    let rows = conn.all(&OF_ORDER, args![channel, order]).await?;
+    rows.iter().map(|row| Ok((row.text(0)?, row.int(1)?))).collect()
+}
+
+/// A line in the ledger of which nobody knows the item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct UnmappedLine {
+    pub(crate) order_id: i64,
+    pub(crate) line: i64,
+    /// The channel's id of the order.
+    pub(crate) order: String,
+    /// The ids it has for its listing.
+    pub(crate) keys: Vec<String>,
+}
+
+/// Lines of a channel's orders of which nobody knows the item, after one of them.
+pub(crate) async fn unmapped(
+    conn: &mut Conn<'_>,
+    (channel, name): (i64, &str),
+    (order, line): (i64, i64),
+    limit: i64,
+) -> Result<Vec<UnmappedLine>, StoreError> {
+    let rows = conn.all(&UNMAPPED, args![channel, name, order, line, limit]).await?;
+    rows.iter()
+        .map(|row| {
+            let keys = row.text(3)?;
+            let keys = serde_json::from_str(&keys).map_err(|error| StoreError::Decode {
+                statement: UNMAPPED.name,
+                message: error.to_string(),
+            })?;
+            let (order_id, line, order) = (row.int(0)?, row.int(1)?, row.text(2)?);
+            Ok(UnmappedLine { order_id, line, order, keys })
+        })
+        .collect()
 }
 
 /// What a channel took off a number for a line of one of its orders, as it says now.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::SyncError;
 use crate::config::{ChannelConfig, ChannelMode, Problem};
-use crate::connectors::Connector;
 use crate::connectors::registry::{self, Kind, Settings};
+use crate::connectors::{Connector, Heard};
 use crate::domain::{Location, PublishRules};
 use crate::secret::Secret;
 use crate::shop::Shop;
@@ -39,6 +39,7 @@ pub fn connectors(
             requests_per_second: config.requests_per_second,
             clock: Arc::clone(&shop.clock),
             random: Arc::clone(&shop.random),
+            heard: heard(shop, &config.name),
         };
         match registry::open(kinds, &config.kind, &settings) {
             Ok(connector) => all.push(connector),
@@ -52,6 +53,12 @@ pub fn connectors(
     if problems.is_empty() { Ok(all) } else { Err(problems) }
 }
 
+/// Counts the calls of a channel.
+fn heard(shop: &Shop, channel: &str) -> Heard {
+    let (counters, channel) = (Arc::clone(&shop.counters), channel.to_owned());
+    Heard::new(move |what, outcome| counters.asked(&channel, what, outcome))
+}
+
 impl Channel {
     /// Connects a channel: its row is made where it is new.
     pub async fn open(
@@ -59,6 +66,10 @@ impl Channel {
         config: ChannelConfig,
         connector: Arc<dyn Connector>,
     ) -> Result<Self, StoreError> {
+        let taken = store::accounts::find(&mut shop.db.read().await?.conn(), &config.name).await?;
+        if taken.is_some() {
+            return Err(StoreError::SourceTaken(config.name));
+        }
         let stored = stored(shop, &config).await?;
         Ok(Self { shop: Arc::clone(shop), config, id: stored.id, connector })
     }
@@ -116,7 +127,11 @@ impl Channel {
 
     /// Finds all its numbers dirty where the rules they were computed by are others now.
     pub(crate) async fn apply_rules(&self) -> Result<(), StoreError> {
-        let rules = format!("{:?} {:?}", self.config.rules, self.config.locations);
+        let mut rules = format!("{:?} {:?}", self.config.rules, self.config.locations);
+        let stale = self.stale_buffer(&mut self.shop.db.read().await?.conn()).await?;
+        if stale > 0 {
+            rules.push_str(" while another channel is blind");
+        }
         if self.stored().await?.rules.as_deref() == Some(&rules) {
             return Ok(());
         }

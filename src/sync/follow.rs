@@ -9,8 +9,9 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use super::push_back::THEIRS;
 use crate::shop::Shop;
-use crate::store::{self, StoreError, channels, follower, pushes};
+use crate::store::{self, StoreError, channels, follower, push_backs, pushes, sold};
 
 /// How often the journal is looked at.
 const EVERY: Duration = Duration::from_millis(50);
@@ -26,6 +27,8 @@ enum Entries {
     Alone,
     /// Those of files.
     OfFiles,
+    /// Those that orders' channels are to hear of.
+    OfOrders,
 }
 
 impl Entries {
@@ -34,6 +37,7 @@ impl Entries {
         match self {
             Self::Alone => "urgent",
             Self::OfFiles => "dirty",
+            Self::OfOrders => "push_back",
         }
     }
 }
@@ -48,7 +52,11 @@ pub async fn follow(shop: Arc<Shop>, stop: CancellationToken) {
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        if let Err(error) = find_dirty(&shop).await {
+        let followed = async {
+            find_dirty(&shop).await?;
+            find_push_backs(&shop).await
+        };
+        if let Err(error) = followed.await {
             tracing::warn!(error = %error, "the journal cannot be followed");
         }
     }
@@ -70,6 +78,32 @@ pub(super) async fn find_urgent(shop: &Shop) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Finds what channels are to be told of their orders until now.
+pub async fn find_push_backs(shop: &Shop) -> Result<(), StoreError> {
+    loop {
+        let mut reader = shop.db.read().await?;
+        let (newest, _) = store::journal::newest(&mut reader.conn()).await?;
+        let name = Entries::OfOrders.follower();
+        let done = follower::followed(&mut reader.conn(), name).await?;
+        drop(reader);
+        if newest <= done {
+            return Ok(());
+        }
+        // What was before channels were told of anything, they have been told otherwise.
+        let after = if done == 0 { newest } else { done };
+        let until = newest.min(after + ALONE_MAX);
+        let written = shop.db.write(move |mut conn| {
+            Box::pin(async move {
+                if after < until {
+                    push_backs::collect(&mut conn, (after, until), THEIRS).await?;
+                }
+                follower::follow(&mut conn, name, until).await
+            })
+        });
+        written.await?;
+    }
+}
+
 /// Looks at the next entries; whether there may be more.
 async fn step(shop: &Shop, entries: Entries, most: i64) -> Result<bool, StoreError> {
     let mut reader = shop.db.read().await?;
@@ -87,9 +121,16 @@ async fn step(shop: &Shop, entries: Entries, most: i64) -> Result<bool, StoreErr
     let is_alone = entries == Entries::Alone;
     let range = (done, until);
     let items = follower::changed_items(&mut reader.conn(), range, is_alone).await?;
+    let sales = match entries {
+        Entries::Alone => sold::sales(&mut reader.conn(), done, until).await?,
+        _ => Vec::new(),
+    };
     drop(reader);
     let written = shop.db.write(move |mut conn| {
         Box::pin(async move {
+            if !sales.is_empty() {
+                sold::mark(&mut conn, &sales).await?;
+            }
             if !items.is_empty() {
                 pushes::mark_items(&mut conn, items, until, is_alone).await?;
             }

@@ -15,7 +15,7 @@ use super::{Channel, SyncError};
 use crate::connectors::{Fetched, Hint, Intake, RawOrder, Retry};
 use crate::domain::{OrderRef, Refusal, RemoteId};
 use crate::store::inbox::{self, Stored};
-use crate::store::remote_lines::{self, Deduction};
+use crate::store::remote_lines::{self, Deduction, KeyedLine};
 use crate::store::{listings, order_reads, pushes};
 use crate::writer::{Command, WriteError};
 
@@ -283,7 +283,7 @@ impl Channel {
         let known = listings::by_keys(&mut reader.conn(), self.id, keys).await?;
         drop(reader);
         let (id, name) = (self.id, remote.id.to_string());
-        let lines: Vec<String> = remote.lines.iter().map(|line| line.id.to_string()).collect();
+        let lines: Vec<KeyedLine> = remote.lines.iter().map(order::keyed).collect();
         let written = self.shop.db.write(move |mut conn| {
             Box::pin(async move { remote_lines::number(&mut conn, id, &name, &lines).await })
         });
@@ -369,7 +369,7 @@ enum End {
 }
 
 /// Whether a failure is about the thing alone, and not about the channel as a whole.
-fn is_its_own(error: &SyncError) -> bool {
+pub(super) fn is_its_own(error: &SyncError) -> bool {
     use crate::connectors::ErrorKind::{NotFound, Refused, TooLarge, Unreadable};
     match error {
         SyncError::Channel(error) => {

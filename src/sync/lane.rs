@@ -16,16 +16,13 @@ use super::push::pause_after;
 use super::{Channel, SyncError};
 use crate::clock::Timestamp;
 use crate::config::ChannelMode;
-use crate::domain::Kind;
 use crate::shop::turn::Turn;
-use crate::store::{self, StoreError, pushes};
+use crate::store::{StoreError, pushes};
 
 /// How often a lane looks for something to do.
 const EVERY: Duration = Duration::from_millis(100);
 /// How long a node that died keeps its channels from the others, milliseconds.
 const LEASE_MS: i64 = 28_000;
-/// How long a channel's orders may not be read before it is said, milliseconds.
-const BLIND_MS: i64 = 30 * 60 * 1000;
 
 /// The lane of one channel.
 #[derive(Debug)]
@@ -36,11 +33,12 @@ pub struct Lane {
     /// By how much numbers were off that nothing explained when they were last looked at.
     pub(super) doubts: HashMap<(String, String), i64>,
     /// Failures one after another, and until when nothing is tried.
-    failures: i64,
+    pub(super) failures: i64,
     paused_until: Option<Instant>,
     polled_at: Option<Instant>,
-    was_ours: bool,
-    is_blind: bool,
+    pub(super) was_ours: bool,
+    /// Whether it is written down that the channel is blind; none while that was not read.
+    pub(super) is_blind: Option<bool>,
     /// Where its webhooks go, and when they were last looked at.
     hooks: super::webhook::Hooks,
 }
@@ -60,7 +58,7 @@ impl Lane {
             paused_until: None,
             polled_at: None,
             was_ours: false,
-            is_blind: false,
+            is_blind: None,
             hooks,
         }
     }
@@ -90,8 +88,8 @@ impl Lane {
         self.polled_at = None;
     }
 
-    /// One look: whatever there is to do now.
-    async fn look(&mut self) {
+    /// One look: whatever there is to do now. A failure is written down, and waited out.
+    pub async fn look(&mut self) {
         if self.paused_until.is_some_and(|until| Instant::now() < until) {
             return;
         }
@@ -125,14 +123,22 @@ impl Lane {
             self.was_ours = true;
         }
         self.channel.ingest().await?;
+        self.channel.heed_the_blind().await?;
         let every = Duration::from_secs(u64::from(self.channel.config.poll_seconds));
         if self.polled_at.is_none_or(|at| at.elapsed() >= every) {
             self.catch_up().await?;
+            self.channel.map_waiting().await?;
             if let Err(error) = self.hooks.look_after(&self.channel).await {
                 // Webhooks only make it sooner: orders and numbers go on without.
                 tracing::warn!(channel = self.channel.name(), error = %error, "webhooks are not set up");
                 self.channel.note_failure(&error).await;
             }
+        }
+        // What a cancelled order gives back there must not come on top of a number that
+        // counts it already.
+        super::find_push_backs(&self.channel.shop).await?;
+        if self.push_back().await? {
+            self.catch_up().await?;
         }
         if self.channel.mode().await? == ChannelMode::Live {
             while self.push_some().await? > 0 {
@@ -178,31 +184,5 @@ impl Lane {
 
     pub(super) fn now(&self) -> Timestamp {
         self.channel.shop.clock.now()
-    }
-
-    /// Says once that a channel's orders could not be read for long.
-    async fn note_blindness(&mut self) -> Result<(), StoreError> {
-        if !self.was_ours || self.failures == 0 {
-            self.is_blind = false;
-            return Ok(());
-        }
-        let pulled_at = self.channel.stored().await?.pulled_at;
-        let now = self.now();
-        let since = pulled_at.map_or(0, |at| now.as_millis() - at);
-        if self.is_blind || since < BLIND_MS {
-            return Ok(());
-        }
-        self.is_blind = true;
-        let entry = super::entry(Kind::ChannelBlind, self.channel.name(), now);
-        tracing::error!(
-            channel = self.channel.name(),
-            "a channel's orders cannot be read for long"
-        );
-        let written = self.channel.shop.db.write(move |mut conn| {
-            Box::pin(async move {
-                store::journal::append_aside(&mut conn, &[entry], now.as_millis()).await
-            })
-        });
-        written.await.map(drop)
     }
 }

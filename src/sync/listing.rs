@@ -27,6 +27,9 @@ pub enum MapError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Lines of orders that waited for the listing are not mapped yet: the listing is.
+    #[error(transparent)]
+    Lines(#[from] SyncError),
     /// There is no such listing.
     #[error(
         "{channel} has no listing {listing}\nhint: `invshop listing discover {channel}` reads what it has"
@@ -40,6 +43,16 @@ pub enum MapError {
     /// There is no such item.
     #[error("there is no item {0}")]
     UnknownSku(Sku),
+    /// No listing of the channel is the item.
+    #[error(
+        "{channel} sells no {sku}\nhint: `invshop listing map {channel} LISTING {sku}` says which listing it is"
+    )]
+    NotSold {
+        /// The channel.
+        channel: String,
+        /// The item.
+        sku: Sku,
+    },
     /// The channel does not count the listing.
     #[error("{0} does not count the listing: switch its stock management on, and discover again")]
     Uncounted(String),
@@ -109,8 +122,9 @@ pub async fn discover(channel: &Channel) -> Result<Discovered, SyncError> {
     Err(SyncError::Cannot { channel: channel.name().to_owned(), cannot })
 }
 
-/// Says which item a listing is: its number is the item's from now on.
-pub async fn map(channel: &Channel, listing: &str, sku: &Sku) -> Result<(), MapError> {
+/// Says which item a listing is: its number is the item's from now on, and so are the lines
+/// of orders that waited for it; how many.
+pub async fn map(channel: &Channel, listing: &str, sku: &Sku) -> Result<usize, MapError> {
     let mut reader = channel.shop.db.read().await?;
     let mut conn = reader.conn();
     let found = find(&mut conn, channel, listing).await?;
@@ -131,7 +145,7 @@ pub async fn map(channel: &Channel, listing: &str, sku: &Sku) -> Result<(), MapE
     }
     drop(reader);
     write(channel, found, Some(item)).await?;
-    Ok(())
+    Ok(channel.map_waiting().await?)
 }
 
 /// Says that a listing is no item: its number stays as it is.
@@ -149,10 +163,12 @@ async fn find(
     listing: &str,
 ) -> Result<StoredListing, MapError> {
     let (id, place) = listing.split_once('@').unwrap_or((listing, ""));
-    listings::find(conn, channel.id, id, place).await?.ok_or_else(|| MapError::UnknownListing {
-        channel: channel.name().to_owned(),
-        listing: listing.to_owned(),
-    })
+    listings::find(conn, channel.id, id, place).await?.ok_or_else(|| unknown(channel, listing))
+}
+
+/// A channel has no such listing, as far as it was read.
+pub(super) fn unknown(channel: &Channel, listing: &str) -> MapError {
+    MapError::UnknownListing { channel: channel.name().to_owned(), listing: listing.to_owned() }
 }
 
 async fn write(

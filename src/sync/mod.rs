@@ -5,9 +5,12 @@
 //! followed to find numbers dirty (`follow`); what a channel should show is computed when
 //! it is sent (`target`), and written so that no sale is lost (`push`).
 
+mod adopt;
+mod blind;
 mod channel;
 mod error;
 mod expect;
+mod explain;
 mod follow;
 mod inbox;
 mod ingest;
@@ -16,23 +19,39 @@ mod listing;
 mod order;
 mod pull;
 mod push;
+mod push_back;
 mod reconcile;
 mod retry;
+mod rule_views;
+mod rules;
 mod status;
 mod target;
+mod unmapped;
 mod webhook;
 
 use serde_json::json;
 
+pub use adopt::{Adoption, Adoptions, Believed, NotAdopted};
+pub use blind::forget_blind;
 pub use channel::{Channel, connectors};
 pub use error::SyncError;
-pub use follow::{find_dirty, follow};
+pub use explain::{
+    ExplainedChannel, ExplainedListing, KnownView, PublishTerm, SendingView, explain,
+};
+pub use follow::{find_dirty, find_push_backs, follow};
 pub use lane::Lane;
 pub use listing::{Discovered, MapError, discover, map, unmap};
 pub use pull::Pulled;
+pub use push_back::{tell_again, told_by_hand};
 pub use reconcile::{Cause, Difference, Reconciled, reconcile};
+pub use rule_views::{RuleView, listing_rules};
+pub use rules::{
+    ListingFigures, ListingPlan, ListingWish, NumberChange, RuleChange, WishProblem,
+    apply_listings, plan_listings,
+};
 pub use status::{
-    ChannelStatus, InboxView, ListingView, OpenError, inbox_list, inbox_replay, open_all, statuses,
+    Agreement, ChannelStatus, InboxView, LaneState, ListingView, OpenError, inbox_list,
+    inbox_replay, lanes, open_all, statuses,
 };
 pub use webhook::Received;
 

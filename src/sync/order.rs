@@ -9,7 +9,7 @@ use crate::domain::{
 };
 use crate::orders::{Cancel, Disposition, Import, ImportLine, LineRequest, Return, ReturnLine};
 use crate::store::listings::KeyedListing;
-use crate::store::remote_lines::Deduction;
+use crate::store::remote_lines::{Deduction, KeyedLine};
 
 /// Units of a line that came back and are recorded one by one; more are somebody's to look at.
 const RETURNED_MAX: i64 = 200;
@@ -93,6 +93,12 @@ pub(super) fn import(
         currency: currency.map(|currency| currency.code().to_owned()),
         personal: None,
     }
+}
+
+/// A line as it is kept beside the ledger's.
+pub(super) fn keyed(line: &RemoteLine) -> KeyedLine {
+    let keys = line.order_keys.iter().map(ToString::to_string).collect();
+    KeyedLine { id: line.id.to_string(), keys }
 }
 
 /// Units of a line that left or will leave.

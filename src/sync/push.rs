@@ -20,7 +20,7 @@ use crate::connectors::{
 };
 use crate::domain::{Kind, Quantity, RemoteId, RemoteQuantity, Seq};
 use crate::store::pushes::{self, Known, PushRow, Sending};
-use crate::store::{self, StoreError};
+use crate::store::{self, StoreError, sold};
 
 /// Numbers that are looked at for the next call: those that go to zero come first, then
 /// those that changed by themselves, then what a file or a rule changed (R73).
@@ -342,10 +342,23 @@ impl Lane {
     }
 
     async fn acknowledge(&self, rows: Vec<(PushRow, i64)>) -> Result<(), StoreError> {
+        let now = self.now().as_millis();
         let written = self.channel.shop.db.write(move |mut conn| {
-            Box::pin(async move { pushes::acknowledge(&mut conn, &rows).await })
+            Box::pin(async move {
+                let waited = sold::acknowledged(&mut conn, &rows, now).await?;
+                pushes::acknowledge(&mut conn, &rows).await?;
+                Ok(waited)
+            })
         });
-        written.await
+        self.count_waits(&written.await?);
+        Ok(())
+    }
+
+    /// Sales reached the channel so many milliseconds after their commit.
+    fn count_waits(&self, waited: &[i64]) {
+        for millis in waited {
+            self.channel.shop.counters.reached(self.channel.name(), *millis);
+        }
     }
 
     /// What an answer says of each number that was sent.
@@ -414,14 +427,17 @@ impl Lane {
         let Batch { saved, waiting, drifts, .. } = batch;
         let written = self.channel.shop.db.write(move |mut conn| {
             Box::pin(async move {
+                let right: Vec<_> = saved.iter().map(|row| (row.clone(), row.pushed_seq)).collect();
+                let waited = sold::acknowledged(&mut conn, &right, now).await?;
                 pushes::save(&mut conn, &[saved, waiting].concat()).await?;
                 if !drifts.is_empty() {
                     store::journal::append_aside(&mut conn, &drifts, now).await?;
                 }
-                Ok(())
+                Ok(waited)
             })
         });
-        written.await
+        self.count_waits(&written.await?);
+        Ok(())
     }
 }
 

@@ -1,10 +1,10 @@
 //! The three-way look: what the ledger implies, what the channel last confirmed, and what
 //! it shows now.
 //!
-//! It changes nothing. What is to be put right is marked, and the lane does it as it does
+//! It changes no number. What is to be put right is marked, and the lane does it as it does
 //! everything: with the orders read before a number is written over.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::Serialize;
 
@@ -13,6 +13,7 @@ use super::target::Targets;
 use super::{Channel, SyncError};
 use crate::connectors::{Holder, RemoteLevel};
 use crate::domain::{Quantity, RemoteQuantity};
+use crate::store::drift;
 use crate::store::pushes::{self, PushRow};
 
 /// Numbers of the ledger's side that are read at a time.
@@ -39,6 +40,21 @@ pub enum Cause {
     Gone,
     /// It shows no item of ours.
     Unmapped,
+}
+
+impl Cause {
+    /// The name in JSON, in the database and in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::LostPush => "lost_push",
+            Self::MissedOrder => "missed_order",
+            Self::ManualEdit => "manual_edit",
+            Self::Untracked => "untracked",
+            Self::Gone => "gone",
+            Self::Unmapped => "unmapped",
+        }
+    }
 }
 
 /// A number that is not what it should be.
@@ -94,6 +110,7 @@ pub async fn reconcile(channel: &Channel, fix: bool) -> Result<Reconciled, SyncE
         }
     }
     missing(channel, &seen, &mut found).await?;
+    record(channel, &found).await?;
     if fix {
         mark(channel, &found.differences).await?;
     }
@@ -198,6 +215,25 @@ async fn missing(
             cause: Cause::Gone,
         }));
     }
+}
+
+/// Writes down how many are off, by why; what is only to be written is not.
+async fn record(channel: &Channel, found: &Reconciled) -> Result<(), SyncError> {
+    let mut causes: BTreeMap<&str, i64> = BTreeMap::new();
+    for one in found.differences.iter().filter(|one| one.cause != Cause::Pending) {
+        *causes.entry(one.cause.as_str()).or_default() += 1;
+    }
+    let causes: Vec<(String, i64)> =
+        causes.into_iter().map(|(cause, count)| (cause.to_owned(), count)).collect();
+    let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    // What it shows of items that are not ours agrees with nothing, and differs from nothing.
+    let ours = found.differences.iter().filter(|one| one.cause != Cause::Unmapped).count();
+    let agreement = (count(found.right + ours), count(found.right));
+    let (id, now) = (channel.id, channel.shop.clock.now().as_millis());
+    let written = channel.shop.db.write(move |mut conn| {
+        Box::pin(async move { drift::compared(&mut conn, id, &causes, agreement, now).await })
+    });
+    Ok(written.await?)
 }
 
 async fn mark(channel: &Channel, differences: &[Difference]) -> Result<(), SyncError> {

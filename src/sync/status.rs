@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::config::ChannelMode;
 use crate::domain::Kind;
 use crate::shop::Shop;
-use crate::store::{self, Db, StoreError, channels, inbox, listings, pushes};
+use crate::store::{self, Db, StoreError, channels, drift, inbox, listings, pushes, sold};
 
 /// How a channel stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -37,6 +37,25 @@ pub struct ChannelStatus {
     pub pulled_at: Option<Timestamp>,
     /// Why it could not be asked, since it last could.
     pub failure: Option<String>,
+    /// Since when its orders could not be read for too long.
+    pub blind_since: Option<Timestamp>,
+    /// How well it agreed with the ledger when it was last compared.
+    pub agreement: Option<Agreement>,
+    /// When what it showed was last believed.
+    pub stock_from: Option<Timestamp>,
+    /// What its numbers were taken for then: `physical`, `available` or `published`.
+    pub basis: Option<String>,
+}
+
+/// How well a channel agrees with the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Agreement {
+    /// When all numbers were compared.
+    pub at: Option<Timestamp>,
+    /// Our numbers there.
+    pub numbers: i64,
+    /// Of these, those it showed as the ledger has them.
+    pub right: i64,
 }
 
 /// A listing as it is shown.
@@ -83,7 +102,15 @@ impl Channel {
         let mut reader = self.shop.db.read().await?;
         let state = pushes::state(&mut reader.conn(), self.id).await?;
         let inbox_pending = inbox::count_pending(&mut reader.conn(), self.id).await?;
+        let standing = drift::standing(&mut reader.conn(), self.id).await?;
         let now = self.shop.clock.now().as_millis();
+        let moment = |at| Timestamp::from_millis(at).ok();
+        let agreement = standing.compared.map(|(at, numbers, right)| Agreement {
+            at: moment(at),
+            numbers,
+            right,
+        });
+        let (stock_from, basis) = standing.believed.unzip();
         Ok(ChannelStatus {
             name: self.config.name.clone(),
             kind: self.config.kind.clone(),
@@ -96,6 +123,10 @@ impl Channel {
             inbox_pending,
             pulled_at: stored.pulled_at.and_then(|at| Timestamp::from_millis(at).ok()),
             failure: stored.failure,
+            blind_since: stored.blind_at.and_then(moment),
+            agreement,
+            stock_from: stock_from.and_then(moment),
+            basis,
         })
     }
 
@@ -113,6 +144,8 @@ impl Channel {
         let written = self.shop.db.write(move |mut conn| {
             Box::pin(async move {
                 channels::set_mode(&mut conn, id, text).await?;
+                // What was sold while it was told nothing did not wait for it.
+                sold::forget_sales(&mut conn, id).await?;
                 let entries = [entry];
                 let seq =
                     store::journal::append_aside(&mut conn, &entries, now.as_millis()).await?;
@@ -186,6 +219,35 @@ pub async fn inbox_list(db: &Db, state: &str, limit: i64) -> Result<Vec<InboxVie
 /// waits already.
 pub async fn inbox_replay(db: &Db, id: i64) -> Result<bool, StoreError> {
     db.write(move |mut conn| Box::pin(async move { inbox::replay(&mut conn, id).await })).await
+}
+
+/// How a lane does, in what anybody may know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LaneState {
+    /// The channel.
+    pub channel: String,
+    /// What it is for now.
+    pub mode: &'static str,
+    /// Whether it could last not be asked.
+    pub failing: bool,
+    /// Whether its orders could not be read for too long.
+    pub blind: bool,
+}
+
+/// How the lanes of all channels do.
+pub async fn lanes(channels: &[Arc<Channel>]) -> Result<Vec<LaneState>, StoreError> {
+    let mut all = Vec::new();
+    for channel in channels {
+        let stored = channel.stored().await?;
+        let set = stored.mode.as_deref().and_then(|mode| mode.parse().ok());
+        all.push(LaneState {
+            channel: channel.name().to_owned(),
+            mode: set.unwrap_or(channel.config.mode).as_str(),
+            failing: stored.failed_at.is_some(),
+            blind: stored.blind_at.is_some(),
+        });
+    }
+    Ok(all)
 }
 
 /// The channels of a shop by their configuration.

@@ -25,19 +25,25 @@ impl Channel {
         let shelf = Shelf::load(&mut conn, rows.iter().map(|row| row.item).collect()).await?;
         let holders = rows.iter().map(|row| row.holder.clone()).collect();
         let own = listings::rules_of(&mut conn, self.id, holders).await?;
-        let channel_max = self.connector.capability().write.as_ref();
-        let channel_max = channel_max.map_or(i64::MAX, |rules| rules.quantity_max);
+        let stale = self.stale_buffer(&mut conn).await?;
         let quantity = |row: &PushRow| {
             let own = own.get(&(row.holder.clone(), row.place.clone()));
             let available = shelf.available_from(row.item, |location| self.sells_from(location));
-            over(self.rules(), own.copied().unwrap_or_default()).published(available, channel_max)
+            let rules = over(self.rules(), own.copied().unwrap_or_default()).holding_back(stale);
+            rules.published(available, self.channel_max())
         };
         Ok(Targets { seq, quantities: rows.iter().map(quantity).collect() })
+    }
+
+    /// The largest number the channel can hold.
+    pub(super) fn channel_max(&self) -> i64 {
+        let rules = self.connector.capability().write.as_ref();
+        rules.map_or(i64::MAX, |rules| rules.quantity_max)
     }
 }
 
 /// A listing's own rules go before those of its channel, one by one.
-fn over(channel: PublishRules, own: ListingRules) -> PublishRules {
+pub(super) fn over(channel: PublishRules, own: ListingRules) -> PublishRules {
     PublishRules {
         buffer: own.buffer.unwrap_or(channel.buffer),
         share_percent: own.share_percent.unwrap_or(channel.share_percent),

@@ -4,12 +4,13 @@
 //! their own numbers. The text is Prometheus' own format (0.0.4), which every
 //! scraper reads.
 
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 /// Bounds of durations in seconds: from what a fast disk takes to what a client
@@ -18,6 +19,10 @@ const SECONDS: [f64; 14] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 /// Bounds of the commands of a batch, up to the most there can be.
 const SIZES: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+
+/// Bounds of how long sales wait for a channel, in seconds: up to an outage of hours.
+const WAITS: [f64; 14] =
+    [0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0];
 
 /// A number that only grows; it starts at 0 with the process.
 #[derive(Clone, Debug)]
@@ -59,6 +64,9 @@ pub struct Counters {
     http_seconds: Histogram,
     job_runs: IntCounterVec,
     channels: OfChannels,
+    begun: Instant,
+    /// Since when a batch is worked on, in milliseconds after [`Self::begun`]; 0 when none is.
+    batch_since: AtomicU64,
 }
 
 /// What is counted of channels.
@@ -68,6 +76,9 @@ struct OfChannels {
     inbox_pending: IntGauge,
     dirty_listings: IntGaugeVec,
     oldest_dirty: IntGaugeVec,
+    requests: IntCounterVec,
+    sale_to_push: HistogramVec,
+    drift: IntGaugeVec,
 }
 
 impl OfChannels {
@@ -96,6 +107,33 @@ impl OfChannels {
                 "invshop_channel_oldest_dirty_seconds",
                 "How long the number waits that waits longest.",
             )?,
+            requests: counters(
+                at,
+                "invshop_channel_requests_total",
+                "Calls made to channels, by what was asked for and how they ended.",
+                &["channel", "operation", "outcome"],
+            )?,
+            sale_to_push: keep(
+                at,
+                HistogramVec::new(
+                    HistogramOpts::new(
+                        "invshop_sale_to_push_seconds",
+                        "From a sale's commit to the channel's acknowledgement of the number.",
+                    )
+                    .buckets(WAITS.to_vec()),
+                    &["channel"],
+                )?,
+            )?,
+            drift: keep(
+                at,
+                IntGaugeVec::new(
+                    Opts::new(
+                        "invshop_drift_listings",
+                        "Numbers that were off when the channel was last compared.",
+                    ),
+                    &["channel", "cause"],
+                )?,
+            )?,
         })
     }
 }
@@ -113,6 +151,28 @@ fn wrong_name(error: &prometheus::Error) -> Counters {
 }
 
 impl Counters {
+    /// The writer works on a batch from now on.
+    pub fn batch_begins(&self) {
+        self.batch_since.store(self.since_begun().max(1), Ordering::Relaxed);
+    }
+
+    /// The writer is done with its batch.
+    pub fn batch_ends(&self) {
+        self.batch_since.store(0, Ordering::Relaxed);
+    }
+
+    /// How long the writer has worked on its batch; none when it has none.
+    pub fn batch_age(&self) -> Duration {
+        match self.batch_since.load(Ordering::Relaxed) {
+            0 => Duration::ZERO,
+            since => Duration::from_millis(self.since_begun().saturating_sub(since)),
+        }
+    }
+
+    fn since_begun(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     fn new(registry: Registry) -> Result<Self, prometheus::Error> {
         let at = &registry;
         let build = IntGaugeVec::new(
@@ -175,6 +235,8 @@ impl Counters {
                 &["job", "outcome"],
             )?,
             channels: OfChannels::new(at)?,
+            begun: Instant::now(),
+            batch_since: AtomicU64::new(0),
             registry,
         })
     }
@@ -189,6 +251,27 @@ impl Counters {
     pub fn dirty(&self, channel: &str, listings: i64, oldest_seconds: i64) {
         self.channels.dirty_listings.with_label_values(&[channel]).set(listings);
         self.channels.oldest_dirty.with_label_values(&[channel]).set(oldest_seconds);
+    }
+
+    /// A call to a channel was made, or could not be. Both words are the program's own.
+    pub fn asked(&self, channel: &str, operation: &str, outcome: &str) {
+        let operation = operation.replace(' ', "_");
+        self.channels.requests.with_label_values(&[channel, &operation, outcome]).inc();
+    }
+
+    /// A sale reached a channel so many milliseconds after its commit.
+    pub fn reached(&self, channel: &str, millis: i64) {
+        let waited = Duration::from_millis(u64::try_from(millis).unwrap_or(0));
+        self.channels.sale_to_push.with_label_values(&[channel]).observe(waited.as_secs_f64());
+    }
+
+    /// What the last comparisons of channels found: channel, cause, numbers. What is not
+    /// among them is over.
+    pub fn drifted(&self, found: &[(String, String, i64)]) {
+        self.channels.drift.reset();
+        for (channel, cause, listings) in found {
+            self.channels.drift.with_label_values(&[channel, cause]).set(*listings);
+        }
     }
 
     /// How much came in that waits.

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::body::{Body, to_bytes};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
+use http_body_util::LengthLimitError;
 use tokio::sync::Semaphore;
 
 use crate::connectors::Inbound;
@@ -22,6 +23,8 @@ use crate::sync::{Channel, Received};
 const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Calls that are worked on at the same time.
 const CALLS_MAX: usize = 64;
+/// How long the body of a call may take.
+const BODY_MAX: Duration = Duration::from_secs(10);
 /// How long a call may wait for its turn.
 const TURN_MAX: Duration = Duration::from_secs(5);
 /// When a sender that is told to come again should.
@@ -46,7 +49,6 @@ pub fn router(channels: &[Arc<Channel>], public_url: Option<&str>) -> Router {
     };
     Router::new()
         .route("/webhooks/{channel}", post(receive).get(receive))
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(Arc::new(receivers))
 }
 
@@ -56,13 +58,22 @@ async fn receive(
     method: Method,
     uri: Uri,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> Response {
     let Some(channel) = receivers.channels.get(&name) else {
         return StatusCode::NOT_FOUND.into_response();
     };
     let Ok(Ok(_turn)) = tokio::time::timeout(TURN_MAX, receivers.calls.acquire()).await else {
         return later();
+    };
+    // Nobody has shown a key yet: a body is read by whose turn it is, and not for long.
+    let body = match tokio::time::timeout(BODY_MAX, to_bytes(body, BODY_BYTES_MAX)).await {
+        Err(_elapsed) => return StatusCode::REQUEST_TIMEOUT.into_response(),
+        Ok(Ok(body)) => body,
+        Ok(Err(error)) if is_too_long(&error) => {
+            return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+        }
+        Ok(Err(_broken)) => return StatusCode::BAD_REQUEST.into_response(),
     };
     let base = receivers.public_url.as_deref().unwrap_or_default();
     let call = Inbound {
@@ -107,6 +118,11 @@ async fn receive(
             later()
         }
     }
+}
+
+fn is_too_long(error: &axum::Error) -> bool {
+    let source = std::error::Error::source(error);
+    source.is_some_and(<dyn std::error::Error>::is::<LengthLimitError>)
 }
 
 /// The sender should come again: polling finds what it does not bring.

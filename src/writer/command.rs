@@ -38,6 +38,8 @@ pub enum Command {
     },
     /// Take an item out of sale.
     Discontinue(Sku),
+    /// The same, in the version that was read.
+    DiscontinueAt(Sku, i64),
     /// Offer nothing of an item any more, until its sale is resumed.
     StopSale(Sku, Option<Reason>),
     /// Offer a stopped item again.
@@ -179,7 +181,7 @@ impl Command {
                 Change::Safety(_) => "safety",
             },
             Self::Item { .. } => "item",
-            Self::Discontinue(_) => "discontinue",
+            Self::Discontinue(_) | Self::DiscontinueAt(..) => "discontinue",
             Self::StopSale(..) => "stop_sale",
             Self::ResumeSale(_) => "resume_sale",
             Self::Rename { .. } => "rename",

@@ -9,7 +9,7 @@ use super::command::Command;
 use crate::domain::{LocationCode, Reason, Sku};
 use crate::ledger::catalogue::{ItemRow, Upsert};
 use crate::ledger::stock::{Change, StockCommand};
-use crate::orders::{Import, LineRequest, Place, Refund, Return, Ship};
+use crate::orders::{Import, LineRequest, Payment, Place, Refund, Return, Ship};
 
 impl Command {
     /// The hash of what is asked for: the same key with another hash is refused.
@@ -32,6 +32,7 @@ impl Command {
         match self {
             Self::Stock(command) => stock_content(command),
             Self::Item { sku, row, mode } => item_content(sku, row, *mode),
+            Self::DiscontinueAt(sku, version) => json!([sku.as_str(), version]),
             Self::Discontinue(sku) | Self::FillItem(sku) | Self::ResumeSale(sku) => {
                 json!(sku.as_str())
             }
@@ -57,11 +58,7 @@ impl Command {
                     lines.iter().map(|(line, units)| json!([line, units.get()])).collect::<Vec<_>>()
                 }),
             }),
-            Self::Pay(payment) => json!({
-                "order": payment.reference.to_string(),
-                "payment_id": payment.payment_id.as_str(),
-                "amount": payment.amount,
-            }),
+            Self::Pay(payment) => payment_content(payment),
             Self::Accept(reference) | Self::Allocate(reference) => json!(reference.to_string()),
             Self::Ship(ship) => ship_content(ship),
             Self::Return(back) => return_content(back),
@@ -226,6 +223,18 @@ fn return_content(back: &Return) -> Value {
         "location": back.location.as_ref().map(LocationCode::as_str),
         "effective_at": back.effective_at,
     })
+}
+
+fn payment_content(payment: &Payment) -> Value {
+    let mut content = json!({
+        "order": payment.reference.to_string(),
+        "payment_id": payment.payment_id.as_str(),
+        "amount": payment.amount,
+    });
+    if let Some(currency) = &payment.currency {
+        content["currency"] = json!(currency);
+    }
+    content
 }
 
 fn refund_content(refund: &Refund) -> Value {

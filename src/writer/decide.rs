@@ -133,7 +133,10 @@ fn dispatch(set: &mut Working, job: &Job) -> Decided<(Detail, Ended)> {
         Command::Stock(command) => stock::decide(set, command).map(done),
         Command::Item { sku, row, mode } => catalogue::decide_item(set, sku, row, *mode)
             .map(|outcome| (Detail::Rows(vec![outcome]), Ended::Done)),
-        Command::Discontinue(sku) => sale::discontinue(set, sku).map(done),
+        Command::Discontinue(sku) => sale::discontinue(set, sku, None).map(done),
+        Command::DiscontinueAt(sku, version) => {
+            sale::discontinue(set, sku, Some(*version)).map(done)
+        }
         Command::StopSale(sku, reason) => sale::stop(set, sku, reason.as_ref()).map(done),
         Command::ResumeSale(sku) => sale::resume(set, sku).map(done),
         Command::Rename { from, to } => catalogue::rename(set, from, to).map(done),

@@ -13,6 +13,7 @@ pub(super) fn create_account(set: &mut Working, new: &NewAccount) -> Decided<(De
     if set.accounts.contains_key(&name) {
         return Err(Refusal::AlreadyExists { what: "account", name }.into());
     }
+    free(set, &name)?;
     let id = account_id(set)?;
     set.accounts.insert(name, (id, new.role.to_owned()));
     set.added.push(Added::Key(new.clone(), id));
@@ -36,6 +37,7 @@ pub(super) fn create(set: &mut Working, new: &NewKey) -> Decided<(Detail, Ended)
             return Err(Refusal::invalid("role", message).into());
         }
         None => {
+            free(set, &name)?;
             let account = NewAccount { name: new.account.clone(), role: new.role, key: None };
             let id = account_id(set)?;
             set.accounts.insert(name, (id, new.role.to_owned()));
@@ -46,6 +48,14 @@ pub(super) fn create(set: &mut Working, new: &NewKey) -> Decided<(Detail, Ended)
     set.added.push(Added::NextKey(new.clone(), id));
     enter(set, Kind::KeyCreated, new.account.as_str(), Some(new.role), Some(&new.prefix));
     Ok((Detail::Id(id.get()), Ended::Done))
+}
+
+/// A channel's orders come under its name: a key holder of that name would have them all.
+fn free(set: &Working, name: &str) -> Decided<()> {
+    if set.channels.contains(name) {
+        return Err(Refusal::AlreadyExists { what: "channel", name: name.to_owned() }.into());
+    }
+    Ok(())
 }
 
 /// Ends a key at once. Ending it again is a repeat.

@@ -65,6 +65,7 @@ impl LoadSet {
                 self.item_row(sku, row);
             }
             Command::Discontinue(sku)
+            | Command::DiscontinueAt(sku, _)
             | Command::FillItem(sku)
             | Command::StopSale(sku, _)
             | Command::ResumeSale(sku) => self.sku(sku),
@@ -395,6 +396,9 @@ async fn set_ids_aside(
     for name in &set.accounts {
         if let Some(known) = store::accounts::find_role(conn, name).await? {
             working.accounts.insert(name.clone(), known);
+        }
+        if store::channels::find(conn, name).await?.is_some() {
+            working.channels.insert(name.clone());
         }
     }
     for prefix in &set.api_keys {

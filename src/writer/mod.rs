@@ -184,15 +184,19 @@ impl WriterTask {
                 continue;
             }
             let patience = Patience::new();
+            self.tools.counters.batch_begins();
             let (begun, ()) = tokio::join!(self.tools.db.begin(), self.let_callers_ask());
             self.join_in(&mut jobs);
             if jobs.is_empty() {
                 if let Ok(tx) = begun {
                     tx.rollback().await;
                 }
+                self.tools.counters.batch_ends();
                 continue;
             }
-            if let Err(Crashed) = self.commit(jobs, begun, patience).await {
+            let ended = self.commit(jobs, begun, patience).await;
+            self.tools.counters.batch_ends();
+            if let Err(Crashed) = ended {
                 return;
             }
             if !self.bulk_queue.is_empty() {

@@ -13,6 +13,7 @@ impl Command {
             },
             Self::Item { sku, .. }
             | Self::Discontinue(sku)
+            | Self::DiscontinueAt(sku, _)
             | Self::FillItem(sku)
             | Self::StopSale(sku, _)
             | Self::ResumeSale(sku) => sku.to_string(),

@@ -52,7 +52,8 @@ pub(crate) fn key(text: &str) -> Key {
 
 /// A payment.
 pub(crate) fn payment(id: &str, payment_id: &str) -> orders::Payment {
-    orders::Payment { reference: reference(id), payment_id: fact(payment_id), amount: Some(1990) }
+    let (reference, payment_id) = (reference(id), fact(payment_id));
+    orders::Payment { reference, payment_id, amount: Some(1990), currency: None }
 }
 
 /// A shipment of all that is held.

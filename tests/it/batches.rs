@@ -16,7 +16,7 @@ fn unpaid(id: &str, lines: &[(&str, i64)]) -> Command {
 
 fn pay(id: &str) -> Command {
     let payment_id = FactId::new("p").unwrap();
-    Command::Pay(Payment { reference: reference(id), payment_id, amount: None })
+    Command::Pay(Payment { reference: reference(id), payment_id, amount: None, currency: None })
 }
 
 fn stock(change: Change) -> Command {

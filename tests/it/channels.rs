@@ -3,9 +3,11 @@
 mod bulk;
 mod chaos;
 mod daemons;
+mod desk;
 mod hooks;
 mod orders;
 mod push;
+mod push_back;
 mod recorded;
 mod recording;
 mod replay;

@@ -1,5 +1,6 @@
 //! The real binary, as a script uses it: on both databases where it matters.
 
+mod adopting;
 mod archive;
 mod attention;
 mod broken;
@@ -7,6 +8,7 @@ mod channels;
 mod commands;
 mod doctor;
 mod init;
+mod listings;
 mod together;
 
 use std::path::Path;
@@ -154,6 +156,13 @@ impl Cli {
     fn findings(&self, words: &[&str]) -> Value {
         let said = self.say(&[&["--json"], words].concat());
         assert_eq!(said.code, Some(1), "{words:?}: {said:?}");
+        said.json()
+    }
+
+    /// The document of a command that may find something, or nothing.
+    fn findings_or_done(&self, words: &[&str]) -> Value {
+        let said = self.say(&[&["--json"], words].concat());
+        assert!(matches!(said.code, Some(0 | 1)), "{words:?}: {said:?}");
         said.json()
     }
 

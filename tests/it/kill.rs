@@ -179,7 +179,12 @@ async fn serve(shop: &Shop, round: u64, next: &AtomicU64) {
 }
 
 fn pay(reference: OrderRef) -> Command {
-    Command::Pay(Payment { reference, payment_id: FactId::new("p").unwrap(), amount: None })
+    Command::Pay(Payment {
+        reference,
+        payment_id: FactId::new("p").unwrap(),
+        amount: None,
+        currency: None,
+    })
 }
 
 fn ship(reference: OrderRef) -> Command {

@@ -1,15 +1,21 @@
 //! `channel …`, `reconcile`: the shops that sell the stock.
 
+mod reconcile;
+
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use invshop::config::ChannelMode;
-use invshop::sync::{self, Cause, Channel, Difference, Reconciled};
+use invshop::sync::{self, Channel, Difference};
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::arguments::Format;
 use crate::failure::Failure;
-use crate::output::{Reply, Table, Text};
+use crate::output::{Reply, Table};
+
+use reconcile::differences;
+pub(crate) use reconcile::{Reconcile, reconcile};
 
 /// Of a channel's numbers so many hundredths may change without a special yes.
 const LARGE_PERCENT: usize = 10;
@@ -31,6 +37,8 @@ pub(crate) enum Verb {
     Resume(Named),
     /// Set what a channel is for: shadow, live or paused
     Mode(Mode),
+    /// Tell a channel once more what it did not take of shipments and cancellations
+    Tell(Tell),
 }
 
 /// A channel.
@@ -50,6 +58,18 @@ pub(crate) struct Push {
     dry_run: bool,
 }
 
+/// What to tell.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Tell {
+    /// Its name in the configuration
+    channel: String,
+    /// The channel's id of one order [default: all that it did not take]
+    order: Option<String>,
+    /// It was told there by hand: nothing is said any more
+    #[arg(long)]
+    by_hand: bool,
+}
+
 /// What it is to be for.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Mode {
@@ -60,16 +80,6 @@ pub(crate) struct Mode {
     /// Go live although more than a tenth of the numbers would change
     #[arg(long)]
     yes_large: bool,
-}
-
-/// What to compare.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct Reconcile {
-    /// One channel [default: all]
-    #[arg(long)]
-    channel: Option<String>,
-    #[arg(long, value_name = "HOW", value_parser = ["push"], help = "push: write the ledger's numbers")]
-    fix: Option<String>,
 }
 
 /// Does one verb.
@@ -84,7 +94,7 @@ pub(crate) async fn run(
         Verb::Pull(named) => pull(find(channels, &named.channel)?).await,
         Verb::Push(push) if push.dry_run => {
             let found = sync::reconcile(find(channels, &push.channel)?, false).await?;
-            Ok(differences(&[found]))
+            Ok(differences(&[found], Format::Table))
         }
         Verb::Push(push) => {
             let channel = find(channels, &push.channel)?;
@@ -94,8 +104,27 @@ pub(crate) async fn run(
         }
         Verb::Pause(named) => set(find(channels, &named.channel)?, Some(ChannelMode::Paused)).await,
         Verb::Resume(named) => set(find(channels, &named.channel)?, None).await,
+        Verb::Tell(asked) => tell(find(channels, &asked.channel)?, &asked).await,
         Verb::Mode(mode) => set_mode(app, find(channels, &mode.channel)?, &mode).await,
     }
+}
+
+async fn tell(channel: &Channel, asked: &Tell) -> Result<Reply, Failure> {
+    let order = asked.order.as_deref().unwrap_or_default();
+    // With its source or without.
+    let order = order.strip_prefix(&format!("{}:", channel.name())).unwrap_or(order);
+    let (count, done) = if asked.by_hand {
+        (sync::told_by_hand(channel.shop(), channel.name(), order).await?, "was told by hand")
+    } else {
+        let count = sync::tell_again(channel.shop(), channel.name(), order).await?;
+        (count, "is told once more by the daemon")
+    };
+    let document = json!({ "channel": channel.name(), "count": count });
+    if count == 0 && asked.order.is_some() {
+        let message = format!("{} took all it was told of the order {order}", channel.name());
+        return Err(Failure::refused("nothing_to_tell", message));
+    }
+    Ok(Reply::one(format!("{count} of what {} did not take {done}", channel.name()), document))
 }
 
 /// The channel of a name.
@@ -126,6 +155,8 @@ async fn list(channels: &[Arc<Channel>]) -> Result<Reply, Failure> {
         "#problems",
         "#inbox",
         "pulled",
+        "agreed",
+        "blind since",
         "failure",
     ];
     let mut table =
@@ -141,6 +172,10 @@ async fn list(channels: &[Arc<Channel>]) -> Result<Reply, Failure> {
             one.problems.to_string(),
             one.inbox_pending.to_string(),
             one.pulled_at.map(|at| at.to_string()).unwrap_or_default(),
+            one.agreement
+                .map(|one| format!("{} of {}", one.right, one.numbers))
+                .unwrap_or_default(),
+            one.blind_since.map(|at| at.to_string()).unwrap_or_default(),
             one.failure.clone().unwrap_or_default(),
         ]);
     }
@@ -198,42 +233,4 @@ async fn set_mode(app: &App<'_>, channel: &Channel, given: &Mode) -> Result<Repl
         app.confirm(&question).await?;
     }
     set(channel, Some(given.wanted)).await
-}
-
-/// Compares channels with the ledger.
-pub(crate) async fn reconcile(
-    channels: &[Arc<Channel>],
-    given: &Reconcile,
-) -> Result<Reply, Failure> {
-    let mut all = Vec::new();
-    let one = given.channel.as_deref().map(|name| find(channels, name)).transpose()?;
-    for channel in channels.iter().filter(|channel| one.is_none_or(|one| Arc::ptr_eq(one, channel)))
-    {
-        all.push(sync::reconcile(channel, given.fix.is_some()).await?);
-    }
-    Ok(differences(&all))
-}
-
-fn differences(all: &[Reconciled]) -> Reply {
-    let rows: Vec<&Difference> = all.iter().flat_map(|one| &one.differences).collect();
-    let right: usize = all.iter().map(|one| one.right).sum();
-    let names = ["channel", "holder", "#wanted", "#confirmed", "#shown", "cause"];
-    let mut table = Table::new(&names, "");
-    let number = |number: Option<i64>| number.map(|number| number.to_string()).unwrap_or_default();
-    for one in &rows {
-        let cause = json!(one.cause).as_str().unwrap_or_default().to_owned();
-        let place = if one.place.is_empty() { String::new() } else { format!("@{}", one.place) };
-        table.row(vec![
-            one.channel.clone(),
-            format!("{}{place}", one.holder),
-            number(one.wanted),
-            number(one.confirmed),
-            number(one.shown),
-            cause,
-        ]);
-    }
-    let drift = rows.iter().filter(|one| one.cause != Cause::Unmapped).count();
-    let line = format!("{right} numbers are right, {drift} are not");
-    let document = json!({ "right": right, "data": rows });
-    Reply::one(Text::Both(line, table), document).with_findings(drift > 0)
 }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use clap::Subcommand;
 use invshop::reports::{self, Verified};
 use invshop::shop::Shop;
-use invshop::store::Db;
+use invshop::store::{DaemonLock, Db, Place};
 use serde_json::{Value, json};
 
 use crate::app::{App, place};
@@ -46,6 +46,11 @@ pub(crate) async fn run(app: &App<'_>, verb: Verb) -> Result<Reply, Failure> {
 }
 
 async fn migrate(app: &App<'_>) -> Result<Reply, Failure> {
+    // What runs would go on writing as it knows the tables.
+    let _lock = match place(app.config()?) {
+        Place::Sqlite(file) if file.exists() => Some(DaemonLock::take(&file)?),
+        Place::Sqlite(_) | Place::Postgres(_) => None,
+    };
     let (db, before, after) = Db::migrate(&place(app.config()?)).await?;
     let name = db.place();
     db.close().await;

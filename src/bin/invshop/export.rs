@@ -33,19 +33,35 @@ enum KindArgument {
     Items,
     /// What is on hand, by item and location
     Stock,
+    /// What channels sell, and which item each is
+    Listings,
     /// Orders, a row a line
     Orders,
 }
 
-/// Writes the file: whole or not at all.
-pub(crate) async fn run(app: &App<'_>, shop: &Shop, export: Export) -> Result<Reply, Failure> {
-    let kind = match export.kind {
+/// Writes one kind of rows.
+async fn write(
+    app: &App<'_>,
+    shop: &Shop,
+    (kind, defuse): (KindArgument, bool),
+    out: impl std::io::Write,
+    bar: &indicatif::ProgressBar,
+) -> Result<import::Exported, ImportError> {
+    let watch = watch(app, bar);
+    let kind = match kind {
         KindArgument::Items => Kind::Items,
         KindArgument::Stock => Kind::Stock,
         KindArgument::Orders => Kind::Orders,
+        KindArgument::Listings => return import::export_listings(shop, out, defuse, &watch).await,
     };
+    import::export(shop, kind, out, defuse, &watch).await
+}
+
+/// Writes the file: whole or not at all.
+pub(crate) async fn run(app: &App<'_>, shop: &Shop, export: Export) -> Result<Reply, Failure> {
+    let what = (export.kind, export.defuse);
     match export.file.filter(|file| file.as_os_str() != "-") {
-        Some(file) => to_file(app, shop, (kind, export.defuse), &file).await,
+        Some(file) => to_file(app, shop, what, &file).await,
         None if app.output.is_json() => {
             Err(Failure::usage("--json prints one JSON document, an export is CSV")
                 .hint("name a FILE for the export"))
@@ -59,7 +75,7 @@ pub(crate) async fn run(app: &App<'_>, shop: &Shop, export: Export) -> Result<Re
                 bar
             };
             let out = BufWriter::new(std::io::stdout());
-            let exported = import::export(shop, kind, out, export.defuse, &watch(app, &bar)).await;
+            let exported = write(app, shop, what, out, &bar).await;
             bar.finish_and_clear();
             match exported {
                 // `| head` has seen enough: that is no failure.
@@ -74,7 +90,7 @@ pub(crate) async fn run(app: &App<'_>, shop: &Shop, export: Export) -> Result<Re
 async fn to_file(
     app: &App<'_>,
     shop: &Shop,
-    (kind, defuse): (Kind, bool),
+    what: (KindArgument, bool),
     file: &Path,
 ) -> Result<Reply, Failure> {
     let name = file.display().to_string();
@@ -87,7 +103,7 @@ async fn to_file(
         .map_err(|error| failed(&error))?;
     let bar = app.output.progress(0, "exporting");
     let mut buffer = BufWriter::new(&mut out);
-    let exported = import::export(shop, kind, &mut buffer, defuse, &watch(app, &bar)).await;
+    let exported = write(app, shop, what, &mut buffer, &bar).await;
     bar.finish_and_clear();
     let exported = exported?;
     buffer.flush().map_err(|error| failed(&error))?;

@@ -307,8 +307,10 @@ impl From<MapError> for Failure {
     fn from(error: MapError) -> Self {
         let code = match error {
             MapError::Store(error) => return error.into(),
+            MapError::Lines(error) => return error.into(),
             MapError::UnknownListing { .. } => "unknown_listing",
             MapError::UnknownSku(_) => "unknown_sku",
+            MapError::NotSold { .. } => "not_sold",
             MapError::Uncounted(_) => "uncounted",
             MapError::SharedStock { .. } => "shared_stock",
         };

@@ -1,5 +1,7 @@
 //! `import …`: files that say what there is, what came in and what was sold.
 
+mod listings;
+
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -31,6 +33,8 @@ pub(crate) enum Verb {
     },
     /// Counts or receipts: sku,quantity[,location]
     Stock(Stock),
+    /// What channels sell, and by which rules: `channel,sku,external_id` and more
+    Listings(listings::Listings),
     /// Orders that were taken elsewhere, a row a line: `order_id`,sku,quantity and more
     Orders {
         #[command(flatten)]
@@ -92,6 +96,8 @@ enum BasisArgument {
     Available,
 }
 
+pub(crate) use listings::{run as run_listings, too_large};
+
 /// Imports a file, or says what that would do.
 pub(crate) async fn run(app: &App<'_>, shop: &Shop, verb: Verb) -> Result<Reply, Failure> {
     let (from, job) = job(verb)?;
@@ -124,6 +130,8 @@ pub(crate) async fn run(app: &App<'_>, shop: &Shop, verb: Verb) -> Result<Reply,
 fn job(verb: Verb) -> Result<(From, Job), Failure> {
     let (from, mut job) = match verb {
         Verb::Items { from } => (from, Job::new(Kind::Items)),
+        // It is done with the channels open, before it comes here.
+        Verb::Listings(_) => return Err(Failure::usage("listings need their channels")),
         Verb::Orders { from, again } => (from, Job { again, ..Job::new(Kind::Orders) }),
         Verb::Stock(stock) => {
             let mut job = Job { again: stock.again, ..Job::new(Kind::Stock) };

@@ -1,5 +1,7 @@
 //! `listing …`, `inbox …`: what channels sell, and what came in from them.
 
+mod rules;
+
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
@@ -27,6 +29,8 @@ pub(crate) enum Verb {
     Map(Map),
     /// Say that a listing is no item any more
     Unmap(Unmap),
+    /// Show or change by which rules one listing is shown
+    Rules(rules::Rules),
 }
 
 /// Which listings.
@@ -88,12 +92,17 @@ pub(crate) async fn run(
         }
         Verb::Map(map) => match (&map.listing, &map.sku) {
             (Some(listing), Some(sku)) => {
-                sync::map(find(channels, &map.channel)?, listing, sku).await?;
-                let line = format!("listing {listing} of {} is {sku}", map.channel);
-                Ok(Reply::one(line, json!({ "listing": listing, "sku": sku.as_str() })))
+                let lines = sync::map(find(channels, &map.channel)?, listing, sku).await?;
+                let mut line = format!("listing {listing} of {} is {sku}", map.channel);
+                if lines > 0 {
+                    line = format!("{line}, and so are {lines} lines of orders that waited for it");
+                }
+                let document = json!({ "listing": listing, "sku": sku.as_str(), "lines": lines });
+                Ok(Reply::one(line, document))
             }
             _ => map_exact(app, find(channels, &map.channel)?).await,
         },
+        Verb::Rules(given) => rules::run(app, find(channels, &given.channel)?, given).await,
         Verb::Unmap(unmap) => {
             sync::unmap(find(channels, &unmap.channel)?, &unmap.listing).await?;
             let line = format!("listing {} of {} is no item", unmap.listing, unmap.channel);

@@ -124,10 +124,10 @@ enum Noun {
     /// Figures over many items or orders
     #[command(subcommand)]
     Report(report::Verb),
-    /// Read items, stock or orders from a CSV file
+    /// Read items, stock, listings or orders from a CSV file
     #[command(subcommand)]
     Import(import::Verb),
-    /// Write items, stock or orders to a CSV file
+    /// Write items, stock, listings or orders to a CSV file
     Export(export::Export),
     /// Imports: see them, go on with one, take one back
     #[command(subcommand)]
@@ -163,6 +163,9 @@ async fn dispatch(app: &App<'_>, noun: Noun) -> Result<Reply, Failure> {
         Noun::Doctor => doctor::run(app).await,
         Noun::Completions(shell) => Ok(completions::run(&shell, Cli::command())),
         Noun::Man(man) => man::run(&man, Cli::command()),
+        Noun::Stock(stock::Verb::Explain(asked)) if asked.channel.is_some() => {
+            app.with_channels(async |_, channels| stock::on_channel(channels, &asked).await).await
+        }
         Noun::Stock(verb) => app.with_shop(async |shop| stock::run(app, shop, verb).await).await,
         Noun::Item(verb) => app.with_shop(async |shop| item::run(app, shop, verb).await).await,
         Noun::Order(verb) => app.with_shop(async |shop| order::run(app, shop, verb).await).await,
@@ -182,10 +185,17 @@ async fn dispatch(app: &App<'_>, noun: Noun) -> Result<Reply, Failure> {
                 .await
         }
         Noun::Reconcile(given) => {
-            app.with_channels(async |_, channels| channel::reconcile(channels, &given).await).await
+            app.with_channels(async |shop, channels| {
+                channel::reconcile(app, shop, channels, &given).await
+            })
+            .await
         }
         Noun::Attention => app.with_shop(async |shop| attention::run(shop).await).await,
         Noun::Key(verb) => app.with_shop(async |shop| key::run(shop, verb).await).await,
+        Noun::Import(import::Verb::Listings(given)) => {
+            app.with_channels(async |_, channels| import::run_listings(app, channels, given).await)
+                .await
+        }
         Noun::Import(verb) => app.with_shop(async |shop| import::run(app, shop, verb).await).await,
         Noun::Export(export) => {
             app.with_shop(async |shop| export::run(app, shop, export).await).await

@@ -1,5 +1,7 @@
 //! `report …`: figures over many items or orders.
 
+mod channels;
+
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use clap::{Args, Subcommand};
@@ -34,6 +36,20 @@ pub(crate) enum Verb {
         #[command(flatten)]
         shape: Shape,
     },
+    /// Numbers on channels that nothing explained, and what is off now
+    Drift {
+        #[command(flatten)]
+        period: Period,
+        #[command(flatten)]
+        shape: Shape,
+    },
+    /// How long sales waited until each channel had the number, by day
+    SyncLatency {
+        #[command(flatten)]
+        period: Period,
+        #[command(flatten)]
+        shape: Shape,
+    },
 }
 
 /// Which days.
@@ -50,6 +66,12 @@ pub(crate) struct Period {
     tz: Tz,
 }
 
+impl Period {
+    fn days(self) -> SalesPeriod {
+        SalesPeriod { from: self.from, to: self.to, time_zone: self.tz }
+    }
+}
+
 /// How it is written.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Shape {
@@ -64,11 +86,15 @@ pub(crate) async fn run(app: &App<'_>, shop: &Shop, verb: Verb) -> Result<Reply,
         Verb::StockValue { shape } => stock_value(app, shop, shape.format).await,
         Verb::LowStock { shape } => low_stock(app, shop, shape.format).await,
         Verb::Sales { period, shape } => sales(shop, period, shape.format).await,
+        Verb::Drift { period, shape } => channels::drift(shop, period, shape.format).await,
+        Verb::SyncLatency { period, shape } => {
+            channels::sync_latency(shop, period, shape.format).await
+        }
     }
 }
 
 /// The reply in the shape asked for; `--json` has the last word.
-fn shaped(format: Format, table: Table, rows: Table, document: Value) -> Reply {
+pub(crate) fn shaped(format: Format, table: Table, rows: Table, document: Value) -> Reply {
     let text = match format {
         Format::Table => Text::Table(table),
         Format::Csv => Text::Csv(rows),

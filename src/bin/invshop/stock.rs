@@ -39,10 +39,7 @@ pub(crate) enum Verb {
         moment: Timestamp,
     },
     /// Why the available-to-promise is what it is: the terms that add up to it
-    Explain {
-        /// The item
-        sku: Sku,
-    },
+    Explain(Explain),
     /// Correct a level by some units; bounded by what no order has a claim to
     Adjust {
         #[command(flatten)]
@@ -131,6 +128,16 @@ pub(crate) enum Verb {
         #[command(flatten)]
         terms: Terms,
     },
+}
+
+/// What to explain.
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// The item
+    sku: Sku,
+    /// What this channel is told of it, and what it is known to show
+    #[arg(long, value_name = "NAME")]
+    pub(crate) channel: Option<String>,
 }
 
 /// Which items.
@@ -223,6 +230,8 @@ impl Asked {
     }
 }
 
+pub(crate) use explain::on_channel;
+
 /// Does one verb.
 pub(crate) async fn run(app: &App<'_>, shop: &Shop, verb: Verb) -> Result<Reply, Failure> {
     let reasoned = |reason| Moved { at: None, reason };
@@ -230,7 +239,7 @@ pub(crate) async fn run(app: &App<'_>, shop: &Shop, verb: Verb) -> Result<Reply,
         Verb::Show { sku } => return show(app, shop, &sku).await,
         Verb::List(list) => return list_levels(app, shop, &list).await,
         Verb::History(asked) => return show_history(app, shop, asked).await,
-        Verb::Explain { sku } => return explain::run(app, shop, &sku).await,
+        Verb::Explain(asked) => return explain::run(app, shop, &asked.sku).await,
         Verb::AsOf { sku, moment } => return show_as_of(shop, &sku, moment).await,
         Verb::Adjust { at, by, reason, terms } => {
             Asked::new(at, Change::Adjust(by), reasoned(Some(reason)), terms)

@@ -22,8 +22,8 @@ use super::document::{document, explain};
 use super::{AccessError, PAGE_MAX};
 use crate::clock::Clock;
 use crate::connectors::{
-    Budget, Call, ChannelError, ChannelHttp, Cursor, DecodeError, ErrorKind, Quota, Reply, Urgency,
-    WRITE_MAX,
+    Budget, Call, ChannelError, ChannelHttp, Cursor, DecodeError, ErrorKind, Heard, Quota, Reply,
+    Urgency, WRITE_MAX,
 };
 use crate::secret::Random;
 
@@ -55,6 +55,11 @@ impl Api {
         let root = root(&access.url)?;
         let http = ChannelHttp::new(Budget::new(&[quota]), nothing, Arc::clone(&clock))?;
         Ok(Self { http, root, access, clock, random })
+    }
+
+    /// Has somebody told of every call.
+    pub(super) fn heard_by(&mut self, heard: Heard) {
+        self.http = self.http.clone().heard_by(heard);
     }
 
     /// Whether the keys are sent, over TLS, and not only used to sign.

@@ -24,9 +24,9 @@ use futures_util::FutureExt as _;
 use super::registry::{Kind, Settings};
 use super::{
     Answer, Authority, Capability, Catalog, ChannelError, Compare, Connector, DecodeError, Deducts,
-    Fulfilment, FulfilmentRules, Grouping, Intake, IntakeKind, Measure, OrderSource, OrderWindow,
-    Probe, QuantityMeaning, Quota, Restores, StockMeaning, StockRead, StockWrite, WriteAnswer,
-    WriteRules, Zero,
+    Fulfilment, FulfilmentRules, Grouping, Heard, Intake, IntakeKind, Measure, OrderSource,
+    OrderWindow, Probe, QuantityMeaning, Quota, Restores, StockMeaning, StockRead, StockWrite,
+    WriteAnswer, WriteRules, Zero,
 };
 use crate::clock::Clock;
 use crate::secret::{Random, Secret};
@@ -62,7 +62,7 @@ fn open(settings: &Settings<'_>) -> Result<Arc<dyn Connector>, String> {
     };
     let (clock, random) = (Arc::clone(&settings.clock), Arc::clone(&settings.random));
     WooCommerce::new(access, clock, random)
-        .map(|shop| Arc::new(shop) as Arc<dyn Connector>)
+        .map(|shop| Arc::new(shop.heard_by(settings.heard.clone())) as Arc<dyn Connector>)
         .map_err(|error| error.to_string())
 }
 
@@ -101,6 +101,12 @@ pub enum AccessError {
 }
 
 impl WooCommerce {
+    /// Has somebody told of every call.
+    fn heard_by(mut self, heard: Heard) -> Self {
+        self.api.heard_by(heard);
+        self
+    }
+
     /// A shop that was not asked anything yet.
     pub fn new(
         access: Access,

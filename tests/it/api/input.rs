@@ -151,3 +151,35 @@ both!(a_body_that_breaks_off_writes_nothing, |shop| {
     assert_eq!(raw.number("select count(*) from orders").await, 0);
     served.end().await;
 });
+
+both!(what_no_text_can_hold_is_refused_in_every_query, |shop| {
+    shop.item("MUG", 5).await;
+    let served = Served::new(&shop).await;
+    let client = served.client("office", "operator").await;
+    for path in [
+        "/v1/inventory?q=%00",
+        "/v1/inventory?cursor=a%00b",
+        "/v1/inventory?status=%00",
+        "/v1/inventory/MUG/movements?cursor=%00",
+        "/v1/orders?channel=%00",
+        "/v1/orders?cursor=%00",
+        "/v1/orders?status=%0A",
+        "/v1/inventory/MUG/explain?channel=%00",
+    ] {
+        let answer = client.get(path).await;
+        assert_eq!(answer.status, 422, "{path}: {answer:?}");
+    }
+    assert_eq!(client.get("/v1/inventory?q=%20").await.status, 200);
+    served.end().await;
+});
+
+both!(what_an_item_is_said_to_be_has_an_end, |shop| {
+    let served = Served::new(&shop).await;
+    let client = served.client("office", "operator").await;
+    let text = "x".repeat(17 * 1024);
+    let item = json!({ "sku": "MUG", "attributes": { "text": text } });
+    let answer = client.post("/v1/inventory", &item).await;
+    assert_eq!((answer.status, answer.code()), (422, "invalid"), "{answer:?}");
+    assert_eq!(client.get("/v1/inventory/MUG").await.status, 404);
+    served.end().await;
+});

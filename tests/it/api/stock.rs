@@ -1,10 +1,13 @@
 //! Stock over HTTP: numbers, movements, histories and pages.
 
 use invshop::domain::LocationKind;
+use invshop::writer::Command;
+use reqwest::Method;
 use serde_json::json;
 
 use super::client::Served;
 use crate::both;
+use crate::harness::sku;
 
 both!(movements_change_the_numbers_and_repeats_do_not, |shop| {
     shop.item("MUG", 5).await;
@@ -13,13 +16,13 @@ both!(movements_change_the_numbers_and_repeats_do_not, |shop| {
     let path = "/v1/inventory/MUG/movements";
     let receipt = json!({ "kind": "receipt", "location": "main", "quantity": 7 });
     for repeat in [false, true] {
-        let request = client.request(reqwest::Method::POST, path).json(&receipt);
+        let request = client.request(Method::POST, path).json(&receipt);
         let reply = client.send(request.header("Idempotency-Key", "delivery-1")).await;
         assert_eq!((reply.status, reply.replayed), (if repeat { 200 } else { 201 }, repeat));
         assert_eq!(reply.body["inventory"]["on_hand"], 12);
     }
     let other = json!({ "kind": "receipt", "location": "main", "quantity": 8 });
-    let request = client.request(reqwest::Method::POST, path).json(&other);
+    let request = client.request(Method::POST, path).json(&other);
     let reply = client.send(request.header("Idempotency-Key", "delivery-1")).await;
     assert_eq!((reply.status, reply.code()), (422, "idempotency_mismatch"));
 
@@ -109,11 +112,11 @@ both!(a_catalogue_entry_is_created_changed_by_version_and_ended, |shop| {
 
     let read = client.get("/v1/inventory/POT").await;
     let tag = read.headers["etag"].to_str().unwrap().to_owned();
-    let request = client.request(reqwest::Method::GET, "/v1/inventory/POT");
+    let request = client.request(Method::GET, "/v1/inventory/POT");
     let same = client.send(request.header("If-None-Match", &tag)).await;
     assert_eq!(same.status, 304);
     let change = async |title: &str, tag: &str| {
-        let request = client.request(reqwest::Method::PUT, "/v1/inventory/POT");
+        let request = client.request(Method::PUT, "/v1/inventory/POT");
         client.send(request.header("If-Match", tag).json(&json!({ "title": title }))).await
     };
     let changed = change("Big pot", &tag).await;
@@ -141,8 +144,7 @@ both!(a_catalogue_entry_is_created_changed_by_version_and_ended, |shop| {
 
     let order = json!({ "order_id": "1", "lines": [{ "sku": "POT", "quantity": 1 }] });
     assert_eq!(client.post("/v1/orders", &order).await.status, 201);
-    let delete =
-        async || client.send(client.request(reqwest::Method::DELETE, "/v1/inventory/POT")).await;
+    let delete = async || client.send(client.request(Method::DELETE, "/v1/inventory/POT")).await;
     let promised = delete().await;
     assert_eq!((promised.status, promised.code()), (409, "has_open_reservations"));
     client.put("/v1/orders/1/cancel", &json!({})).await;
@@ -152,7 +154,43 @@ both!(a_catalogue_entry_is_created_changed_by_version_and_ended, |shop| {
         (&ended.body["status"], &ended.body["available_to_promise"]),
         (&json!("discontinued"), &json!(0))
     );
-    let unknown = client.send(client.request(reqwest::Method::DELETE, "/v1/inventory/NONE")).await;
+    let unknown = client.send(client.request(Method::DELETE, "/v1/inventory/NONE")).await;
     assert_eq!(unknown.status, 404);
+    served.end().await;
+});
+
+both!(conditions_hold_for_all_that_changes_an_item, |shop| {
+    for name in ["MUG", "LID"] {
+        shop.item(name, 5).await;
+    }
+    shop.bundle("SET", &[("MUG", 1), ("LID", 1)]).await.unwrap();
+    let served = Served::new(&shop).await;
+    let client = served.client("office", "operator").await;
+    let tag = async |name: &str| {
+        let read = client.get(&format!("/v1/inventory/{name}")).await;
+        read.headers["etag"].to_str().unwrap().to_owned()
+    };
+    let with = async |method, name: &str, header: &str, value: &str| {
+        let request = client.request(method, &format!("/v1/inventory/{name}"));
+        client.send(request.header(header, value)).await
+    };
+    // A component that is recalled is another answer for the set.
+    let before = tag("SET").await;
+    assert_eq!(with(Method::GET, "SET", "If-None-Match", &before).await.status, 304);
+    shop.run(Command::StopSale(sku("LID"), None)).await.unwrap();
+    let recalled = with(Method::GET, "SET", "If-None-Match", &before).await;
+    assert_eq!((recalled.status, &recalled.body["available_to_promise"]), (200, &json!(0)));
+    // Proxies make tags weak, and clients name all they have.
+    let listed = format!("\"9.9\", W/{}", tag("SET").await);
+    assert_eq!(with(Method::GET, "SET", "If-None-Match", &listed).await.status, 304);
+    // What was read before somebody changed it is not ended by it.
+    let stale = tag("MUG").await;
+    let change = client.request(Method::PUT, "/v1/inventory/MUG").json(&json!({ "title": "Mug" }));
+    let both = format!("\"99.9\", {stale}");
+    assert_eq!(client.send(change.header("If-Match", both)).await.status, 200);
+    let ended = with(Method::DELETE, "MUG", "If-Match", &stale).await;
+    assert_eq!((ended.status, ended.code()), (412, "version_conflict"));
+    let fresh = tag("MUG").await;
+    assert_eq!(with(Method::DELETE, "MUG", "If-Match", &fresh).await.status, 204);
     served.end().await;
 });

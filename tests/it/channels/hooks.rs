@@ -1,8 +1,16 @@
 //! Webhooks of a shop: believed when signed, kept before they are answered, and only hints.
 
+use invshop::config::ChannelConfig;
+use invshop::connectors::registry::KINDS;
+use invshop::domain::AccountName;
+use invshop::ledger::catalogue::NewAccount;
 use invshop::sandbox::woocommerce::Mishaps;
+use invshop::sync::{self, Channel};
+use invshop::writer::Command;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::world::World;
+use super::world::{World, config};
+use crate::acts::refused;
 use crate::api::client::Client;
 use crate::both;
 use crate::harness::http;
@@ -109,36 +117,44 @@ fn sign(body: &str) -> String {
 }
 
 both!(channels_are_asked_about_over_http, |shop| {
-    let mut world = World::new(&shop, &["web"]).await;
+    let mut world = World::new(&shop, &["outlet"]).await;
     let mug = world.item("MUG", 10).await[0];
     let base = world.serve_api().await;
     let key = crate::daemon::key(&shop).await;
     let storefront = Client::new(&base, &key);
     assert_eq!(storefront.get("/v1/channels").await.status, 403, "it is not for storefronts");
     let key = invshop::secret::ApiKey::generate(shop.random().as_ref());
-    let office = invshop::ledger::catalogue::NewAccount {
-        name: invshop::domain::AccountName::new("office").unwrap(),
+    let office = NewAccount {
+        name: AccountName::new("office").unwrap(),
         role: "operator",
         key: Some((key.prefix().to_owned(), key.hash())),
     };
-    shop.run(invshop::writer::Command::CreateAccount(office)).await.unwrap();
+    shop.run(Command::CreateAccount(office)).await.unwrap();
     let office = Client::new(&base, key.expose());
     let listed = office.get("/v1/channels").await.body;
     assert_eq!(
         (&listed["data"][0]["name"], &listed["data"][0]["mode"]),
-        (&"web".into(), &"live".into())
+        (&"outlet".into(), &"live".into())
     );
-    let paused = office.post("/v1/channels/web/pause", &serde_json::json!({})).await;
+    let explained = office.get("/v1/inventory/MUG/explain?channel=outlet").await.body;
+    assert_eq!((&explained["channel"], &explained["mode"]), (&"outlet".into(), &"live".into()));
+    assert!(explained["numbers"][0]["terms"].is_array(), "{explained}");
+    assert_eq!(office.get("/v1/inventory/NO/explain?channel=outlet").await.status, 404);
+    assert_eq!(office.get("/v1/inventory/MUG/explain?channel=no").await.status, 422);
+    let ready = office.get("/readyz").await.body;
+    let lane = serde_json::json!({
+        "channel": "outlet", "mode": "live", "failing": false, "blind": false,
+    });
+    assert_eq!(ready["lanes"], serde_json::json!([lane]));
+    let paused = office.post("/v1/channels/outlet/pause", &serde_json::json!({})).await;
     assert_eq!((paused.status, &paused.body["mode"]), (200, &"paused".into()));
     world.tick();
     world.webs[0].shop.buy(&[(mug, 3)]);
     assert_eq!(
-        office.post("/v1/channels/web/pull", &serde_json::json!({})).await.body["inbox_pending"],
+        office.post("/v1/channels/outlet/pull", &serde_json::json!({})).await.body["inbox_pending"],
         1
     );
-    shop.run(invshop::writer::Command::Place(crate::harness::place("A", &[("MUG", 1)])))
-        .await
-        .unwrap();
+    shop.run(Command::Place(crate::harness::place("A", &[("MUG", 1)]))).await.unwrap();
     world.settle().await;
     assert_eq!(
         world.webs[0].shop.state().stock_of(mug),
@@ -146,13 +162,48 @@ both!(channels_are_asked_about_over_http, |shop| {
         "nothing is told while it is paused"
     );
     assert_eq!(world.available("MUG").await, 6, "and its orders come in");
-    let resumed = office.post("/v1/channels/web/resume", &serde_json::json!({})).await;
+    let resumed = office.post("/v1/channels/outlet/resume", &serde_json::json!({})).await;
     assert_eq!(resumed.body["mode"], "live");
-    assert_eq!(office.post("/v1/channels/web/push", &serde_json::json!({})).await.status, 200);
+    assert_eq!(office.post("/v1/channels/outlet/push", &serde_json::json!({})).await.status, 200);
     world.settle().await;
     assert_eq!(world.webs[0].shop.state().stock_of(mug), Some(6));
     let none = office.post("/v1/channels/none/push", &serde_json::json!({})).await;
     assert_eq!((none.status, none.code()), (404, "unknown_channel"));
-    assert_eq!(office.post("/v1/channels/web/dance", &serde_json::json!({})).await.status, 404);
+    assert_eq!(office.post("/v1/channels/outlet/dance", &serde_json::json!({})).await.status, 404);
+    world.end().await;
+});
+
+// Orders of both would be one another's: the key holder would have the shop's customers.
+both!(a_channel_and_a_key_holder_have_no_name_in_common, |shop| {
+    let world = World::new(&shop, &["web"]).await;
+    let account = |name: &str| NewAccount {
+        name: AccountName::new(name).unwrap(),
+        role: "storefront",
+        key: None,
+    };
+    let taken = refused(shop.run(Command::CreateAccount(account("web"))).await);
+    assert_eq!(taken.to_string(), "the channel 'web' exists already");
+    shop.run(Command::CreateAccount(account("front"))).await.unwrap();
+    let web = &world.webs[0];
+    for name in ["front", "cli"] {
+        let config = ChannelConfig { name: name.to_owned(), ..config(name, &web.shop.url()) };
+        let connector = sync::connectors(&world.shop, KINDS, std::slice::from_ref(&config));
+        let connector = connector.unwrap().remove(0);
+        let refused = Channel::open(&world.shop, config, connector).await.unwrap_err().to_string();
+        assert!(refused.contains("is a key holder's"), "{refused}");
+    }
+    world.end().await;
+});
+
+both!(nobody_without_a_name_here_sends_a_body, |shop| {
+    let mut world = World::new(&shop, &["web"]).await;
+    let base = world.serve_hooks().await;
+    let address = base.strip_prefix("http://").unwrap();
+    let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
+    let head = "POST /webhooks/nobody HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n";
+    socket.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = [0; 12];
+    socket.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 404");
     world.end().await;
 });

@@ -230,8 +230,13 @@ both!(a_channel_in_shadow_hears_and_says_nothing, |shop| {
 });
 
 fn cautious(config: ChannelConfig) -> ChannelConfig {
-    let rules =
-        RulesConfig { buffer: 2, share_percent: 50, max_quantity: Some(3), min_quantity: 2 };
+    let rules = RulesConfig {
+        buffer: 2,
+        share_percent: 50,
+        max_quantity: Some(3),
+        min_quantity: 2,
+        stale_buffer: 0,
+    };
     ChannelConfig { rules, ..config }
 }
 

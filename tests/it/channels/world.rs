@@ -56,6 +56,7 @@ pub(super) fn config(name: &str, url: &str) -> ChannelConfig {
         mode: ChannelMode::Live,
         locations: None,
         poll_seconds: 3600,
+        stale_after_seconds: 1800,
         requests_per_second: Some(10_000),
         credentials,
         webhook: Some(WebhookConfig { secret: secret(HOOK_SECRET), previous: None }),
@@ -119,6 +120,7 @@ impl<'s> World<'s> {
     /// One step of a lane, with its orders read.
     pub(super) async fn step(&mut self, web: usize) {
         sync::find_dirty(&self.shop).await.unwrap();
+        sync::find_push_backs(&self.shop).await.unwrap();
         let lane = &mut self.webs[web].lane;
         lane.pull_next();
         lane.step().await.unwrap();

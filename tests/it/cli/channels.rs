@@ -12,7 +12,7 @@ use super::{Cli, both_shops, said};
 use crate::harness::Backend;
 
 /// A web shop that is connected to the shop of the command line.
-async fn connected(cli: &Cli) -> (WebShop, JoinSet<()>) {
+pub(super) async fn connected(cli: &Cli) -> (WebShop, JoinSet<()>) {
     let now: Now = Arc::new(|| SystemClock.now().as_millis());
     let (web, serve) = WebShop::open(now, ("ck_TEST", "cs_TEST")).await.unwrap();
     let mut serving = JoinSet::new();

@@ -199,6 +199,7 @@ impl Act {
                 reference: reference(order),
                 payment_id: fact(id),
                 amount: None,
+                currency: None,
             }),
             Self::Accept { order } => Command::Accept(reference(order)),
             Self::Ship { order, id, lines, at, when } => Command::Ship(Ship {

@@ -40,6 +40,8 @@ both!(a_payment_counts_once_under_its_id, |shop| {
     assert_eq!(led_to(Ok(again)), PayOutcome::Confirmed);
     let other = Payment { amount: Some(5), ..payment("1", "p1") };
     assert_eq!(refused(shop.run(Command::Pay(other)).await).code(), "idempotency_mismatch");
+    let other = Payment { currency: Some("JPY".to_owned()), ..payment("1", "p1") };
+    assert_eq!(refused(shop.run(Command::Pay(other)).await).code(), "idempotency_mismatch");
     assert_eq!(shop.newest().await, before);
 });
 

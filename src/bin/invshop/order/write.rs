@@ -81,14 +81,21 @@ fn seal(shop: &Shop, reference: &OrderRef, email: &str) -> Result<Personal, Fail
 
 pub(super) async fn pay(shop: &Shop, pay: Pay) -> Result<Reply, Failure> {
     let reference = resolve(shop, &pay.order).await?;
-    let amount = match &pay.amount {
-        Some(text) => Some(amount(shop, &reference, text, pay.currency.as_deref()).await?),
-        None => None,
+    let (amount, currency) = match &pay.amount {
+        Some(text) => {
+            let (amount, named) = amount(shop, &reference, text, pay.currency.as_deref()).await?;
+            (Some(amount), named)
+        }
+        None => (None, None),
     };
     let (payment_id, key) = fact_id(shop, pay.payment_id, pay.key)?;
     let document = json!({ "payment_id": payment_id.as_str() });
-    let command =
-        Command::Pay(orders::Payment { reference: reference.clone(), payment_id, amount });
+    let command = Command::Pay(orders::Payment {
+        reference: reference.clone(),
+        payment_id,
+        amount,
+        currency,
+    });
     let answer = shop.submit(command, key).await?;
     let Detail::Payment(_, outcome) = answer.detail else {
         return answered(shop, &answer, "paid", &reference, document).await;
@@ -107,7 +114,7 @@ pub(super) async fn pay(shop: &Shop, pay: Pay) -> Result<Reply, Failure> {
 pub(super) async fn refund(shop: &Shop, refund: Refund) -> Result<Reply, Failure> {
     let reference = resolve(shop, &refund.order).await?;
     let amount = match &refund.amount {
-        Some(text) => Some(amount(shop, &reference, text, refund.currency.as_deref()).await?),
+        Some(text) => Some(amount(shop, &reference, text, refund.currency.as_deref()).await?.0),
         None => None,
     };
     let (refund_id, key) = fact_id(shop, refund.id, refund.key)?;
@@ -136,13 +143,14 @@ pub(super) async fn map(
     answered(shop, &answer, "mapped a line of", &reference, json!({})).await
 }
 
-/// Minor units of an amount, in the currency named or the order's own.
+/// Minor units of an amount, in the currency named or the order's own; the currency where
+/// the order has none.
 async fn amount(
     shop: &Shop,
     reference: &OrderRef,
     text: &str,
     currency: Option<&str>,
-) -> Result<i64, Failure> {
+) -> Result<(i64, Option<String>), Failure> {
     let order = read(shop, reference).await?;
     let priced = order.lines.iter().find_map(|line| line.unit_price.as_ref());
     let own = order.total.as_ref().or(priced).map(|amount| amount.currency.as_str());
@@ -150,7 +158,8 @@ async fn amount(
         let message = format!("order {} has no currency", order.order_id);
         return Err(Failure::usage(message).hint("add --currency"));
     };
-    Ok(Money::parse(text, Currency::parse(code)?)?.amount())
+    let money = Money::parse(text, Currency::parse(code)?)?;
+    Ok((money.amount(), own.is_none().then(|| code.to_owned())))
 }
 
 pub(super) async fn accept(shop: &Shop, order: &str, key: KeyArgument) -> Result<Reply, Failure> {

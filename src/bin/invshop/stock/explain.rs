@@ -1,11 +1,16 @@
 //! `stock explain`: why a number is what it is.
 
+use std::sync::Arc;
+
 use invshop::domain::Sku;
 use invshop::reports::{self, Claim, Explained, HoldPolicy, Term, TermName};
 use invshop::shop::Shop;
+use invshop::sync::{self, Channel, ExplainedListing, KnownView};
 use serde_json::json;
 
+use super::Explain;
 use crate::app::App;
+use crate::channel::find;
 use crate::failure::Failure;
 use crate::output::{Reply, Table, Text};
 
@@ -77,4 +82,55 @@ fn claimed(claim: &Claim) -> String {
         _ => String::new(),
     };
     format!("order {} line {}{until}", claim.order_id, claim.line)
+}
+
+/// What a channel is told of an item, step by step, and what it is known to show.
+pub(crate) async fn on_channel(
+    channels: &[Arc<Channel>],
+    asked: &Explain,
+) -> Result<Reply, Failure> {
+    let channel = find(channels, asked.channel.as_deref().unwrap_or_default())?;
+    let explained = sync::explain(channel, &asked.sku).await?;
+    let names = ["listing", "#units", "term", "because"];
+    let mut table = Table::new(&names, "");
+    for number in &explained.numbers {
+        number_rows(&mut table, number);
+    }
+    let head = format!("{} on {} ({})", explained.sku, explained.channel, explained.mode);
+    Ok(Reply::one(Text::Both(head, table), json!(explained)))
+}
+
+fn number_rows(table: &mut Table, number: &ExplainedListing) {
+    let place = if number.place.is_empty() { String::new() } else { format!("@{}", number.place) };
+    let listing = format!("{}{place}", number.listings.join(", "));
+    let mut row = |units: String, term: &str, because: String| {
+        table.row(vec![listing.clone(), units, term.to_owned(), because]);
+    };
+    for term in &number.terms {
+        let because = match (&term.location, term.rule, term.from) {
+            (Some(location), ..) => format!("at {location}"),
+            (None, Some(rule), Some(from)) => format!("{rule}, by the {from}"),
+            (None, None, Some(_)) => "no bound".to_owned(),
+            _ => "parts at different locations".to_owned(),
+        };
+        row(format!("{:+}", term.units), term.name, because);
+    }
+    row(number.published.to_string(), "=", "published".to_owned());
+    let KnownView { baseline, confirmed_at, expected, sending, .. } = &number.known;
+    if let Some(baseline) = baseline {
+        let at = confirmed_at.map(|at| at.to_string()).unwrap_or_default();
+        row(baseline.to_string(), "confirmed", format!("by the channel at {at}"));
+    }
+    if let Some([low, high]) = expected {
+        let range = if low == high { low.to_string() } else { format!("{low}..{high}") };
+        row(range, "expected", "with the orders that came in since".to_owned());
+    }
+    if let Some(sending) = sending {
+        let until = sending.until.map(|until| until.to_string()).unwrap_or_default();
+        row(sending.quantity.to_string(), "sending", format!("until {until}"));
+    }
+    match &number.reason {
+        Some(reason) => row(String::new(), "not right", reason.clone()),
+        None => row(String::new(), "right", format!("up to entry {}", number.known.pushed_seq)),
+    }
 }

@@ -1,0 +1,273 @@
+//! A channel is told what became of its orders here: what left, and what will not.
+//!
+//! The journal says what is to be told; telling twice is telling once, because a parcel
+//! has a name. What the channel does not take is kept for a person.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::ingest::{is_its_own, retry_of};
+use super::retry::{ATTEMPTS_MAX, pause};
+use super::{Lane, SyncError};
+use crate::config::ChannelMode;
+use crate::connectors::{
+    Fulfilment, FulfilmentRules, LineUnits, Parcel, Told, Tracking, WRITE_MAX,
+};
+use crate::domain::{FactId, Order, Quantity, RemoteId};
+use crate::orders::LEFT_UNMAPPED;
+use crate::shop::Shop;
+use crate::store::push_backs::{self, About, Goods, PushBack};
+use crate::store::{self, StoreError, remote_lines};
+
+/// What the data of a cancellation says that the channel itself made: by a state of the
+/// order, and by having it no more.
+pub(super) const THEIRS: [&str; 2] =
+    [r#"{"reason":"changed at the source"}"#, r#"{"reason":"gone at its channel"}"#];
+
+/// Things that are told in one step.
+const TOGETHER_MAX: i64 = 20;
+/// Entries of one shipment at most.
+const ENTRIES_MAX: i64 = 2_000;
+
+/// What there is to say.
+enum Saying {
+    Ship(Parcel),
+    Cancel(RemoteId),
+    /// Nothing, and why.
+    Nothing(String),
+    /// What cannot be said, and why.
+    Cannot(String),
+}
+
+/// An order with what is known of it outside.
+struct Subject {
+    order: Order,
+    id: RemoteId,
+    rules: FulfilmentRules,
+    /// The channel's ids of its lines, by their numbers.
+    lines: BTreeMap<i64, RemoteId>,
+}
+
+impl Lane {
+    /// Tells the channel some of what it is to be told; whether that may have moved its
+    /// numbers.
+    pub(super) async fn push_back(&mut self) -> Result<bool, SyncError> {
+        let now = self.now().as_millis();
+        let mut reader = self.channel.shop.db.read().await?;
+        let due = push_backs::due(&mut reader.conn(), self.channel.id, now, TOGETHER_MAX).await?;
+        drop(reader);
+        if due.is_empty() {
+            return Ok(false);
+        }
+        let mode = self.channel.mode().await?;
+        if mode == ChannelMode::Paused {
+            return Ok(false);
+        }
+        let connector = Arc::clone(&self.channel.connector);
+        let mut moved = false;
+        for one in due {
+            let (told, failed) = match connector.fulfilment() {
+                _ if mode == ChannelMode::Shadow => (nothing("the channel was in shadow"), None),
+                None => (nothing("its kind is told nothing"), None),
+                Some(fulfilment) => {
+                    let millis = i64::try_from(WRITE_MAX.as_millis()).unwrap_or(i64::MAX);
+                    if !self.turn.is_ours_for(millis).await? {
+                        return Ok(moved);
+                    }
+                    moved |= one.about == About::Cancelled;
+                    self.tell(fulfilment, &one).await?
+                }
+            };
+            let now = self.now().as_millis();
+            let written = self.channel.shop.db.write(move |mut conn| {
+                Box::pin(async move { push_backs::told(&mut conn, one.seq, told, now).await })
+            });
+            written.await?;
+            if let Some(error) = failed {
+                return Err(error);
+            }
+        }
+        Ok(moved)
+    }
+
+    /// Says one thing; how it ended, and the failure where it was not about it alone.
+    async fn tell(
+        &self,
+        fulfilment: &dyn Fulfilment,
+        one: &PushBack,
+    ) -> Result<(push_backs::Told, Option<SyncError>), StoreError> {
+        let answer = match self.saying(one).await? {
+            Saying::Nothing(why) => return Ok((nothing(&why), None)),
+            Saying::Cannot(why) => return Ok((push_backs::Told::Refused(why), None)),
+            Saying::Ship(parcel) => fulfilment.ship(&parcel).await,
+            Saying::Cancel(order) => fulfilment.cancel(&order).await,
+        };
+        Ok(match answer {
+            Ok(Told::Done) => (push_backs::Told::Done(None), None),
+            Ok(Told::Already) => (nothing("the channel knew"), None),
+            Ok(Told::Refused { code, detail }) => {
+                (push_backs::Told::Refused(format!("{code}: {detail}")), None)
+            }
+            Err(error) => {
+                let (why, error) = (error.to_string(), SyncError::Channel(error));
+                let is_own = is_its_own(&error);
+                if is_own && one.attempts + 1 >= ATTEMPTS_MAX {
+                    return Ok((push_backs::Told::Refused(why), None));
+                }
+                let wait = pause(one.attempts + 1, retry_of(&error)).as_millis();
+                let at = self.now().as_millis() + i64::try_from(wait).unwrap_or(0);
+                (push_backs::Told::Later(why, at), (!is_own).then_some(error))
+            }
+        })
+    }
+
+    /// What there is to say, as everything stands now.
+    async fn saying(&self, one: &PushBack) -> Result<Saying, StoreError> {
+        let mut reader = self.channel.shop.db.snapshot().await?;
+        let mut conn = reader.conn();
+        let order = store::orders::load(&mut conn, &[one.order]).await?.pop();
+        let rules = self.channel.connector.capability().fulfilment;
+        let (Some(order), Some(rules)) = (order, rules) else {
+            return Ok(Saying::Nothing("its kind is told nothing".to_owned()));
+        };
+        let key = order.reference.external_id.as_str();
+        let Ok(id) = RemoteId::new(key) else {
+            return Ok(Saying::Nothing("the order is not one of the channel's".to_owned()));
+        };
+        let known = remote_lines::of_order(&mut conn, self.channel.id, key).await?;
+        if known.is_empty() {
+            return Ok(Saying::Nothing("the order did not come from the channel".to_owned()));
+        }
+        let line = |(line, number): (String, i64)| Some((number, RemoteId::new(&line).ok()?));
+        let lines = known.into_iter().filter_map(line).collect();
+        let subject = Subject { order, id, rules, lines };
+        let has_next = push_backs::has_next(&mut conn, one.order, one.seq).await?;
+        match one.about {
+            About::Shipped => {
+                let goods = push_backs::goods(&mut conn, one.order, one.seq, ENTRIES_MAX).await?;
+                Ok(subject.shipped(&goods, has_next))
+            }
+            About::Cancelled => {
+                let last = push_backs::last_shipment(&mut conn, one.order).await?;
+                let goods = match last {
+                    Some(seq) => push_backs::goods(&mut conn, one.order, seq, ENTRIES_MAX).await?,
+                    None => Vec::new(),
+                };
+                Ok(subject.cancelled(&goods, has_next))
+            }
+        }
+    }
+}
+
+impl Subject {
+    fn is_over(&self) -> bool {
+        self.order.counts().open() == 0
+    }
+
+    /// A shipment of ours, of which the first of the entries tells.
+    fn shipped(&self, goods: &[Goods], has_next: bool) -> Saying {
+        let is_last = self.is_over() && !has_next;
+        if !self.rules.ships_parts && !is_last {
+            let why = "it knows only whole orders: it is told with the last parcel";
+            return Saying::Nothing(why.to_owned());
+        }
+        self.parcel(goods, is_last)
+    }
+
+    /// What is cancelled: all of the order, or the rest of one of which goods left.
+    fn cancelled(&self, last_parcel: &[Goods], has_next: bool) -> Saying {
+        if !self.is_over() {
+            let why = "some of the order was cancelled here, and the channel can only be told \
+                       of the whole: change the order there";
+            return Saying::Cannot(why.to_owned());
+        }
+        match (self.order.counts().shipped > 0, self.rules.ships_parts) {
+            (false, _) if self.rules.cancels => Saying::Cancel(self.id.clone()),
+            (false, _) => {
+                let why = "the order was cancelled here, and the channel cannot be told: \
+                           cancel it there";
+                Saying::Cannot(why.to_owned())
+            }
+            // The last parcel will say that nothing follows.
+            (true, _) if has_next => Saying::Nothing("it is told with the last parcel".to_owned()),
+            // What it was to hear of when it was not whole yet.
+            (true, false) if !last_parcel.is_empty() => self.parcel(last_parcel, true),
+            (true, _) => {
+                let why = "the rest of the order was cancelled here after goods had left: \
+                           cancel it there";
+                Saying::Cannot(why.to_owned())
+            }
+        }
+    }
+
+    /// The parcel of a shipment's entries. Of a bundle whole units only are told: those all
+    /// parts of which are in it.
+    fn parcel(&self, goods: &[Goods], is_last: bool) -> Saying {
+        let data = goods.first().and_then(|entry| entry.data.as_deref()).unwrap_or_default();
+        let data: serde_json::Value = serde_json::from_str(data).unwrap_or_default();
+        let Some(shipment) = data["shipment_id"].as_str().and_then(|id| FactId::new(id).ok())
+        else {
+            return Saying::Nothing("the shipment has no name".to_owned());
+        };
+        let units = units_of(goods);
+        let mut lines = Vec::new();
+        for line in &self.order.lines {
+            let part = |part: &crate::domain::Part| {
+                let left = units.get(&(line.number, part.number)).copied().unwrap_or(0);
+                left / part.per_unit
+            };
+            let whole = line.parts.iter().map(part).min().unwrap_or(0);
+            let quantity = Quantity::positive(whole).ok();
+            if let (Some(quantity), Some(id)) = (quantity, self.lines.get(&line.number)) {
+                lines.push(LineUnits { line: id.clone(), quantity });
+            }
+        }
+        if lines.is_empty() && !is_last {
+            return Saying::Nothing("no whole unit of a line left".to_owned());
+        }
+        let number = data["tracking"].as_str();
+        let tracking = number.map(|number| Tracking { number: number.to_owned(), carrier: None });
+        Saying::Ship(Parcel { order: self.id.clone(), shipment, lines, is_last, tracking })
+    }
+}
+
+/// Units of each (line, part) that left with the shipment that the first of the entries
+/// tells of: its movements follow it.
+fn units_of(goods: &[Goods]) -> BTreeMap<(i64, i64), i64> {
+    let mut units = BTreeMap::new();
+    let mut left = goods.first().map_or(0, |entry| entry.quantity);
+    for entry in goods.iter().skip(1) {
+        let is_unmapped = entry.data.as_deref() == Some(LEFT_UNMAPPED);
+        let is_parcel = entry.kind == "ship" || is_unmapped;
+        if left <= 0 || entry.kind == "order.shipped" || entry.kind == "order.imported" {
+            break;
+        }
+        if let Some(line) = entry.line.filter(|_| is_parcel) {
+            *units.entry((line, entry.part.unwrap_or(0))).or_default() += entry.quantity;
+            left -= entry.quantity;
+        }
+    }
+    units
+}
+
+fn nothing(why: &str) -> push_backs::Told {
+    push_backs::Told::Done(Some(why.to_owned()))
+}
+
+/// What a channel did not take is told once more, of one order or of all; how much.
+pub async fn tell_again(shop: &Shop, channel: &str, order: &str) -> Result<u64, StoreError> {
+    let (channel, order) = (channel.to_owned(), order.to_owned());
+    let written = shop.db.write(move |mut conn| {
+        Box::pin(async move { push_backs::again(&mut conn, &channel, &order).await })
+    });
+    written.await
+}
+
+/// What a channel did not take was told there by hand; how much.
+pub async fn told_by_hand(shop: &Shop, channel: &str, order: &str) -> Result<u64, StoreError> {
+    let (channel, order) = (channel.to_owned(), order.to_owned());
+    let written = shop.db.write(move |mut conn| {
+        Box::pin(async move { push_backs::by_hand(&mut conn, &channel, &order).await })
+    });
+    written.await
+}
