@@ -162,8 +162,8 @@ pub(super) fn put(state: &mut ShopState, document: &Value) {
         // Alone a variation is called as in an order: with its product's name before its own.
         let parent = product.parent.and_then(|parent| state.products.get(&parent));
         let own = parent.and_then(|parent| product.name.strip_prefix(&parent.name));
-        if let Some(own) = own.and_then(|own| own.strip_prefix(" - ")) {
-            product.name = own.to_owned();
+        if let Some(own) = own.and_then(|own| own.strip_prefix(" - ")).map(str::to_owned) {
+            product.name = own;
         }
         state.products.insert(id, product);
     }
