@@ -107,7 +107,7 @@ fn check(state: &Import) -> Decided<()> {
     numbers.dedup();
     let sound = numbers.len() == state.lines.len()
         && numbers.len() <= lines::LINES_MAX
-        && numbers.first().is_some_and(|&first| first >= 1)
+        && numbers.first().is_none_or(|&first| first >= 1)
         && state.lines.iter().all(|line| line.shipped <= line.request.quantity);
     let units: i64 = state.lines.iter().map(|line| line.request.quantity.get()).sum();
     if sound && Quantity::new(units).is_ok() {
@@ -118,6 +118,10 @@ fn check(state: &Import) -> Decided<()> {
 }
 
 fn create(set: &mut Working, state: &Import, content: &[u8; 32]) -> Decided<OrderId> {
+    // One that is known may lose all its lines at its source; one that is new has some.
+    if state.lines.is_empty() {
+        return Err(Refusal::invalid("lines", "an order that is new has at least one line").into());
+    }
     let Some(&id) = set.order_ids.front() else {
         return Err(Refusal::invalid("order_id", "no id was set aside for it").into());
     };

@@ -44,7 +44,7 @@ pub(super) fn version(remote: &RemoteOrder) -> Option<i64> {
 /// Whether an order that is not known yet promises anything, or took something.
 pub(super) fn concerns_stock(remote: &RemoteOrder) -> bool {
     match remote.state {
-        RemoteState::Open | RemoteState::Shipped => true,
+        RemoteState::Open | RemoteState::Shipped => !remote.lines.is_empty(),
         RemoteState::Pending | RemoteState::Cancelled | RemoteState::Deleted => {
             remote.lines.iter().any(|line| line.shipped > Quantity::ZERO)
         }

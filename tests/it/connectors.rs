@@ -4,4 +4,4 @@ mod bazaar;
 mod http;
 mod shape;
 mod trials;
-mod woocommerce;
+pub(crate) mod woocommerce;

@@ -75,7 +75,7 @@ impl Shop {
         for (topic, id) in events {
             let body = match topic.split('.').next() {
                 Some("order") => state.orders.get(&id).map(|one| document::order(&state, id, one)),
-                _ => state.products.get(&id).map(|one| document::product(&state, id, one)),
+                _ => state.products.get(&id).map(|one| document::alone(&state, id, one)),
             };
             let body = body.unwrap_or_else(|| json!({ "id": id })).to_string().into_bytes();
             for (hook, one) in &state.hooks {

@@ -51,7 +51,12 @@ impl Shop {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let inner = Inner {
-            state: Mutex::new(ShopState::default()),
+            state: Mutex::new(ShopState {
+                currency: "EUR".to_owned(),
+                // That of the shop that was observed: a time taken for UTC is hours off.
+                utc_offset: -5 * 3600,
+                ..ShopState::default()
+            }),
             now,
             address,
             key: key.to_owned(),

@@ -20,6 +20,17 @@ const ROOT: &str = "/wp-json/wc/v3/";
 /// Entries of a page and of a batch at most.
 const PAGE_MAX: usize = 100;
 const PAGE_DEFAULT: usize = 10;
+/// Where an order may stand.
+const STATUSES: [&str; 8] = [
+    "pending",
+    "processing",
+    "on-hold",
+    "completed",
+    "cancelled",
+    "refunded",
+    "failed",
+    "checkout-draft",
+];
 
 /// What is answered: status, document, and the length of the whole list where it is one.
 struct Answer {
@@ -81,7 +92,14 @@ async fn answer(State(shop): State<Shop>, method: Method, uri: Uri, body: Bytes)
         Err(refused) => return unauthorized(refused).into_response(),
     }
     let parameters = auth::parameters(query);
-    let document: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    let document = match serde_json::from_slice(&body) {
+        Ok(document) => document,
+        Err(_) if body.is_empty() => Value::Null,
+        Err(_) => {
+            let message = "Invalid JSON body passed.";
+            return Answer::fail(400, "rest_invalid_json", message).into_response();
+        }
+    };
     let parts: Vec<&str> = path.trim_end_matches('/').split('/').collect();
     let is_stock_write = method == Method::POST && parts.last() == Some(&"batch");
     let answer = route(&mut state, (method.as_str(), &parts), (&parameters, &document), now);
@@ -151,6 +169,10 @@ fn route(
         ("GET", ["products", parent, "variations"]) => {
             products(state, Some(id(parent)), parameters)
         }
+        ("GET", ["products", one]) => match state.products.get(&id(one)) {
+            Some(product) => Answer::ok(document::alone(state, id(one), product)),
+            None => Answer::fail(404, "woocommerce_rest_product_invalid_id", "Invalid ID."),
+        },
         ("POST", ["products", "batch"]) => batch(state, None, body, now),
         ("POST", ["products", parent, "variations", "batch"]) => {
             batch(state, Some(id(parent)), body, now)
@@ -187,7 +209,8 @@ fn page(all: Vec<Value>, parameters: &Parameters) -> Answer {
     }
     let rows = all.len();
     let fields = parameters.get("_fields").map(String::as_str);
-    let some = all.into_iter().skip((at - 1) * per_page).take(per_page);
+    let skipped = number("offset", (at - 1) * per_page);
+    let some = all.into_iter().skip(skipped).take(per_page);
     let some: Vec<Value> = some.map(|one| only(one, fields)).collect();
     let total = Some((rows, rows.div_ceil(per_page)));
     Answer { status: 200, document: Value::Array(some), total }
@@ -204,12 +227,19 @@ fn products(state: &ShopState, parent: Option<u64>, parameters: &Parameters) -> 
     let all = state.products.iter().filter(|(id, product)| {
         product.parent == parent && included.as_ref().is_none_or(|list| list.contains(id))
     });
-    page(all.map(|(id, one)| document::product(state, *id, one)).collect(), parameters)
+    let mut all: Vec<Value> = all.map(|(id, one)| document::product(state, *id, one)).collect();
+    // The newest come first where nothing is said.
+    if parameters.get("order").map(String::as_str) != Some("asc") {
+        all.reverse();
+    }
+    page(all, parameters)
 }
 
 /// A batch of updates: nothing is looked at, and each has its own outcome.
 fn batch(state: &mut ShopState, parent: Option<u64>, body: &Value, now: i64) -> Answer {
-    let updates = body["update"].as_array().cloned().unwrap_or_default();
+    let Some(updates) = body["update"].as_array().cloned() else {
+        return Answer::ok(json!([]));
+    };
     if updates.len() > PAGE_MAX {
         let code = "woocommerce_rest_request_entity_too_large";
         return Answer::fail(413, code, "Unable to accept more than 100 items for this request.");
@@ -223,8 +253,14 @@ fn batch(state: &mut ShopState, parent: Option<u64>, body: &Value, now: i64) -> 
         let id = update["id"].as_u64().unwrap_or(0);
         let known = state.products.get(&id).is_some_and(|product| product.parent == parent);
         if !known {
-            let error = failure("woocommerce_rest_product_invalid_id", "Invalid ID.", 400);
-            done.push(json!({ "id": id, "error": error }));
+            let (code, status) = match (parent, state.products.contains_key(&id)) {
+                (Some(_), _) => ("woocommerce_rest_product_variation_invalid_id", 404),
+                // It is a variation, which has an address of its own.
+                (None, true) => ("woocommerce_rest_invalid_product_id", 404),
+                (None, false) => ("woocommerce_rest_product_invalid_id", 400),
+            };
+            let error = failure(code, "Invalid ID.", status);
+            done.push(json!({ "id": update["id"], "error": error }));
             continue;
         }
         if let Some(quantity) = whole(&update["stock_quantity"])
@@ -258,20 +294,33 @@ fn whole(value: &Value) -> Option<i64> {
 }
 
 fn orders(state: &ShopState, parameters: &Parameters) -> Answer {
-    let (mut after, mut before) = (i64::MIN, i64::MAX);
-    for (name, bound) in [("modified_after", &mut after), ("modified_before", &mut before)] {
+    let (mut after, mut before, mut placed) = (i64::MIN, i64::MAX, i64::MIN);
+    let is_utc = parameters.get("dates_are_gmt").is_some_and(|flag| flag == "true");
+    let offset = if is_utc { 0 } else { state.utc_offset };
+    for (name, bound) in
+        [("modified_after", &mut after), ("modified_before", &mut before), ("after", &mut placed)]
+    {
         if let Some(text) = parameters.get(name) {
-            let Some(seconds) = document::seconds(text) else {
+            let Some(seconds) = document::seconds(text, offset) else {
                 return Answer::fail(400, "rest_invalid_param", "Invalid date.");
             };
             *bound = seconds;
         }
     }
-    let is_listed = |order: &super::state::Order| {
-        // Both bounds are left out themselves, and so is what is in the bin.
-        order.modified > after && order.modified < before && order.status != "trash"
+    let (status, include) = (parameters.get("status"), parameters.get("include"));
+    let is_listed = |id: u64, order: &super::state::Order| {
+        // What is in the bin is left out unless it is asked for.
+        let has_status = match status.map_or("any", String::as_str) {
+            "any" => order.status != "trash",
+            list => list.split(',').any(|status| status == order.status),
+        };
+        let is_included =
+            include.is_none_or(|list| list.split(',').any(|text| text.parse::<u64>() == Ok(id)));
+        // Bounds are left out themselves.
+        let is_within = order.modified > after && order.modified < before;
+        has_status && is_included && is_within && order.created > placed
     };
-    let mut all: Vec<_> = state.orders.iter().filter(|(_, order)| is_listed(order)).collect();
+    let mut all: Vec<_> = state.orders.iter().filter(|(id, one)| is_listed(**id, one)).collect();
     match parameters.get("orderby").map(String::as_str) {
         Some("modified") => all.sort_by_key(|(id, order)| (order.modified, **id)),
         _ => all.sort_by_key(|(id, order)| (order.created, **id)),
@@ -283,6 +332,9 @@ fn orders(state: &ShopState, parameters: &Parameters) -> Answer {
 }
 
 fn change_order(state: &mut ShopState, id: u64, body: &Value, now: i64) -> Answer {
+    if body["status"].as_str().is_some_and(|status| !STATUSES.contains(&status)) {
+        return Answer::fail(400, "rest_invalid_param", "Invalid parameter(s): status");
+    }
     if let Some(status) = body["status"].as_str()
         && !state.set_status(id, status, now)
     {

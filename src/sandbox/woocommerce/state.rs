@@ -18,7 +18,7 @@ pub enum Managed {
 /// A product, or a variation of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Product {
-    /// Its name.
+    /// Its name; a variation's without that of its product.
     pub name: String,
     /// Its SKU; may be empty.
     pub sku: String,
@@ -98,19 +98,29 @@ pub struct ShopState {
     pub writes: Vec<(u64, i64)>,
     /// By how many seconds its clock is behind.
     pub clock_behind: i64,
+    /// What it sells in.
+    pub currency: String,
+    /// How far its own time is ahead of UTC, in seconds.
+    pub utc_offset: i64,
     /// What is sold just before the next number is written from outside.
     pub sell_before_write: Vec<(u64, i64)>,
     pub(super) hooks: BTreeMap<u64, Hook>,
     pub(super) queue: Vec<(String, u64)>,
     pub(super) nonces: std::collections::BTreeSet<String>,
-    next: u64,
+    pub(super) next: u64,
 }
 
 impl ShopState {
     /// The next id: one sequence for everything, as WordPress has it.
     pub(super) fn next_id(&mut self) -> u64 {
-        self.next += 1;
-        10 + self.next
+        loop {
+            self.next += 1;
+            let id = 10 + self.next;
+            // What was put in by hand has ids too.
+            if !self.products.contains_key(&id) && !self.orders.contains_key(&id) {
+                return id;
+            }
+        }
     }
 
     /// Adds a simple product that counts its stock.

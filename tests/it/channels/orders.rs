@@ -60,6 +60,35 @@ both!(an_order_follows_what_the_shop_makes_of_it, |shop| {
     world.end().await;
 });
 
+// Seen on a live shop: all units of an order were taken off by hand.
+both!(an_order_that_loses_all_its_lines_holds_nothing, |shop| {
+    let mut world = World::new(&shop, &["web"]).await;
+    let mug = world.item("MUG", 10).await[0];
+    let web = world.webs[0].shop.clone();
+    world.tick();
+    let order = web.buy(&[(mug, 3)]);
+    let empty = web.buy(&[]);
+    world.settle().await;
+    assert_eq!((status(&world, order).await.as_str(), world.available("MUG").await), ("open", 7));
+    world.tick();
+    let now = shop.clock_now().as_millis() / 1000;
+    let edited = |order: &mut invshop::sandbox::woocommerce::Order| {
+        order.lines.clear();
+        order.modified = now;
+    };
+    web.state().orders.get_mut(&order).map(edited).unwrap();
+    web.type_stock(mug, 10);
+    world.settle().await;
+    assert_eq!(
+        (status(&world, order).await.as_str(), world.available("MUG").await),
+        ("cancelled", 10)
+    );
+    assert_eq!(status(&world, empty).await, "none", "one that never had a line promises nothing");
+    let dead = "select count(*) from inbox where state = 'dead'";
+    assert_eq!(Raw::open(&shop.opening.place).await.number(dead).await, 0);
+    world.end().await;
+});
+
 // R53: what was deducted and is not given back is not on the shelf.
 both!(r53_a_refund_that_puts_nothing_back_frees_nothing, |shop| {
     let mut world = World::new(&shop, &["web"]).await;

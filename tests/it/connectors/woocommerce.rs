@@ -3,7 +3,7 @@
 
 mod hooks;
 mod lists;
-mod recorded;
+pub(crate) mod recorded;
 mod shipping;
 
 use invshop::clock::Timestamp;

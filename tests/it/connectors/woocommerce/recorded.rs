@@ -16,7 +16,7 @@ use crate::harness::START;
 pub(super) const SECRET: &str = "cs_not-to-be-told";
 
 /// A recorded file; `None` where the records are not there.
-pub(super) fn folder() -> Option<PathBuf> {
+pub(crate) fn folder() -> Option<PathBuf> {
     let contracts = match std::env::var_os("INVSHOP_CONTRACTS") {
         Some(given) => PathBuf::from(given),
         None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/contracts"),
@@ -29,7 +29,7 @@ pub(super) fn folder() -> Option<PathBuf> {
     Some(folder)
 }
 
-pub(super) fn file(name: &str) -> Vec<u8> {
+pub(crate) fn file(name: &str) -> Vec<u8> {
     let path = folder().unwrap().join(name);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
