@@ -93,7 +93,7 @@ impl WooCommerce {
     fn slice(&self, after: Option<&Cursor>) -> Result<Slice, ChannelError> {
         let size = self.orders_per_page.load(Ordering::Relaxed);
         let mut slice = match after {
-            None => Slice { page: 1, size },
+            None => Slice { from: None, page: 1, size },
             Some(Cursor(text)) => Slice::parse(text).ok_or_else(|| {
                 let why = "where the list goes on is not a page".to_owned();
                 ChannelError::new(LIST, ErrorKind::Unreadable(why))
@@ -112,8 +112,9 @@ impl WooCommerce {
         slice: Slice,
         by_change: bool,
     ) -> Result<Page<RawOrder>, ChannelError> {
+        let from = slice.from.unwrap_or(window.from);
         let query: Query<'_> = &[
-            ("modified_after", seconds(window.from)),
+            ("modified_after", seconds(from)),
             ("modified_before", seconds(window.until.plus_millis(1000).unwrap_or(window.until))),
             ("dates_are_gmt", "true".to_owned()),
             ("status", "any".to_owned()),
@@ -123,8 +124,9 @@ impl WooCommerce {
             ("page", slice.page.to_string()),
         ];
         let (raw, headers) = self.api.get::<Vec<Box<RawValue>>>(LIST, "orders", query).await?;
-        let next = has_more(LIST, &headers, slice.page, (raw.len(), slice.size))?
-            .then(|| Slice { page: slice.page + 1, ..slice }.cursor());
+        let has_more = has_more(LIST, &headers, slice.page, (raw.len(), slice.size))?;
+        let last = raw.last().filter(|_| by_change).and_then(|raw| changed_at(raw));
+        let next = has_more.then(|| slice.after(from, last).cursor());
         if next.is_none() {
             // What was too large may be gone from the next list.
             self.orders_per_page.store(ORDERS_PAGE_MAX, Ordering::Relaxed);
@@ -137,27 +139,56 @@ impl WooCommerce {
 /// A page of a list whose pages may become smaller while it is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Slice {
+    /// After which change the list begins; where the window does when left out.
+    from: Option<Timestamp>,
     page: usize,
     size: usize,
 }
 
 impl Slice {
+    /// The page after this one. It begins with the last change seen and not at the next
+    /// number: an order that changes while the list is read moves to its end, and every
+    /// later one moves up, over the edge of a page that is counted. Only within one second
+    /// pages are counted on.
+    fn after(self, from: Timestamp, last: Option<Timestamp>) -> Self {
+        let before = last.and_then(|last| last.plus_millis(-1000).ok());
+        match before.filter(|before| *before > from) {
+            Some(before) => Self { from: Some(before), page: 1, ..self },
+            None => Self { page: self.page + 1, ..self },
+        }
+    }
+
     /// The first of the smaller pages that this one is made of.
     fn smaller(self) -> Option<Self> {
         let next = PAGE_SIZES.iter().position(|&size| size == self.size)? + 1;
         let size = *PAGE_SIZES.get(next)?;
-        Some(Self { page: (self.page - 1) * (self.size / size) + 1, size })
+        Some(Self { page: (self.page - 1) * (self.size / size) + 1, size, ..self })
     }
 
     fn cursor(self) -> Cursor {
-        Cursor(format!("{}/{}", self.page, self.size))
+        let from = self.from.map(|from| from.as_millis().to_string()).unwrap_or_default();
+        Cursor(format!("{from}/{}/{}", self.page, self.size))
     }
 
     fn parse(text: &str) -> Option<Self> {
-        let (page, size) = text.split_once('/')?;
-        let slice = Self { page: page.parse().ok()?, size: size.parse().ok()? };
+        let [from, page, size] = text.split('/').collect::<Vec<_>>().try_into().ok()?;
+        let from = match from {
+            "" => None,
+            millis => Some(Timestamp::from_millis(millis.parse().ok()?).ok()?),
+        };
+        let slice = Self { from, page: page.parse().ok()?, size: size.parse().ok()? };
         (slice.page > 0 && PAGE_SIZES.contains(&slice.size)).then_some(slice)
     }
+}
+
+/// When an order last changed, where it says so.
+fn changed_at(raw: &RawValue) -> Option<Timestamp> {
+    #[derive(Deserialize)]
+    struct Changed {
+        date_modified_gmt: Option<String>,
+    }
+    let changed: Changed = serde_json::from_str(raw.get()).ok()?;
+    Timestamp::parse(&format!("{}Z", changed.date_modified_gmt?)).ok()
 }
 
 /// Whether fewer orders may be answered where so many were not.
@@ -386,7 +417,7 @@ mod tests {
 
     #[test]
     fn a_smaller_page_begins_where_the_larger_one_does() {
-        let mut slice = Slice { page: 3, size: 20 };
+        let mut slice = Slice { from: None, page: 3, size: 20 };
         let mut seen = vec![(slice.page, slice.size)];
         while let Some(smaller) = slice.smaller() {
             slice = smaller;
@@ -394,10 +425,22 @@ mod tests {
         }
         assert_eq!(seen, [(3, 20), (5, 10), (9, 5), (41, 1)]);
         assert!(seen.iter().all(|(page, size)| (page - 1) * size == 40));
-        assert_eq!(Slice::parse("3/20"), Some(Slice { page: 3, size: 20 }));
-        assert_eq!(
-            (Slice::parse("0/20"), Slice::parse("1/7"), Slice::parse("2")),
-            (None, None, None)
-        );
+        for text in ["/0/20", "/1/7", "2", "1/20", "x/1/20"] {
+            assert_eq!(Slice::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_list_goes_on_from_the_last_change_and_counts_within_a_second() {
+        let at = |millis| Timestamp::from_millis(millis).unwrap();
+        let first = Slice { from: None, page: 1, size: 100 };
+        let next = first.after(at(10_000), Some(at(90_000)));
+        assert_eq!(next, Slice { from: Some(at(89_000)), page: 1, size: 100 });
+        assert_eq!(Slice::parse(&next.cursor().0), Some(next));
+        // All of the page changed in the second the list began with.
+        let same = next.after(at(89_000), Some(at(90_000)));
+        assert_eq!(same, Slice { page: 2, ..next });
+        assert_eq!(Slice::parse(&same.cursor().0), Some(same));
+        assert_eq!(first.after(at(10_000), None), Slice { page: 2, ..first });
     }
 }

@@ -263,7 +263,7 @@ async fn orders_are_asked_for_by_their_last_change_in_utc() {
         let order = order_of(&recorded.shop, &row.body).unwrap();
         assert_eq!(order.id, row.id);
     }
-    recorded.shop.changed(window, Some(&Cursor("2/20".to_owned()))).await.unwrap();
+    recorded.shop.changed(window, Some(&Cursor("/2/20".to_owned()))).await.unwrap();
     let asked = recorded.asked().await;
     let query = &asked[0].0;
     for part in [

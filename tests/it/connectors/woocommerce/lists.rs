@@ -95,3 +95,18 @@ async fn one_order_that_is_too_large_is_told() {
     let asked = recorded.asked().await;
     assert!(asked[4].0.contains("per_page=1&page=1&"), "{}", asked[4].0);
 }
+
+#[tokio::test]
+async fn a_list_of_orders_goes_on_from_the_last_change() {
+    let first = "#X-WP-Total: 2\r\nX-WP-TotalPages: 2\n\
+                 [{\"id\":1,\"date_modified_gmt\":\"2026-11-22T17:50:00\"}]";
+    let recorded = Recorded::new(&[first, "=[]"]).await;
+    let window = Window { from: at("2026-11-22T17:41:31Z"), until: at("2026-11-22T18:00:00Z") };
+    let page = recorded.shop.changed(window, None).await.unwrap();
+    recorded.shop.changed(window, page.next.as_ref()).await.unwrap();
+    let asked = recorded.asked().await;
+    assert!(asked[0].0.contains("modified_after=2026-11-22T17%3A41%3A31"), "{}", asked[0].0);
+    // The order that moved up over the edge of the first page is on the second.
+    assert!(asked[1].0.contains("modified_after=2026-11-22T17%3A49%3A59"), "{}", asked[1].0);
+    assert!(asked[1].0.contains("page=1&"), "{}", asked[1].0);
+}
