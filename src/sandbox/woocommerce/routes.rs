@@ -182,6 +182,7 @@ fn route(
             Some(order) => Answer::ok(document::order(state, id(one), order)),
             None => Answer::fail(404, "woocommerce_rest_shop_order_invalid_id", "Invalid ID."),
         },
+        ("GET" | "POST", ["orders", one, "notes"]) => notes(state, id(one), body["note"].as_str()),
         ("PUT", ["orders", one]) => change_order(state, id(one), body, now),
         ("GET", ["webhooks"]) => {
             let all: Vec<Value> = state.hooks.iter().map(|(id, hook)| hook.document(*id)).collect();
@@ -329,6 +330,22 @@ fn orders(state: &ShopState, parameters: &Parameters) -> Answer {
         all.reverse();
     }
     page(all.into_iter().map(|(id, one)| document::order(state, *id, one)).collect(), parameters)
+}
+
+/// The notes of an order, with one more where one is given.
+fn notes(state: &mut ShopState, order: u64, new: Option<&str>) -> Answer {
+    if !state.orders.contains_key(&order) {
+        return Answer::fail(404, "woocommerce_rest_order_invalid_id", "Invalid order ID.");
+    }
+    let all = state.notes.entry(order).or_default();
+    let shown = |(number, note): (usize, &String)| json!({ "id": number + 1, "note": note });
+    if let Some(note) = new {
+        all.push(note.to_owned());
+        let document = all.iter().enumerate().map(shown).next_back().unwrap_or_default();
+        return Answer { status: 201, document, total: None };
+    }
+    // The newest first.
+    Answer::ok(all.iter().enumerate().rev().map(shown).collect())
 }
 
 fn change_order(state: &mut ShopState, id: u64, body: &Value, now: i64) -> Answer {

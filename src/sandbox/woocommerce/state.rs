@@ -96,6 +96,8 @@ pub struct ShopState {
     pub requests: BTreeMap<String, u64>,
     /// Whenever a number was written from outside: product and number.
     pub writes: Vec<(u64, i64)>,
+    /// What was noted of orders, the oldest first.
+    pub notes: BTreeMap<u64, Vec<String>>,
     /// By how many seconds its clock is behind.
     pub clock_behind: i64,
     /// What it sells in.

@@ -1,11 +1,14 @@
 //! A shop is told what became of its orders here: once, whatever goes wrong between.
 
 use invshop::config::{ChannelConfig, ChannelMode};
+use invshop::orders::Ship;
 use invshop::reports::{self, TroubleKind};
 use invshop::sandbox::woocommerce::Mishaps;
 use invshop::sync;
+use invshop::writer::Command;
 
 use super::world::World;
+use crate::acts::shipment;
 use crate::both;
 use crate::harness::TestShop;
 use crate::raw::Raw;
@@ -158,5 +161,22 @@ both!(a_paused_shop_is_told_when_it_goes_on, |shop| {
     world.webs[0].channel.set_mode(None).await.unwrap();
     world.settle().await;
     assert_eq!(status(&world, order), "completed");
+    world.end().await;
+});
+
+both!(how_a_parcel_can_be_followed_is_noted_once, |shop| {
+    let mut world = World::new(&shop, &["web"]).await;
+    let order = bought(&mut world, 2).await;
+    let parcel =
+        Ship { tracking: Some("TRACK-1".to_owned()), ..shipment(&format!("web:{order}"), "s1") };
+    shop.run(Command::Ship(parcel)).await.unwrap();
+    world.settle().await;
+    // Said again after a crash, it is noted already.
+    let before = "update push_back set state = 'pending', ended_at = null, reason = null";
+    Raw::open(&shop.opening.place).await.execute(before).await;
+    world.settle().await;
+    assert_eq!(status(&world, order), "completed");
+    let notes = world.webs[0].shop.state().notes[&order].clone();
+    assert!(notes.len() == 1 && notes[0].contains("TRACK-1"), "{notes:?}");
     world.end().await;
 });

@@ -39,6 +39,7 @@ fn sources(folder: &Path, all: &mut String) {
 fn is_test(sources: &str, name: &str) -> bool {
     [
         format!("both!({name},|"),
+        format!("both_shops!({name},|"),
         // What follows an attribute.
         format!("]{name},|"),
         format!("]fn{name}()"),
