@@ -9,7 +9,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::shop::Shop;
-use crate::store::{drift, inbox, pushes, sold};
+use crate::store::{drift, inbox, push_state, sold};
 use crate::sync::{Channel, Lane, forget_blind};
 
 /// How long a lane that panicked waits before it begins again.
@@ -85,7 +85,7 @@ async fn count_once(
     let now = shop.clock.now().as_millis();
     let mut reader = shop.db.read().await?;
     for channel in channels {
-        let state = pushes::state(&mut reader.conn(), channel.id).await?;
+        let state = push_state::state(&mut reader.conn(), channel.id).await?;
         let oldest = state.oldest_at.map_or(0, |at| (now - at).max(0) / 1000);
         shop.counters.dirty(channel.name(), state.dirty, oldest);
     }

@@ -42,6 +42,7 @@ pub(crate) mod orders;
 mod owner;
 mod postgres;
 pub(crate) mod push_backs;
+pub(crate) mod push_state;
 pub(crate) mod pushes;
 mod registry;
 pub(crate) mod remote_lines;

@@ -85,15 +85,17 @@ statement!(
                 attempts = 0, retry_at = 0"
 );
 statement!(UNMAP, "delete from push where channel_id = $1 and holder = $2 and place = $3");
+// Whoever follows files may have been further: a sale is no less urgent for that.
 statement!(
     MARK_ITEMS,
-    sqlite "update push set dirty_seq = $2, is_urgent = max(is_urgent, $3)
-            where dirty_seq < $2 and item_id in (
+    sqlite "update push set dirty_seq = max(dirty_seq, $2), is_urgent = max(is_urgent, $3)
+            where (dirty_seq < $2 or is_urgent < $3 and dirty_seq > pushed_seq) and item_id in (
               select value from json_each($1)
               union select bundle_id from bundle_part
                 where part_id in (select value from json_each($1)))",
-    postgres "update push set dirty_seq = $2, is_urgent = greatest(is_urgent, $3)
-              where dirty_seq < $2 and item_id in (
+    postgres "update push
+              set dirty_seq = greatest(dirty_seq, $2), is_urgent = greatest(is_urgent, $3)
+              where (dirty_seq < $2 or is_urgent < $3 and dirty_seq > pushed_seq) and item_id in (
                 select unnest($1::bigint[])
                 union select bundle_id from bundle_part where part_id = any($1::bigint[]))"
 );
@@ -150,8 +152,8 @@ statement!(
     SAVE,
     sqlite "update push as p set
               pushed_seq = r.value->>3,
-              remote_changed = case when p.remote_changed = r.value->>4 then 0
-                                    else p.remote_changed end,
+              remote_changed = case when p.remote_changed = r.value->>4 and r.value->>19 = 1
+                                    then 0 else p.remote_changed end,
               baseline = r.value->>5, taken_from = r.value->>6, given_from = r.value->>7,
               taken_until = r.value->>8, given_until = r.value->>9,
               confirmed_at = r.value->>10, sending = r.value->>11,
@@ -159,13 +161,15 @@ statement!(
               sending_seq = r.value->>14, sending_until = r.value->>15,
               attempts = r.value->>16, retry_at = r.value->>17, problem = r.value->>18,
               is_urgent = case when p.dirty_seq > r.value->>3 or p.remote_changed <> r.value->>4
+                                 or r.value->>19 = 0
                                then p.is_urgent else 0 end
             from json_each($1) as r
             where p.channel_id = r.value->>0 and p.holder = r.value->>1 and p.place = r.value->>2",
     postgres "update push as p set
                 pushed_seq = r.pushed_seq,
-                remote_changed = case when p.remote_changed = r.remote_changed then 0
-                                      else p.remote_changed end,
+                remote_changed = case when p.remote_changed = r.remote_changed
+                                        and r.is_right = 1
+                                      then 0 else p.remote_changed end,
                 baseline = r.baseline, taken_from = r.taken_from, given_from = r.given_from,
                 taken_until = r.taken_until, given_until = r.given_until,
                 confirmed_at = r.confirmed_at, sending = r.sending,
@@ -173,34 +177,38 @@ statement!(
                 sending_seq = r.sending_seq, sending_until = r.sending_until,
                 attempts = r.attempts, retry_at = r.retry_at, problem = r.problem,
                 is_urgent = case when p.dirty_seq > r.pushed_seq
-                                   or p.remote_changed <> r.remote_changed
+                                   or p.remote_changed <> r.remote_changed or r.is_right = 0
                                  then p.is_urgent else 0 end
               from unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[],
                           $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],
                           $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[],
                           $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[],
-                          $18::bigint[], $19::text[])
+                          $18::bigint[], $19::text[], $20::bigint[])
                 as r (channel_id, holder, place, pushed_seq, remote_changed, baseline,
                       taken_from, given_from, taken_until, given_until, confirmed_at, sending,
                       sending_taken, sending_given, sending_seq, sending_until, attempts,
-                      retry_at, problem)
+                      retry_at, problem, is_right)
               where p.channel_id = r.channel_id and p.holder = r.holder and p.place = r.place"
 );
 statement!(
     ACKNOWLEDGE,
     sqlite "update push as p set pushed_seq = r.value->>3,
-              is_urgent = case when p.dirty_seq > r.value->>3 or p.remote_changed > 0
+              remote_changed = case when p.remote_changed = r.value->>4 then 0
+                                    else p.remote_changed end,
+              is_urgent = case when p.dirty_seq > r.value->>3 or p.remote_changed <> r.value->>4
                                then p.is_urgent else 0 end
             from json_each($1) as r
             where p.channel_id = r.value->>0 and p.holder = r.value->>1 and p.place = r.value->>2
-              and p.pushed_seq < r.value->>3",
+              and p.pushed_seq <= r.value->>3",
     postgres "update push as p set pushed_seq = r.seq,
-                is_urgent = case when p.dirty_seq > r.seq or p.remote_changed > 0
+                remote_changed = case when p.remote_changed = r.remote_changed then 0
+                                      else p.remote_changed end,
+                is_urgent = case when p.dirty_seq > r.seq or p.remote_changed <> r.remote_changed
                                  then p.is_urgent else 0 end
-              from unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[])
-                as r (channel_id, holder, place, seq)
+              from unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[])
+                as r (channel_id, holder, place, seq, remote_changed)
               where p.channel_id = r.channel_id and p.holder = r.holder and p.place = r.place
-                and p.pushed_seq < r.seq"
+                and p.pushed_seq <= r.seq"
 );
 statement!(
     SETTLE,
@@ -213,18 +221,6 @@ statement!(
     "update push set taken = taken + $4, given = given + $5,
        remote_changed = remote_changed + 1, is_urgent = 1
      where channel_id = $1 and holder = $2 and place = $3"
-);
-statement!(
-    STATE,
-    "select count(*), count(case when dirty_seq > pushed_seq or remote_changed > 0 then 1 end),
-            min(case when dirty_seq > pushed_seq then pushed_seq end),
-            count(case when problem is not null then 1 end)
-     from push where channel_id = $1"
-);
-statement!(
-    OLDEST_DIRTY,
-    "select min(j.at) from push as p join journal as j on j.seq = p.dirty_seq
-     where p.channel_id = $1 and p.dirty_seq > p.pushed_seq"
 );
 statement!(
     SENDING_UNTIL,
@@ -246,8 +242,6 @@ pub(super) const STATEMENTS: &[&Statement] = &[
     &ACKNOWLEDGE,
     &SETTLE,
     &FLOW,
-    &STATE,
-    &OLDEST_DIRTY,
     &SENDING_UNTIL,
 ];
 
@@ -357,15 +351,22 @@ pub(crate) async fn page(
     conn.all(&PAGE, args![channel, holder, place, limit]).await?.iter().map(push).collect()
 }
 
-/// Writes down what the lane knows of numbers after they were read; what others change of
-/// them stays, and what they said since. One that was unmapped meanwhile is none any more.
-pub(crate) async fn save(conn: &mut Conn<'_>, all: &[PushRow]) -> Result<(), StoreError> {
+/// Writes down what the lane knows of numbers after they were read: of those that are right,
+/// and of those that wait, which stay as urgent as they are, whoever said that they are not
+/// right. What others change of them stays, and what they said since. One that was unmapped
+/// meanwhile is none any more.
+pub(crate) async fn save(
+    conn: &mut Conn<'_>,
+    right: &[PushRow],
+    waiting: &[PushRow],
+) -> Result<(), StoreError> {
     use Type::{Int, Text};
     let mut rows = Rows::new(&[
         Int, Text, Text, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int,
-        Text,
+        Text, Int,
     ]);
-    for row in all {
+    let right = right.iter().map(|row| (row, 1));
+    for (row, is_right) in right.chain(waiting.iter().map(|row| (row, 0))) {
         let (known, sending) = (row.known, row.sending);
         let from = known.map(|known| known.from).unwrap_or_default();
         let until = known.and_then(|known| known.until);
@@ -389,6 +390,7 @@ pub(crate) async fn save(conn: &mut Conn<'_>, all: &[PushRow]) -> Result<(), Sto
             row.attempts,
             row.retry_at,
             row.problem.clone(),
+            is_right,
         ]);
     }
     if rows.is_empty() {
@@ -402,9 +404,10 @@ pub(crate) async fn acknowledge(
     conn: &mut Conn<'_>,
     all: &[(PushRow, i64)],
 ) -> Result<(), StoreError> {
-    let mut rows = Rows::new(&[Type::Int, Type::Text, Type::Text, Type::Int]);
+    let mut rows = Rows::new(&[Type::Int, Type::Text, Type::Text, Type::Int, Type::Int]);
     for (row, seq) in all {
-        rows.push(cells![row.channel_id, row.holder.as_str(), row.place.as_str(), *seq]);
+        let at = (row.holder.as_str(), row.place.as_str());
+        rows.push(cells![row.channel_id, at.0, at.1, *seq, row.remote_changed]);
     }
     if rows.is_empty() {
         return Ok(());
@@ -419,23 +422,6 @@ pub(crate) async fn settle(
     begun_at: i64,
 ) -> Result<(), StoreError> {
     conn.execute(&SETTLE, args![channel, begun_at]).await.map(drop)
-}
-
-/// How the numbers of a channel stand.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct PushState {
-    pub(crate) numbers: i64,
-    pub(crate) dirty: i64,
-    pub(crate) problems: i64,
-    /// When the entry was written that the longest dirty number waits with.
-    pub(crate) oldest_at: Option<i64>,
-}
-
-/// How the numbers of a channel stand.
-pub(crate) async fn state(conn: &mut Conn<'_>, channel: i64) -> Result<PushState, StoreError> {
-    let row = conn.one(&STATE, args![channel]).await?;
-    let oldest_at = conn.one(&OLDEST_DIRTY, args![channel]).await?.int_opt(0)?;
-    Ok(PushState { numbers: row.int(0)?, dirty: row.int(1)?, problems: row.int(3)?, oldest_at })
 }
 
 /// Until when a write of somebody else may still reach the channel.

@@ -135,19 +135,25 @@ impl Lane {
                 self.channel.note_failure(&error).await;
             }
         }
-        // What a cancelled order gives back there must not come on top of a number that
-        // counts it already.
-        super::find_push_backs(&self.channel.shop).await?;
-        if self.push_back().await? {
-            self.catch_up().await?;
-        }
+        self.tell_of_orders().await?;
         if self.channel.mode().await? == ChannelMode::Live {
             while self.push_some().await? > 0 {
                 if !self.turn.is_ours().await? {
                     break;
                 }
                 self.channel.ingest().await?;
+                self.tell_of_orders().await?;
             }
+        }
+        Ok(())
+    }
+
+    /// Tells the channel of its orders, before each call of numbers: what a cancelled order
+    /// gives back there must not come on top of a number that counts it already.
+    async fn tell_of_orders(&mut self) -> Result<(), SyncError> {
+        super::find_push_backs(&self.channel.shop).await?;
+        if self.push_back().await? {
+            self.catch_up().await?;
         }
         Ok(())
     }

@@ -322,7 +322,7 @@ impl Lane {
             Box::pin(async move {
                 let right: Vec<_> = saved.iter().map(|row| (row.clone(), row.pushed_seq)).collect();
                 let waited = sold::acknowledged(&mut conn, &right, now).await?;
-                pushes::save(&mut conn, &[saved, waiting].concat()).await?;
+                pushes::save(&mut conn, &saved, &waiting).await?;
                 if !drifts.is_empty() {
                     store::journal::append_aside(&mut conn, &drifts, now).await?;
                 }

@@ -189,7 +189,7 @@ pub async fn plan_listings(
     let holders = looked.holders(&mut conn, channel.id).await?;
     looked.refuse_shared(&holders);
     let (numbers, shown) = looked.numbers(&mut conn, channel, &holders).await?;
-    let state = pushes::state(&mut conn, channel.id).await?;
+    let state = store::push_state::state(&mut conn, channel.id).await?;
     let mut figures = looked.figures;
     figures.new = numbers.iter().filter(|one| one.before.is_none()).count();
     figures.changes = numbers.len() - figures.new;

@@ -10,7 +10,9 @@ use crate::clock::Timestamp;
 use crate::config::ChannelMode;
 use crate::domain::Kind;
 use crate::shop::Shop;
-use crate::store::{self, Db, StoreError, channels, drift, inbox, listings, pushes, sold};
+use crate::store::{
+    self, Db, StoreError, channels, drift, inbox, listings, push_state, pushes, sold,
+};
 
 /// How a channel stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -100,7 +102,7 @@ impl Channel {
         let stored = self.stored().await?;
         let set = stored.mode.as_deref().and_then(|mode| mode.parse::<ChannelMode>().ok());
         let mut reader = self.shop.db.read().await?;
-        let state = pushes::state(&mut reader.conn(), self.id).await?;
+        let state = push_state::state(&mut reader.conn(), self.id).await?;
         let inbox_pending = inbox::count_pending(&mut reader.conn(), self.id).await?;
         let standing = drift::standing(&mut reader.conn(), self.id).await?;
         let now = self.shop.clock.now().as_millis();

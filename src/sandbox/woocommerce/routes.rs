@@ -102,6 +102,10 @@ async fn answer(State(shop): State<Shop>, method: Method, uri: Uri, body: Bytes)
     };
     let parts: Vec<&str> = path.trim_end_matches('/').split('/').collect();
     let is_stock_write = method == Method::POST && parts.last() == Some(&"batch");
+    if is_stock_write && state.faults.fail_writes > 0 {
+        state.faults.fail_writes -= 1;
+        return Answer::fail(500, "internal_server_error", "critical error").into_response();
+    }
     let answer = route(&mut state, (method.as_str(), &parts), (&parameters, &document), now);
     if is_stock_write && state.faults.lose_replies > 0 {
         state.faults.lose_replies -= 1;

@@ -9,6 +9,7 @@ use invshop::writer::{Chunk, Command, Detail};
 use super::world::World;
 use crate::both;
 use crate::harness::{TestShop, place, sku, units};
+use crate::raw::Raw;
 
 fn name(item: usize) -> String {
     format!("CUP-{item:03}")
@@ -77,5 +78,20 @@ both!(r73_what_sells_goes_before_what_a_file_changed, |shop| {
     // Once it was told, it is not urgent any more.
     let urgent = "select count(*) from push where is_urgent = 1";
     assert_eq!(shop.int(urgent).await, 0);
+    world.end().await;
+});
+
+// Who follows files may be ahead of who follows sales: a sale is urgent all the same.
+both!(r73_a_sale_of_what_a_bulk_has_marked_already_is_urgent, |shop| {
+    let mut world = World::new(&shop, &["web"]).await;
+    let ids = stocked(&mut world, 80).await;
+    count_all(&shop, 80, 20).await;
+    sync::find_dirty(&world.shop).await.unwrap();
+    shop.run(Command::Place(place("A", &[(&name(79), 3)]))).await.unwrap();
+    let ahead = "update push set dirty_seq = (select max(seq) from journal)";
+    Raw::open(&shop.opening.place).await.execute(ahead).await;
+    world.settle().await;
+    assert_eq!(world.webs[0].shop.state().writes.first(), Some(&(ids[79], 17)));
+    assert_eq!(world.unsettled().await, 0);
     world.end().await;
 });

@@ -272,3 +272,32 @@ both!(a_shop_that_is_down_is_left_alone_and_caught_up_with, |shop| {
     assert_eq!(world.unsettled().await, 0);
     world.end().await;
 });
+
+// What an order gives back there may be free here already: the number is too large then, and
+// is written again until it is right, though nothing changes here.
+both!(what_only_the_shop_changed_is_put_right_though_its_write_fails, |shop| {
+    let mut world = World::new(&shop, &["web"]).await;
+    let mug = world.item("MUG", 10).await[0];
+    let web = world.webs[0].shop.clone();
+    world.tick();
+    let order = web.buy(&[(mug, 4)]);
+    world.settle().await;
+    shop.cancel(&format!("web:{order}")).await.unwrap();
+    sync::find_push_backs(&world.shop).await.unwrap();
+    let unsaid = "update push_back set state = 'done', ended_at = 1";
+    Raw::open(&shop.opening.place).await.execute(unsaid).await;
+    world.settle().await;
+    assert_eq!(web.state().stock_of(mug), Some(10));
+    web.set_status(order, "cancelled");
+    web.state().faults.fail_writes = 1;
+    world.tick();
+    let lane = &mut world.webs[0].lane;
+    lane.pull_next();
+    lane.step().await.unwrap_err();
+    assert_eq!(web.state().stock_of(mug), Some(14));
+    shop.clock.advance_millis(60_000);
+    world.settle().await;
+    assert_eq!(web.state().stock_of(mug), Some(10));
+    assert_eq!(world.unsettled().await, 0);
+    world.end().await;
+});

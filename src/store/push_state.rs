@@ -1,0 +1,36 @@
+//! How the numbers of a channel stand, counted from the table `push`.
+
+use super::statement::{args, statement};
+use super::{Conn, Statement, StoreError};
+
+statement!(
+    STATE,
+    "select count(*), count(case when dirty_seq > pushed_seq or remote_changed > 0 then 1 end),
+            min(case when dirty_seq > pushed_seq then pushed_seq end),
+            count(case when problem is not null then 1 end)
+     from push where channel_id = $1"
+);
+statement!(
+    OLDEST_DIRTY,
+    "select min(j.at) from push as p join journal as j on j.seq = p.dirty_seq
+     where p.channel_id = $1 and p.dirty_seq > p.pushed_seq"
+);
+
+pub(super) const STATEMENTS: &[&Statement] = &[&STATE, &OLDEST_DIRTY];
+
+/// How the numbers of a channel stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PushState {
+    pub(crate) numbers: i64,
+    pub(crate) dirty: i64,
+    pub(crate) problems: i64,
+    /// When the entry was written that the longest dirty number waits with.
+    pub(crate) oldest_at: Option<i64>,
+}
+
+/// How the numbers of a channel stand.
+pub(crate) async fn state(conn: &mut Conn<'_>, channel: i64) -> Result<PushState, StoreError> {
+    let row = conn.one(&STATE, args![channel]).await?;
+    let oldest_at = conn.one(&OLDEST_DIRTY, args![channel]).await?.int_opt(0)?;
+    Ok(PushState { numbers: row.int(0)?, dirty: row.int(1)?, problems: row.int(3)?, oldest_at })
+}
