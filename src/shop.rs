@@ -130,6 +130,7 @@ impl Shop {
     pub async fn create(opening: Opening) -> Result<(Self, ApiKey), ShopError> {
         let key = InstanceKey::generate(opening.random.as_ref());
         let db = Db::create(&opening.place).await?;
+        agree_on_time(&db, &*opening.clock).await?;
         opening.key_file.create(&key)?;
         let now = opening.clock.now().as_millis();
         let key_id = key.id().to_string();

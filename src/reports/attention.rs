@@ -13,6 +13,8 @@ use crate::store::{self, Conn, Db, StoreError};
 pub const ATTENTION_MAX: usize = 200;
 /// Orders that wait longer for their decision wait for a daemon that does not run.
 const WAITING_MS: i64 = 60_000;
+/// Attempts after which what a channel is to be told is somebody's to look at.
+const STUCK_ATTEMPTS: i64 = 5;
 
 /// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -212,7 +214,7 @@ async fn of_channels(
         let said = (detail, command);
         all.push(trouble(TroubleKind::DeadLetter, subject, dead.received_at, said)?);
     }
-    for one in store::push_backs::refused(conn, limit).await? {
+    for one in store::push_backs::not_told(conn, limit, STUCK_ATTEMPTS).await? {
         let order = shown_id(&one.source, &one.external_id, None);
         let (channel, id) = (word(&one.channel), word(&one.external_id));
         let command = format!("invshop channel tell {channel} {id}");

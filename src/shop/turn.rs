@@ -59,7 +59,8 @@ impl Turn {
         });
         let taken = taken.await?;
         self.held_until = taken.then_some(until);
-        Ok(taken)
+        // Taking it took its time too.
+        Ok(taken && self.shop.clock.now().as_millis() < until - millis)
     }
 
     /// The next node need not wait for the lease to end.

@@ -77,10 +77,34 @@ statement!(
     FIND,
     "select id, channel_id, kind, dedupe_key, sealed, attempts from inbox where id = $1"
 );
+// The name of an order that was read is `order ID HASH`, the hash of 32 digits.
+statement!(
+    UNREAD,
+    "select count(*) from inbox as b
+     where b.channel_id = $1
+       and (b.state = 'pending' and b.attempts > 0
+            or b.state = 'dead' and b.kind = 'order' and not exists (
+              select 1 from inbox as o
+              where o.channel_id = b.channel_id and o.kind = 'order' and o.state = 'done'
+                and o.id > b.id and length(o.dedupe_key) = length(b.dedupe_key)
+                and substr(o.dedupe_key, 1, length(o.dedupe_key) - 32)
+                  = substr(b.dedupe_key, 1, length(b.dedupe_key) - 32)))"
+);
 statement!(FORGET, "delete from inbox where state = 'done' and done_at < $1");
 
-pub(super) const STATEMENTS: &[&Statement] =
-    &[&INSERT, &PENDING, &COUNT_PENDING, &DONE, &LATER, &DEAD, &REPLAY, &LIST, &FIND, &FORGET];
+pub(super) const STATEMENTS: &[&Statement] = &[
+    &INSERT,
+    &PENDING,
+    &COUNT_PENDING,
+    &UNREAD,
+    &DONE,
+    &LATER,
+    &DEAD,
+    &REPLAY,
+    &LIST,
+    &FIND,
+    &FORGET,
+];
 
 /// Keeps what came in; false when the same waits already.
 pub(crate) async fn insert(
@@ -102,6 +126,11 @@ pub(crate) async fn pending(
     limit: i64,
 ) -> Result<Vec<Stored>, StoreError> {
     conn.all(&PENDING, args![channel, now, limit]).await?.iter().map(stored).collect()
+}
+
+/// How much of a channel could not be read so far, or for good, that may be of orders.
+pub(crate) async fn count_unread(conn: &mut Conn<'_>, channel: i64) -> Result<i64, StoreError> {
+    conn.one(&UNREAD, args![channel]).await?.int(0)
 }
 
 /// How much of a channel waits, due or not.

@@ -96,27 +96,33 @@ statement!(
      where order_id = $1 and seq >= $2 order by seq limit $3"
 );
 statement!(
-    LAST_SHIPMENT,
-    "select max(seq) from journal where order_id = $1 and kind = 'order.shipped'"
+    CANCELLED_HERE,
+    "select count(*) from journal
+     where order_id = $1 and kind = 'order.cancelled' and coalesce(data, '') <> $2
+       and coalesce(data, '') <> $3"
 );
 statement!(
     AGAIN,
     "update push_back set state = 'pending', attempts = 0, retry_at = 0, ended_at = null
-     where state = 'refused' and channel_id = (select id from channel where name = $1)
+     where (state = 'refused' or state = 'pending' and attempts > 0)
+       and channel_id = (select id from channel where name = $1)
        and ($2 = '' or order_id = (select id from orders where source = $1 and external_id = $2))"
 );
 statement!(
     BY_HAND,
-    "update push_back set state = 'done', reason = 'told by hand'
-     where state = 'refused' and channel_id = (select id from channel where name = $1)
+    "update push_back set state = 'done', reason = 'told by hand',
+       ended_at = coalesce(ended_at, $3)
+     where (state = 'refused' or state = 'pending' and attempts > 0)
+       and channel_id = (select id from channel where name = $1)
        and ($2 = '' or order_id = (select id from orders where source = $1 and external_id = $2))"
 );
 statement!(
-    REFUSED,
+    NOT_TOLD,
     "select c.name, o.source, o.external_id, b.kind, coalesce(b.reason, ''), j.at
      from push_back as b join channel as c on c.id = b.channel_id
      join orders as o on o.id = b.order_id join journal as j on j.seq = b.seq
-     where b.state = 'refused' order by b.seq limit $1"
+     where b.state = 'refused' or b.state = 'pending' and b.attempts >= $2
+     order by b.seq limit $1"
 );
 
 pub(super) const STATEMENTS: &[&Statement] = &[
@@ -126,10 +132,10 @@ pub(super) const STATEMENTS: &[&Statement] = &[
     &LATER,
     &NEXT_OF_ORDER,
     &GOODS,
-    &LAST_SHIPMENT,
+    &CANCELLED_HERE,
     &AGAIN,
     &BY_HAND,
-    &REFUSED,
+    &NOT_TOLD,
 ];
 
 /// Keeps what entries after one and up to another tell channels; `theirs` is what the data
@@ -203,12 +209,14 @@ pub(crate) async fn goods(
     conn.all(&GOODS, args![order.get(), seq, limit]).await?.iter().map(one).collect()
 }
 
-/// The entry of an order's last shipment made here.
-pub(crate) async fn last_shipment(
+/// Whether some of an order was cancelled here; `theirs` is what the data of a
+/// cancellation says that the channel itself made.
+pub(crate) async fn cancelled_here(
     conn: &mut Conn<'_>,
     order: OrderId,
-) -> Result<Option<i64>, StoreError> {
-    conn.one(&LAST_SHIPMENT, args![order.get()]).await?.int_opt(0)
+    theirs: [&str; 2],
+) -> Result<bool, StoreError> {
+    Ok(conn.one(&CANCELLED_HERE, args![order.get(), theirs[0], theirs[1]]).await?.int(0)? > 0)
 }
 
 /// What a channel did not take is told once more, of one order or all; how many.
@@ -225,12 +233,17 @@ pub(crate) async fn by_hand(
     conn: &mut Conn<'_>,
     channel: &str,
     order: &str,
+    now: i64,
 ) -> Result<u64, StoreError> {
-    conn.execute(&BY_HAND, args![channel, order]).await
+    conn.execute(&BY_HAND, args![channel, order, now]).await
 }
 
-/// What channels did not take, the oldest first.
-pub(crate) async fn refused(conn: &mut Conn<'_>, limit: i64) -> Result<Vec<NotTold>, StoreError> {
+/// What channels did not take, or not after so many attempts, the oldest first.
+pub(crate) async fn not_told(
+    conn: &mut Conn<'_>,
+    limit: i64,
+    attempts: i64,
+) -> Result<Vec<NotTold>, StoreError> {
     let one = |row: &Row| {
         Ok(NotTold {
             channel: row.text(0)?,
@@ -241,5 +254,5 @@ pub(crate) async fn refused(conn: &mut Conn<'_>, limit: i64) -> Result<Vec<NotTo
             since: row.int(5)?,
         })
     };
-    conn.all(&REFUSED, args![limit]).await?.iter().map(one).collect()
+    conn.all(&NOT_TOLD, args![limit, attempts]).await?.iter().map(one).collect()
 }

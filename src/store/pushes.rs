@@ -210,10 +210,13 @@ statement!(
               where p.channel_id = r.channel_id and p.holder = r.holder and p.place = r.place
                 and p.pushed_seq <= r.seq"
 );
+// What could not be read so far may be in a number.
 statement!(
     SETTLE,
     "update push set taken_until = taken, given_until = given
-     where channel_id = $1 and taken_until is null and baseline is not null and confirmed_at <= $2"
+     where channel_id = $1 and taken_until is null and baseline is not null and confirmed_at <= $2
+       and not exists (
+         select 1 from inbox where channel_id = $1 and state = 'pending' and attempts > 0)"
 );
 // What an order moved there it may not have moved here: the number is looked at.
 statement!(

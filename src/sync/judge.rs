@@ -14,7 +14,12 @@ use super::target::Targets;
 use super::{Lane, SyncError};
 use crate::connectors::Compare;
 use crate::domain::{Kind, Quantity, RemoteQuantity};
+use crate::store::inbox;
 use crate::store::pushes::{self, Flow, Known, PushRow};
+
+/// Why a number that is too low is left alone.
+const UNREAD: &str = "the channel has an order that cannot be read, which may have taken this: \
+                      see `invshop inbox dead`";
 
 /// A number with what it should be.
 #[derive(Clone, Debug)]
@@ -137,13 +142,16 @@ impl Lane {
         }
         let Targets { seq, quantities } = self.channel.targets(&rows).await?;
         let wanted = self.fed(rows, quantities).await?;
+        let mut reader = self.channel.shop.db.read().await?;
+        let unread = inbox::count_unread(&mut reader.conn(), self.channel.id).await? > 0;
+        drop(reader);
         let read = self.read(&wanted).await?;
         for (mut wanted, number) in wanted.into_iter().zip(read) {
             let key = key(&wanted.row);
             let verdict = match self.judge(&mut wanted, number) {
                 Verdict::Unexplained(number) => {
                     let before = before.get(&key).copied();
-                    self.doubt(batch, &mut wanted, (number, before))
+                    self.doubt(batch, &mut wanted, (number, before), unread)
                 }
                 verdict => {
                     self.doubts.remove(&key);
@@ -163,6 +171,7 @@ impl Lane {
         batch: &mut Batch,
         wanted: &mut Wanted,
         (number, before): (i64, Option<Looked>),
+        unread: bool,
     ) -> Verdict {
         if self.compares() {
             if before != Some(Looked { number, flow: wanted.row.flow }) {
@@ -181,6 +190,9 @@ impl Lane {
         let off = number - expected.high;
         if self.doubts.insert(key(&wanted.row), off) != Some(off) {
             return Verdict::Again;
+        }
+        if unread && off < 0 && number < wanted.target.get() {
+            return Verdict::NoNumber(UNREAD);
         }
         self.doubts.remove(&key(&wanted.row));
         self.note_drift(batch, wanted, number);

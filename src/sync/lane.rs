@@ -22,7 +22,7 @@ use crate::store::{StoreError, pushes};
 /// How often a lane looks for something to do.
 const EVERY: Duration = Duration::from_millis(100);
 /// How long a node that died keeps its channels from the others, milliseconds.
-const LEASE_MS: i64 = 28_000;
+pub(super) const LEASE_MS: i64 = 28_000;
 
 /// The lane of one channel.
 #[derive(Debug)]
@@ -35,6 +35,9 @@ pub struct Lane {
     /// Failures one after another, and until when nothing is tried.
     pub(super) failures: i64,
     paused_until: Option<Instant>,
+    /// The same of telling the channel of its orders, which the numbers do not wait for.
+    pub(super) untold: i64,
+    pub(super) untold_until: Option<Instant>,
     polled_at: Option<Instant>,
     pub(super) was_ours: bool,
     /// Whether it is written down that the channel is blind; none while that was not read.
@@ -56,6 +59,8 @@ impl Lane {
             doubts: HashMap::new(),
             failures: 0,
             paused_until: None,
+            untold: 0,
+            untold_until: None,
             polled_at: None,
             was_ours: false,
             is_blind: None,
@@ -86,6 +91,11 @@ impl Lane {
     /// The orders that changed are read with the next step, whenever they were read last.
     pub fn pull_next(&mut self) {
         self.polled_at = None;
+    }
+
+    /// What it waits for after failures is tried with the next step.
+    pub fn forget_pauses(&mut self) {
+        (self.paused_until, self.untold_until) = (None, None);
     }
 
     /// One look: whatever there is to do now. A failure is written down, and waited out.

@@ -5,13 +5,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::ingest::{is_its_own, retry_of};
+use super::push::pause_after;
 use super::retry::{ATTEMPTS_MAX, pause};
 use super::{Lane, SyncError};
 use crate::config::ChannelMode;
 use crate::connectors::{
-    Fulfilment, FulfilmentRules, LineUnits, Parcel, Told, Tracking, WRITE_MAX,
+    Answer, ChannelError, ErrorKind, Fulfilment, FulfilmentRules, LineUnits, Parcel, Told, Tracking,
 };
 use crate::domain::{FactId, Order, Quantity, RemoteId};
 use crate::orders::LEFT_UNMAPPED;
@@ -28,6 +32,14 @@ pub(super) const THEIRS: [&str; 2] =
 const TOGETHER_MAX: i64 = 20;
 /// Entries of one shipment at most.
 const ENTRIES_MAX: i64 = 2_000;
+
+/// How long telling one thing may take, milliseconds: whoever has the channel next must not
+/// tell it meanwhile.
+const TELL_MS: i64 = 20_000;
+const _: () = assert!(TELL_MS < super::lane::LEASE_MS, "telling may outlive its lease");
+/// Why a channel of whole orders cannot be told of one.
+const PART_CANCELLED: &str = "some of the order was cancelled here and the rest of it left, and \
+     the channel knows only whole orders: refund there what was cancelled, then complete it there";
 
 /// What there is to say.
 enum Saying {
@@ -46,12 +58,17 @@ struct Subject {
     rules: FulfilmentRules,
     /// The channel's ids of its lines, by their numbers.
     lines: BTreeMap<i64, RemoteId>,
+    /// Whether some of it was cancelled here, and not by the channel.
+    cancelled_here: bool,
 }
 
 impl Lane {
     /// Tells the channel some of what it is to be told; whether that may have moved its
-    /// numbers.
+    /// numbers. A failure keeps nobody from the numbers: only this is waited with.
     pub(super) async fn push_back(&mut self) -> Result<bool, SyncError> {
+        if self.untold_until.is_some_and(|until| Instant::now() < until) {
+            return Ok(false);
+        }
         let now = self.now().as_millis();
         let mut reader = self.channel.shop.db.read().await?;
         let due = push_backs::due(&mut reader.conn(), self.channel.id, now, TOGETHER_MAX).await?;
@@ -70,8 +87,7 @@ impl Lane {
                 _ if mode == ChannelMode::Shadow => (nothing("the channel was in shadow"), None),
                 None => (nothing("its kind is told nothing"), None),
                 Some(fulfilment) => {
-                    let millis = i64::try_from(WRITE_MAX.as_millis()).unwrap_or(i64::MAX);
-                    if !self.turn.is_ours_for(millis).await? {
+                    if !self.turn.is_ours_for(TELL_MS).await? {
                         return Ok(moved);
                     }
                     moved |= one.about == About::Cancelled;
@@ -84,10 +100,22 @@ impl Lane {
             });
             written.await?;
             if let Some(error) = failed {
-                return Err(error);
+                self.note_untold(error).await;
+                return Ok(moved);
             }
+            (self.untold, self.untold_until) = (0, None);
         }
         Ok(moved)
+    }
+
+    /// Telling failed for a reason that is not about one order.
+    async fn note_untold(&mut self, error: SyncError) {
+        self.untold += 1;
+        let pause = pause_after(&error, self.untold);
+        self.untold_until = Some(Instant::now() + pause);
+        let (channel, seconds) = (self.channel.name(), pause.as_secs());
+        tracing::warn!(channel, error = %error, seconds, "a channel cannot be told of its orders");
+        self.channel.note_failure(&error).await;
     }
 
     /// Says one thing; how it ended, and the failure where it was not about it alone.
@@ -99,8 +127,8 @@ impl Lane {
         let answer = match self.saying(one).await? {
             Saying::Nothing(why) => return Ok((nothing(&why), None)),
             Saying::Cannot(why) => return Ok((push_backs::Told::Refused(why), None)),
-            Saying::Ship(parcel) => fulfilment.ship(&parcel).await,
-            Saying::Cancel(order) => fulfilment.cancel(&order).await,
+            Saying::Ship(parcel) => in_time(fulfilment.ship(&parcel)).await,
+            Saying::Cancel(order) => in_time(fulfilment.cancel(&order)).await,
         };
         Ok(match answer {
             Ok(Told::Done) => (push_backs::Told::Done(None), None),
@@ -140,21 +168,15 @@ impl Lane {
         }
         let line = |(line, number): (String, i64)| Some((number, RemoteId::new(&line).ok()?));
         let lines = known.into_iter().filter_map(line).collect();
-        let subject = Subject { order, id, rules, lines };
+        let cancelled_here = push_backs::cancelled_here(&mut conn, one.order, THEIRS).await?;
+        let subject = Subject { order, id, rules, lines, cancelled_here };
         let has_next = push_backs::has_next(&mut conn, one.order, one.seq).await?;
         match one.about {
             About::Shipped => {
                 let goods = push_backs::goods(&mut conn, one.order, one.seq, ENTRIES_MAX).await?;
                 Ok(subject.shipped(&goods, has_next))
             }
-            About::Cancelled => {
-                let last = push_backs::last_shipment(&mut conn, one.order).await?;
-                let goods = match last {
-                    Some(seq) => push_backs::goods(&mut conn, one.order, seq, ENTRIES_MAX).await?,
-                    None => Vec::new(),
-                };
-                Ok(subject.cancelled(&goods, has_next))
-            }
+            About::Cancelled => Ok(subject.cancelled(has_next)),
         }
     }
 }
@@ -171,11 +193,15 @@ impl Subject {
             let why = "it knows only whole orders: it is told with the last parcel";
             return Saying::Nothing(why.to_owned());
         }
+        if !self.rules.ships_parts && self.cancelled_here {
+            // It would say of what was cancelled that it left, and so would come back here.
+            return Saying::Cannot(PART_CANCELLED.to_owned());
+        }
         self.parcel(goods, is_last)
     }
 
     /// What is cancelled: all of the order, or the rest of one of which goods left.
-    fn cancelled(&self, last_parcel: &[Goods], has_next: bool) -> Saying {
+    fn cancelled(&self, has_next: bool) -> Saying {
         if !self.is_over() {
             let why = "some of the order was cancelled here, and the channel can only be told \
                        of the whole: change the order there";
@@ -189,10 +215,11 @@ impl Subject {
                 Saying::Cannot(why.to_owned())
             }
             // The last parcel will say that nothing follows.
-            (true, _) if has_next => Saying::Nothing("it is told with the last parcel".to_owned()),
-            // What it was to hear of when it was not whole yet.
-            (true, false) if !last_parcel.is_empty() => self.parcel(last_parcel, true),
-            (true, _) => {
+            (true, true) if has_next => {
+                Saying::Nothing("it is told with the last parcel".to_owned())
+            }
+            (true, false) => Saying::Cannot(PART_CANCELLED.to_owned()),
+            (true, true) => {
                 let why = "the rest of the order was cancelled here after goods had left: \
                            cancel it there";
                 Saying::Cannot(why.to_owned())
@@ -250,6 +277,15 @@ fn units_of(goods: &[Goods]) -> BTreeMap<(i64, i64), i64> {
     units
 }
 
+/// An answer, or that there was none in time.
+async fn in_time(answer: Answer<'_, Told>) -> Result<Told, ChannelError> {
+    let most = Duration::from_millis(TELL_MS.unsigned_abs());
+    match tokio::time::timeout(most, answer).await {
+        Ok(answer) => answer,
+        Err(_) => Err(ChannelError::new("tell of an order", ErrorKind::Timeout)),
+    }
+}
+
 fn nothing(why: &str) -> push_backs::Told {
     push_backs::Told::Done(Some(why.to_owned()))
 }
@@ -266,8 +302,9 @@ pub async fn tell_again(shop: &Shop, channel: &str, order: &str) -> Result<u64, 
 /// What a channel did not take was told there by hand; how much.
 pub async fn told_by_hand(shop: &Shop, channel: &str, order: &str) -> Result<u64, StoreError> {
     let (channel, order) = (channel.to_owned(), order.to_owned());
+    let now = shop.clock.now().as_millis();
     let written = shop.db.write(move |mut conn| {
-        Box::pin(async move { push_backs::by_hand(&mut conn, &channel, &order).await })
+        Box::pin(async move { push_backs::by_hand(&mut conn, &channel, &order, now).await })
     });
     written.await
 }

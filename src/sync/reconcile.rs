@@ -103,9 +103,10 @@ pub async fn reconcile(channel: &Channel, fix: bool) -> Result<Reconciled, SyncE
             let cannot = "lists its numbers without an end";
             return Err(SyncError::Cannot { channel: channel.name().to_owned(), cannot });
         }
+        let begun_at = channel.shop.clock.now().as_millis();
         let page = reads.read_all(cursor.as_ref()).await?;
         found.shown += page.rows.len();
-        compare(channel, &page.rows, &mut found).await?;
+        compare(channel, (&page.rows, begun_at), &mut found).await?;
         seen.extend(page.rows.iter().map(|level| key(&level.holder)));
         cursor = page.next;
         if cursor.is_none() {
@@ -125,9 +126,10 @@ fn key(holder: &Holder) -> (String, String) {
     (holder.id.to_string(), place.unwrap_or_default())
 }
 
+/// Compares numbers as they were at a moment or later.
 async fn compare(
     channel: &Channel,
-    levels: &[RemoteLevel],
+    (levels, begun_at): (&[RemoteLevel], i64),
     found: &mut Reconciled,
 ) -> Result<(), SyncError> {
     let mirrored = channel.mirrored().await?;
@@ -157,7 +159,11 @@ async fn compare(
     let Targets { quantities, .. } = channel.targets(&rows).await?;
     for ((row, wanted), shown) in rows.into_iter().zip(quantities).zip(shown) {
         let cause = match wanted {
-            Some(wanted) => cause(&row, wanted, shown),
+            // What was confirmed meanwhile is newer than what was read.
+            Some(wanted) => cause(&row, wanted, shown).map(|cause| {
+                let is_newer = row.known.is_some_and(|known| known.confirmed_at > begun_at);
+                if is_newer { Cause::Pending } else { cause }
+            }),
             None => Some(Cause::Unfed),
         };
         match cause {

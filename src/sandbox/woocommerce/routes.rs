@@ -106,6 +106,11 @@ async fn answer(State(shop): State<Shop>, method: Method, uri: Uri, body: Bytes)
         state.faults.fail_writes -= 1;
         return Answer::fail(500, "internal_server_error", "critical error").into_response();
     }
+    let is_order_change = method == Method::PUT && parts.iter().rev().nth(1) == Some(&"orders");
+    if is_order_change && state.faults.fail_orders > 0 {
+        state.faults.fail_orders -= 1;
+        return (StatusCode::INTERNAL_SERVER_ERROR, "<p>critical error</p>").into_response();
+    }
     let answer = route(&mut state, (method.as_str(), &parts), (&parameters, &document), now);
     if is_stock_write && state.faults.lose_replies > 0 {
         state.faults.lose_replies -= 1;

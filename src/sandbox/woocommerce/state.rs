@@ -77,6 +77,8 @@ pub struct Faults {
     pub lose_replies: u32,
     /// So many requests to come are one too many (429).
     pub too_many: u32,
+    /// So many changes of orders to come fail before anything was done (500, no document).
+    pub fail_orders: u32,
     /// So many writes of stock to come fail before anything was done (500).
     pub fail_writes: u32,
     /// How long each request travels before it is looked at, milliseconds.

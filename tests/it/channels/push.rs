@@ -301,3 +301,32 @@ both!(what_only_the_shop_changed_is_put_right_though_its_write_fails, |shop| {
     assert_eq!(world.unsettled().await, 0);
     world.end().await;
 });
+
+// An order that cannot be read may be why a number is too low: it is not sold again.
+both!(a_number_that_an_unread_order_may_have_taken_from_is_not_raised, |shop| {
+    let mut world = World::new(&shop, &["web"]).await;
+    let mug = world.item("MUG", 10).await[0];
+    let web = world.webs[0].shop.clone();
+    world.tick();
+    web.buy(&[(mug, 1)]);
+    world.settle().await;
+    let unread = "update inbox set state = 'dead', reason = 'test' where kind = 'order'";
+    let mut database = Raw::open(&shop.opening.place).await;
+    database.execute(unread).await;
+    world.tick();
+    web.state().products.get_mut(&mug).unwrap().stock = 7;
+    database.execute("update push set remote_changed = remote_changed + 1").await;
+    for _ in 0..4 {
+        world.step(0).await;
+    }
+    assert_eq!(web.state().stock_of(mug), Some(7));
+    let problem = "select problem from push where problem like '%inbox dead%'";
+    assert_eq!(database.texts(problem).await.len(), 1);
+    // A number that is lower still is written all the same.
+    shop.run(Command::Place(place("A", &[("MUG", 5)]))).await.unwrap();
+    shop.clock.advance_millis(3_600_000);
+    world.step(0).await;
+    world.step(0).await;
+    assert_eq!(web.state().stock_of(mug), Some(4));
+    world.end().await;
+});

@@ -10,7 +10,7 @@ use invshop::writer::Command;
 use super::world::World;
 use crate::acts::shipment;
 use crate::both;
-use crate::harness::TestShop;
+use crate::harness::{TestShop, place};
 use crate::raw::Raw;
 
 /// What was to be told, sorted: of what, how it ended, and why.
@@ -102,7 +102,8 @@ both!(what_is_cancelled_here_is_cancelled_there, |shop| {
     world.end().await;
 });
 
-both!(an_order_of_which_the_rest_is_cancelled_is_over, |shop| {
+// "Completed" would say that what was cancelled left, and come back as that.
+both!(an_order_of_which_some_is_cancelled_here_is_not_called_shipped, |shop| {
     let mut world = World::new(&shop, &["web"]).await;
     let order = bought(&mut world, 4).await;
     let id = format!("web:{order}");
@@ -110,7 +111,51 @@ both!(an_order_of_which_the_rest_is_cancelled_is_over, |shop| {
     world.settle().await;
     shop.cancel(&id).await.unwrap();
     world.settle().await;
-    assert_eq!((status(&world, order).as_str(), changes(&world)), ("completed", 1));
+    assert_eq!((status(&world, order).as_str(), changes(&world)), ("processing", 0));
+    assert_eq!(shop.line(&id, 1).await, [4, 0, 3, 0, 1, 0]);
+    let other = {
+        let web = world.webs[0].shop.clone();
+        let mug = *web.state().products.keys().next().unwrap();
+        world.tick();
+        web.buy(&[(mug, 4)])
+    };
+    world.settle().await;
+    let id = format!("web:{other}");
+    // Both before the shop is told anything.
+    shop.cancel_lines(&id, &[(1, 1)]).await.unwrap();
+    shop.ship(&id, "s2").await.unwrap();
+    world.settle().await;
+    assert_eq!((status(&world, other).as_str(), changes(&world)), ("processing", 0));
+    world.tick();
+    world.settle().await;
+    assert_eq!(shop.line(&id, 1).await, [4, 0, 3, 0, 1, 0]);
+    assert_eq!(shop.level("MUG", "main").await, [4, 0, 0, 0]);
+    let refused = told(&shop).await.iter().filter(|one| one.contains("complete it there")).count();
+    assert_eq!(refused, 3, "{:?}", told(&shop).await);
+    world.end().await;
+});
+
+both!(a_shop_that_cannot_be_told_gets_its_numbers_all_the_same, |shop| {
+    let mut world = World::new(&shop, &["web"]).await;
+    let order = bought(&mut world, 2).await;
+    let web = world.webs[0].shop.clone();
+    let mug = *web.state().products.keys().next().unwrap();
+    web.state().faults.fail_orders = 1000;
+    shop.ship(&format!("web:{order}"), "s1").await.unwrap();
+    shop.run(Command::Place(place("A", &[("MUG", 3)]))).await.unwrap();
+    world.settle().await;
+    assert_eq!(web.state().stock_of(mug), Some(5));
+    assert_eq!(status(&world, order), "processing");
+    let often = "update push_back set attempts = 5";
+    Raw::open(&shop.opening.place).await.execute(often).await;
+    let wrong = reports::attention(&world.shop.db, shop.clock_now()).await.unwrap();
+    assert!(wrong.iter().any(|one| one.kind == TroubleKind::NotTold), "{wrong:?}");
+    // It is told when it listens again.
+    web.state().faults.fail_orders = 0;
+    assert_eq!(sync::tell_again(&world.shop, "web", "").await.unwrap(), 1);
+    world.forget_pauses();
+    world.settle().await;
+    assert_eq!(status(&world, order), "completed");
     world.end().await;
 });
 

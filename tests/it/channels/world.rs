@@ -183,6 +183,13 @@ impl<'s> World<'s> {
         ids
     }
 
+    /// Whatever a lane waits for is tried with its next step.
+    pub(super) fn forget_pauses(&mut self) {
+        for web in &mut self.webs {
+            web.lane.forget_pauses();
+        }
+    }
+
     /// Lets a second pass: times of shops are whole seconds.
     pub(super) fn tick(&self) {
         self.test.clock.advance_millis(1000);
