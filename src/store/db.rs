@@ -14,6 +14,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Postgres, Sqlite, Transaction};
 
 use super::postgres::PostgresDb;
+use super::postgres_tx::{PostgresTx, SILENT_MAX, in_time};
 use super::sqlite::{SqliteDb, WriterGuard};
 use super::{Checkpointer, Conn, SchemaState, StoreError, migrate};
 
@@ -179,9 +180,23 @@ impl Db {
                 guard.begin().await?;
                 Inner::Sqlite(guard)
             }
-            Self::Postgres(postgres) => Inner::Postgres(postgres.writers().begin().await?),
+            Self::Postgres(postgres) => {
+                Inner::Postgres(PostgresTx::begin(postgres.writers().acquire().await?).await?)
+            }
         };
         Ok(WriteTx { inner: Some(inner) })
+    }
+
+    /// Waits for work on a transaction, on PostgreSQL no longer than a server may be
+    /// silent; then the transaction is to be dropped.
+    pub(crate) async fn bounded<T, E: From<StoreError>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        match self {
+            Self::Sqlite(_) => work.await,
+            Self::Postgres(_) => in_time(SILENT_MAX, work).await,
+        }
     }
 
     /// Runs work in one transaction and commits it. It runs to its end whether
@@ -193,8 +208,9 @@ impl Db {
     {
         let db = self.clone();
         let written = in_own_task(async move {
+            let bounds = db.clone();
             let mut tx = db.begin_write().await?;
-            match work(tx.conn()?).await {
+            match bounds.bounded(work(tx.conn()?)).await {
                 Ok(value) => tx.commit().await.map(|()| value),
                 Err(error) => {
                     tx.rollback().await;
@@ -262,7 +278,7 @@ impl Reader {
 #[derive(Debug)]
 enum Inner {
     Sqlite(WriterGuard),
-    Postgres(Transaction<'static, Postgres>),
+    Postgres(PostgresTx),
 }
 
 /// A transaction that writes. Dropped without a commit it rolls back.
@@ -276,7 +292,7 @@ impl WriteTx {
     pub(crate) fn conn(&mut self) -> Result<Conn<'_>, StoreError> {
         match self.inner.as_mut() {
             Some(Inner::Sqlite(guard)) => Ok(Conn::Sqlite(guard.connection()?)),
-            Some(Inner::Postgres(tx)) => Ok(Conn::Postgres(tx)),
+            Some(Inner::Postgres(tx)) => Ok(tx.conn()),
             None => Err(StoreError::Closed),
         }
     }
@@ -285,7 +301,7 @@ impl WriteTx {
     pub async fn commit(mut self) -> Result<(), StoreError> {
         match self.inner.take() {
             Some(Inner::Sqlite(mut guard)) => guard.commit().await,
-            Some(Inner::Postgres(tx)) => Ok(tx.commit().await?),
+            Some(Inner::Postgres(tx)) => tx.commit().await,
             None => Err(StoreError::Closed),
         }
     }
@@ -294,11 +310,7 @@ impl WriteTx {
     pub async fn rollback(mut self) {
         match self.inner.take() {
             Some(Inner::Sqlite(mut guard)) => guard.rollback().await,
-            Some(Inner::Postgres(tx)) => {
-                if let Err(error) = tx.rollback().await {
-                    tracing::debug!(error = %error, "a transaction was lost with its connection");
-                }
-            }
+            Some(Inner::Postgres(tx)) => tx.rollback().await,
             None => {}
         }
     }
@@ -306,7 +318,7 @@ impl WriteTx {
 
 impl Drop for WriteTx {
     fn drop(&mut self) {
-        // sqlx rolls PostgreSQL back by itself before the connection is used again.
+        // On PostgreSQL the connection goes, and the server rolls back.
         if let Some(Inner::Sqlite(mut guard)) = self.inner.take()
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {

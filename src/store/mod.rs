@@ -41,6 +41,7 @@ pub(crate) mod order_rows;
 pub(crate) mod orders;
 mod owner;
 mod postgres;
+mod postgres_tx;
 pub(crate) mod push_backs;
 pub(crate) mod push_state;
 pub(crate) mod pushes;

@@ -18,6 +18,8 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection must have been idle to be tried before it is used: a trial
 /// is a round trip, one of seven of an order that is placed alone.
 const TRIED_AFTER_IDLE: Duration = Duration::from_secs(1);
+/// How long the answer to such a trial may take.
+const TRIED_MAX: Duration = Duration::from_secs(2);
 /// The oldest server whose behaviour is tested (major version × 10 000).
 const SERVER_VERSION_MIN: i64 = 130_000;
 
@@ -63,7 +65,7 @@ impl PostgresDb {
             .application_name("invshop")
             .options([
                 // A transaction that waits for nobody must not hold its locks for ever.
-                ("idle_in_transaction_session_timeout", "60000"),
+                ("idle_in_transaction_session_timeout", "30000"),
                 ("lock_timeout", "30000"),
                 // A statement after a lock must see what was committed before it.
                 ("default_transaction_isolation", "read committed"),
@@ -87,10 +89,14 @@ impl PostgresDb {
             .test_before_acquire(false)
             .before_acquire(|connection, metadata| {
                 Box::pin(async move {
-                    if metadata.idle_for > TRIED_AFTER_IDLE {
-                        sqlx::Connection::ping(connection).await?;
+                    if metadata.idle_for <= TRIED_AFTER_IDLE {
+                        return Ok(true);
                     }
-                    Ok(true)
+                    // One that is not answered in time is closed, and the next one tried.
+                    let tried = sqlx::Connection::ping(connection);
+                    Ok(tokio::time::timeout(TRIED_MAX, tried)
+                        .await
+                        .is_ok_and(|tried| tried.is_ok()))
                 })
             });
         let writers = pool

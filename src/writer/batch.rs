@@ -188,7 +188,7 @@ async fn attempt(
     jobs: &mut [Job],
     set: &LoadSet,
 ) -> Result<Tried, Failed> {
-    let tried = attempt_in(tools, &mut tx, jobs, set).await;
+    let tried = tools.db.bounded(attempt_in(tools, &mut tx, jobs, set)).await;
     match tried {
         Ok(Written::Again(need)) => {
             tx.rollback().await;

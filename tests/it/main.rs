@@ -46,6 +46,7 @@ mod scenarios;
 mod server;
 mod service;
 mod settling;
+mod silence;
 mod smoke;
 mod source;
 mod store;
