@@ -92,11 +92,11 @@ pub struct RemoteLine {
     pub title: String,
     /// Units ordered.
     pub ordered: Quantity,
-    /// Of these, units that will not leave any more.
+    /// Of these, units that will not leave any more, but for those that came back.
     pub cancelled: Quantity,
     /// Of these, units that have left.
     pub shipped: Quantity,
-    /// Of these, units that came back into stock there.
+    /// Of these, units that came back into stock there, whether they had left or not.
     pub restocked: Quantity,
     /// What the channel took off its own number for it by now, where it says so.
     pub deducted: Option<Quantity>,

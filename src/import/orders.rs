@@ -149,6 +149,7 @@ impl Group {
             number,
             request,
             shipped: Quantity::ZERO,
+            came_back: Quantity::ZERO,
             fulfilled_by: FulfilledBy::Ledger,
         };
         let seal = |email: String| {

@@ -55,11 +55,19 @@ pub struct ImportLine {
     pub request: LineRequest,
     /// Of those, units that have left.
     pub shipped: Quantity,
+    /// Of those, units that are back in stock at the source. As many as have not left here
+    /// are cancelled, whatever else the source says of them.
+    pub came_back: Quantity,
     /// Who ships it.
     pub fulfilled_by: FulfilledBy,
 }
 
 impl ImportLine {
+    /// Units that came back and had not left, where so many have left by now.
+    pub(crate) fn never_left(&self, shipped: i64) -> i64 {
+        self.came_back.get().min(self.request.quantity.get() - shipped).max(0)
+    }
+
     const fn unknown(&self) -> Unknown {
         if self.is_mapped { Unknown::Unmapped } else { Unknown::Whatever }
     }
@@ -197,7 +205,9 @@ fn update(set: &mut Working, id: OrderId, state: &Import, content: &[u8; 32]) ->
 fn apply(set: &mut Working, id: OrderId, state: &Import) -> Decided<()> {
     let own = set.order(id)?.location;
     each(set, &state.lines, |set, line| {
-        let left = line.shipped.get() - counts_of(set, id, line.number)?.shipped;
+        let shipped = counts_of(set, id, line.number)?.shipped;
+        let left = line.shipped.get().min(line.request.quantity.get() - line.never_left(shipped));
+        let left = left - shipped;
         let Ok(quantity) = Quantity::positive(left) else {
             return Ok(());
         };
@@ -208,7 +218,8 @@ fn apply(set: &mut Working, id: OrderId, state: &Import) -> Decided<()> {
     let mut more = BTreeMap::new();
     for line in &state.lines {
         let counts = counts_of(set, id, line.number)?;
-        let wanted = line.request.quantity.get().max(counts.shipped);
+        let wanted = line.request.quantity.get() - line.never_left(counts.shipped);
+        let wanted = wanted.max(counts.shipped);
         let standing = counts.open() + counts.shipped;
         if wanted < standing {
             less.push((line.number, standing - wanted));

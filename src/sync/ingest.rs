@@ -13,11 +13,11 @@ use super::order::{self, Known};
 use super::retry::{ATTEMPTS_MAX, pause};
 use super::{Channel, SyncError};
 use crate::connectors::{Fetched, Hint, Intake, RawOrder, RemoteOrder, Retry};
-use crate::domain::{LocationCode, OrderRef, Refusal, RemoteId};
+use crate::domain::{LocationCode, OrderRef, Quantity, Refusal, RemoteId};
 use crate::store::inbox::{self, Stored};
 use crate::store::listings::KeyedListing;
 use crate::store::remote_lines::{self, Deduction, KeyedLine};
-use crate::store::{StoreError, listings, locations, order_reads, pushes};
+use crate::store::{StoreError, listings, locations, order_reads, orders, pushes};
 use crate::writer::{Command, WriteError};
 
 /// Things that are dealt with together.
@@ -330,8 +330,9 @@ impl Channel {
         let (location, mirrored) = (self.location_of(remote).await?, self.mirrored().await?);
         let how = order::How { is_current, location, mirrored: mirrored.into_keys().collect() };
         let import = order::import(remote, reference.clone(), how, (&known, &numbers));
-        self.shop.submit(Command::Import(import), None).await?;
-        for back in order::returns(remote, &reference, &numbers) {
+        self.shop.submit(Command::Import(import.clone()), None).await?;
+        let shipped = self.shipped(remote, &reference).await?;
+        for back in order::returns(remote, &import, &numbers, &shipped) {
             match self.shop.submit(Command::Return(back), None).await {
                 // It came back here before, by hand or by another name.
                 Ok(_) | Err(WriteError::Refused(_)) => {}
@@ -341,6 +342,24 @@ impl Channel {
         let stock = self.connector.capability().stock.as_ref();
         aside.deductions.extend(order::deductions(remote, &known, stock));
         Ok(())
+    }
+
+    /// What has left of each line of an order of which something came back.
+    async fn shipped(
+        &self,
+        remote: &RemoteOrder,
+        reference: &OrderRef,
+    ) -> Result<BTreeMap<i64, i64>, StoreError> {
+        if remote.lines.iter().all(|line| line.restocked == Quantity::ZERO) {
+            return Ok(BTreeMap::new());
+        }
+        let mut reader = self.shop.db.read().await?;
+        let mut conn = reader.conn();
+        let found = orders::find(&mut conn, std::iter::once(reference)).await?;
+        let ids: Vec<_> = found.into_iter().map(|(_, id)| id).collect();
+        let all = orders::load(&mut conn, &ids).await?;
+        let lines = all.iter().flat_map(|order| &order.lines);
+        Ok(lines.map(|line| (line.number, line.counts().shipped)).collect())
     }
 
     /// Writes down what became of some things; the first failure that is not theirs.

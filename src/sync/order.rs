@@ -99,6 +99,7 @@ pub(super) fn import(
                 unit_price: price.map(Money::amount),
             },
             shipped: line.shipped.min(wanted(remote.state, line)),
+            came_back: line.restocked.min(wanted(remote.state, line)),
             fulfilled_by: match place_of(line) {
                 Some(place) if mirrored.contains(place.as_str()) => FulfilledBy::Channel,
                 _ => FulfilledBy::Ledger,
@@ -210,23 +211,30 @@ fn deducted(state: RemoteState, line: &RemoteLine, stock: Option<&StockMeaning>)
 }
 
 /// Units that left and came back into stock there, each as a fact of its own: whatever
-/// was recorded before is a replay.
+/// was recorded before is a replay. `shipped` is what has left of each line by now; what
+/// came back beyond that never left.
 pub(super) fn returns(
     remote: &RemoteOrder,
-    reference: &OrderRef,
+    import: &Import,
     numbers: &BTreeMap<String, i64>,
+    shipped: &BTreeMap<i64, i64>,
 ) -> Vec<Return> {
     let Ok(one) = Quantity::new(1) else { return Vec::new() };
     let mut all = Vec::new();
-    for line in remote.lines.iter().filter(|line| line.shipped > Quantity::ZERO) {
+    for line in remote.lines.iter().filter(|line| line.restocked > Quantity::ZERO) {
         let Some(&number) = numbers.get(line.id.as_str()) else { continue };
-        for unit in 1..=line.restocked.get().min(RETURNED_MAX) {
+        let Some(known) = import.lines.iter().find(|known| known.number == number) else {
+            continue;
+        };
+        let shipped = shipped.get(&number).copied().unwrap_or(0);
+        let returned = (line.restocked.get() - known.never_left(shipped)).min(shipped);
+        for unit in 1..=returned.min(RETURNED_MAX) {
             let Ok(return_id) = FactId::new(&format!("restock {} {unit}", line.id)) else {
                 continue;
             };
             let disposition = Disposition::Restock;
             all.push(Return {
-                reference: reference.clone(),
+                reference: import.reference.clone(),
                 return_id,
                 lines: vec![ReturnLine { line: number, part: None, quantity: one, disposition }],
                 location: None,

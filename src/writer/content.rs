@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::command::Command;
-use crate::domain::{LocationCode, Reason, Sku};
+use crate::domain::{LocationCode, Quantity, Reason, Sku};
 use crate::ledger::catalogue::{ItemRow, Upsert};
 use crate::ledger::stock::{Change, StockCommand};
 use crate::orders::{Import, LineRequest, Payment, Place, Refund, Return, Ship};
@@ -92,8 +92,8 @@ impl Command {
 }
 
 fn item_content(sku: &Sku, row: &ItemRow, mode: Upsert) -> Value {
-    let units = |units: Option<crate::domain::Quantity>| units.map(crate::domain::Quantity::get);
-    let part = |(sku, units): &(Sku, crate::domain::Quantity)| json!([sku.as_str(), units.get()]);
+    let units = |units: Option<Quantity>| units.map(Quantity::get);
+    let part = |(sku, units): &(Sku, Quantity)| json!([sku.as_str(), units.get()]);
     json!({
         "sku": sku.as_str(),
         "mode": match mode {
@@ -177,14 +177,19 @@ pub(super) fn state_hash(import: &Import) -> [u8; 32] {
 
 fn import_content(import: &Import) -> Value {
     let line = |line: &crate::orders::ImportLine| {
-        json!([
-            line.number,
-            line.request.sku.as_str(),
-            line.request.quantity.get(),
-            line.request.unit_price,
-            line.shipped.get(),
-            line.fulfilled_by.as_str(),
-        ])
+        let mut content = vec![
+            json!(line.number),
+            json!(line.request.sku.as_str()),
+            json!(line.request.quantity.get()),
+            json!(line.request.unit_price),
+            json!(line.shipped.get()),
+            json!(line.fulfilled_by.as_str()),
+        ];
+        // Only where there are some: what was recorded before stays the same.
+        if line.came_back > Quantity::ZERO {
+            content.push(json!(line.came_back.get()));
+        }
+        Value::Array(content)
     };
     json!({
         "order": import.reference.to_string(),
@@ -254,7 +259,7 @@ fn refund_content(refund: &Refund) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{ExternalId, OrderRef, Quantity};
+    use crate::domain::{ExternalId, OrderRef};
 
     #[test]
     fn a_request_for_an_order_has_the_form_of_all_commands() {

@@ -108,6 +108,7 @@ pub(crate) fn state(id: &str, lines: &[(&str, i64, i64)]) -> Import {
         number,
         request: LineRequest { sku: sku(name), quantity: units(count), unit_price: None },
         shipped: units(left),
+        came_back: units(0),
         fulfilled_by: FulfilledBy::Ledger,
     };
     Import {

@@ -111,6 +111,7 @@ both!(r41_a_late_state_loses_against_an_unchanged_newer_one, |shop| {
                 number: 1,
                 request: LineRequest { sku: sku("MUG"), quantity: units(count), unit_price: None },
                 shipped: units(0),
+                came_back: units(0),
                 fulfilled_by: invshop::domain::FulfilledBy::Ledger,
             }],
             location: None,

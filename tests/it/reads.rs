@@ -28,6 +28,7 @@ pub(crate) fn imported(source: &str, id: &str, lines: &[(&str, i64, i64)]) -> Im
         number,
         request: LineRequest { sku: sku(name), quantity: units(count), unit_price: Some(250) },
         shipped: units(shipped),
+        came_back: units(0),
         fulfilled_by: FulfilledBy::Ledger,
     };
     Import {

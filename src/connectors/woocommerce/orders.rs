@@ -322,14 +322,16 @@ fn line(
     };
     let restocked = meta(RESTOCKED)?.unwrap_or(Quantity::ZERO).min(ordered);
     let reduced = meta(REDUCED)?.unwrap_or(Quantity::ZERO).min(ordered);
-    let rest = Quantity::new(ordered.get() - reduced.get()).unwrap_or(Quantity::ZERO);
+    let rest = ordered.get() - reduced.get() - restocked.get();
+    let rest = Quantity::new(rest).unwrap_or(Quantity::ZERO);
+    let left = Quantity::new(ordered.get() - rest.get()).unwrap_or(Quantity::ZERO);
     let (cancelled, shipped) = match state {
         // Money went back for all of it, and stock only for what says so: the rest is not
-        // on the shelf as far as anybody knows.
-        _ if is_refunded => (rest, reduced),
+        // on the shelf as far as anybody knows, but for what was never taken off it.
+        _ if is_refunded => (rest, left),
         RemoteState::Shipped => (Quantity::ZERO, ordered),
         RemoteState::Cancelled | RemoteState::Deleted => (ordered, Quantity::ZERO),
-        RemoteState::Pending | RemoteState::Open => (restocked, Quantity::ZERO),
+        RemoteState::Pending | RemoteState::Open => (Quantity::ZERO, Quantity::ZERO),
     };
     // Nothing says that there is no product; a line may be of none.
     let product = [item.variation_id, item.product_id].into_iter().find(|&id| id != 0);
@@ -341,7 +343,7 @@ fn line(
         ordered,
         cancelled,
         shipped,
-        restocked: if is_refunded { Quantity::ZERO } else { restocked },
+        restocked,
         deducted: Some(meta(REDUCED)?.unwrap_or(Quantity::ZERO)),
         holder: None,
         unit_price: item

@@ -89,6 +89,72 @@ both!(an_order_that_loses_all_its_lines_holds_nothing, |shop| {
     world.end().await;
 });
 
+/// An order of three mugs of ten.
+async fn three(world: &mut World<'_>) -> (u64, u64) {
+    let mug = world.item("MUG", 10).await[0];
+    let web = world.webs[0].shop.clone();
+    world.tick();
+    let order = web.buy(&[(mug, 3)]);
+    world.settle().await;
+    (mug, order)
+}
+
+/// Units of its one line are refunded there and put back.
+async fn put_back(world: &mut World<'_>, order: u64, units: i64) {
+    world.tick();
+    let now = world.test.clock_now().as_millis() / 1000;
+    world.webs[0].shop.state().refund(order, 0, units, now);
+    world.settle().await;
+}
+
+async fn now_is(world: &mut World<'_>, order: u64, status: &str) {
+    world.tick();
+    world.webs[0].shop.set_status(order, status);
+    world.settle().await;
+}
+
+// What is put back before it left is cancelled, and what had left has come back, in whatever
+// order the shop says it; the goods are on the shelf once.
+both!(what_is_put_back_is_cancelled_or_returned_by_whether_it_had_left, |shop| {
+    let mut world = World::new(&shop, &["web"]).await;
+    let (mug, order) = three(&mut world).await;
+    let id = format!("web:{order}");
+    // Nothing else is on the shelf: units that did not leave must not be counted as left.
+    shop.run(Command::Place(place("A", &[("MUG", 7)]))).await.unwrap();
+    put_back(&mut world, order, 1).await;
+    shop.run(Command::Place(place("B", &[("MUG", 1)]))).await.unwrap();
+    shop.ship("cli:A", "a").await.unwrap();
+    shop.ship("cli:B", "b").await.unwrap();
+    assert_eq!(shop.line(&id, 1).await, [3, 2, 0, 0, 1, 0]);
+    now_is(&mut world, order, "completed").await;
+    assert_eq!(shop.line(&id, 1).await, [3, 0, 2, 0, 1, 0]);
+    assert_eq!(shop.level("MUG", "main").await, [0, 0, 0, 0]);
+    put_back(&mut world, order, 1).await;
+    assert_eq!(shop.line(&id, 1).await, [3, 0, 2, 0, 1, 1]);
+    assert_eq!(shop.level("MUG", "main").await, [1, 0, 0, 0]);
+    put_back(&mut world, order, 1).await;
+    now_is(&mut world, order, "refunded").await;
+    assert_eq!(shop.line(&id, 1).await, [3, 0, 2, 0, 1, 2]);
+    assert_eq!(shop.level("MUG", "main").await, [2, 0, 0, 0]);
+    world.settle().await;
+    assert_eq!(world.webs[0].shop.state().stock_of(mug), Some(2));
+    assert_eq!(world.unsettled().await, 0);
+    world.end().await;
+});
+
+both!(an_order_put_back_and_refunded_whole_leaves_the_shelf_as_it_was, |shop| {
+    let mut world = World::new(&shop, &["web"]).await;
+    let (mug, order) = three(&mut world).await;
+    // Both are seen at once.
+    let now = shop.clock_now().as_millis() / 1000;
+    world.webs[0].shop.state().refund(order, 0, 3, now);
+    now_is(&mut world, order, "refunded").await;
+    assert_eq!(shop.line(&format!("web:{order}"), 1).await, [3, 0, 0, 0, 3, 0]);
+    assert_eq!(shop.level("MUG", "main").await, [10, 0, 0, 0]);
+    assert_eq!(world.webs[0].shop.state().stock_of(mug), Some(10));
+    world.end().await;
+});
+
 // R53: what was deducted and is not given back is not on the shelf.
 both!(r53_a_refund_that_puts_nothing_back_frees_nothing, |shop| {
     let mut world = World::new(&shop, &["web"]).await;

@@ -375,6 +375,7 @@ fn state_line(line: &StateLine) -> ImportLine {
         number: line.number,
         request: request(&line.item, line.units),
         shipped: quantity(line.shipped),
+        came_back: quantity(0),
         fulfilled_by: if line.by_channel { FulfilledBy::Channel } else { FulfilledBy::Ledger },
     }
 }
