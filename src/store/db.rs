@@ -172,7 +172,6 @@ impl Db {
         begun.map_err(|error| error.in_file(|| self.place()))
     }
 
-    #[expect(clippy::disallowed_methods, reason = "runs in a task of its own, see the module")]
     async fn begin_write(self) -> Result<WriteTx, StoreError> {
         let inner = match self {
             Self::Sqlite(sqlite) => {
