@@ -29,8 +29,10 @@ impl Channel {
             let keys = lines.iter().flat_map(|line| line.keys.iter().cloned()).collect();
             let known = listings::by_keys(&mut conn, self.id, keys).await?;
             drop(reader);
+            // Of one that is listed at several places one may be mapped, and another not.
+            let is_mapped = known.iter().filter(|one| one.item.is_some());
             let known: HashMap<&str, &KeyedListing> =
-                known.iter().map(|one| (one.order_key.as_str(), one)).collect();
+                is_mapped.map(|one| (one.order_key.as_str(), one)).collect();
             for line in &lines {
                 let listing = line.keys.iter().find_map(|key| known.get(key.as_str()));
                 let sku = listing.and_then(|listing| listing.item.as_ref());

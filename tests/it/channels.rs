@@ -65,6 +65,7 @@ mod daemons;
 mod desk;
 mod hooks;
 mod orders;
+mod parcels;
 mod places;
 mod push;
 mod push_back;
