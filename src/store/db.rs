@@ -211,6 +211,7 @@ impl Db {
             let mut tx = db.begin_write().await?;
             match bounds.bounded(work(tx.conn()?)).await {
                 Ok(value) => tx.commit().await.map(|()| value),
+                Err(error) if error.is_lost() => Err(error),
                 Err(error) => {
                     tx.rollback().await;
                     Err(error)

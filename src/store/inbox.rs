@@ -80,15 +80,15 @@ statement!(
 // The name of an order that was read is `order ID HASH`, the hash of 32 digits.
 statement!(
     UNREAD,
-    "select count(*) from inbox as b
-     where b.channel_id = $1
-       and (b.state = 'pending' and b.attempts > 0
-            or b.state = 'dead' and b.kind = 'order' and not exists (
-              select 1 from inbox as o
-              where o.channel_id = b.channel_id and o.kind = 'order' and o.state = 'done'
-                and o.id > b.id and length(o.dedupe_key) = length(b.dedupe_key)
-                and substr(o.dedupe_key, 1, length(o.dedupe_key) - 32)
-                  = substr(b.dedupe_key, 1, length(b.dedupe_key) - 32)))"
+    "select (select count(*) from inbox
+             where channel_id = $1 and state = 'pending' and attempts > 0)
+          + (select count(*) from inbox as b
+             where b.channel_id = $1 and b.state = 'dead' and b.kind = 'order' and not exists (
+               select 1 from inbox as o
+               where o.channel_id = b.channel_id and o.kind = 'order' and o.state = 'done'
+                 and o.id > b.id and length(o.dedupe_key) = length(b.dedupe_key)
+                 and substr(o.dedupe_key, 1, length(o.dedupe_key) - 32)
+                   = substr(b.dedupe_key, 1, length(b.dedupe_key) - 32)))"
 );
 statement!(FORGET, "delete from inbox where state = 'done' and done_at < $1");
 

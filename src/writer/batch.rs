@@ -208,6 +208,8 @@ async fn attempt(
             Ok(Tried::Committed(committed))
         }
         Err(Failed::Crashed) => Err(Failed::Crashed), // Dropping the transaction rolls back.
+        // Its connection is broken, or in the middle of what was given up: it is not used again.
+        Err(Failed::Store(error)) if error.is_lost() => Err(error.into()),
         Err(failed) => {
             tx.rollback().await;
             Err(failed)

@@ -71,6 +71,9 @@ impl Fulfilment for Parcels {
     }
 }
 
+/// A shipment, (line, units), whether it was the last, and the number to follow it by.
+type Said = (String, Vec<(String, i64)>, bool, Option<String>);
+
 impl Parcels {
     /// Takes the place of a world's first web shop.
     async fn instead(world: &mut World<'_>) -> Arc<Self> {
@@ -85,9 +88,8 @@ impl Parcels {
         parcels
     }
 
-    /// What it was told since it was asked last: shipment, (line, units), whether it was
-    /// the last, and the number it can be followed by.
-    fn take(&self) -> Vec<(String, Vec<(String, i64)>, bool, Option<String>)> {
+    /// What it was told since it was asked last.
+    fn take(&self) -> Vec<Said> {
         let told = std::mem::take(&mut *self.told.lock().unwrap());
         let line =
             |line: &invshop::connectors::LineUnits| (line.line.to_string(), line.quantity.get());
