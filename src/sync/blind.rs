@@ -16,7 +16,7 @@ impl Lane {
             self.is_blind = None;
             return Ok(());
         }
-        if self.failures == 0 && self.is_blind == Some(false) {
+        if !self.steps.has_failed() && self.is_blind == Some(false) {
             return Ok(());
         }
         let (channel, now) = (Arc::clone(&self.channel), self.now());
@@ -24,14 +24,15 @@ impl Lane {
         let seen_at = stored.pulled_at.unwrap_or(stored.created_at);
         let unseen_ms = now.as_millis() - seen_at;
         let stale_ms = i64::from(channel.config.stale_after_seconds) * 1000;
-        let (since, kind) = match (stored.blind_at, self.failures > 0 && unseen_ms >= stale_ms) {
-            (None, true) => (Some(now.as_millis()), Kind::ChannelBlind),
-            (Some(_), false) if self.failures == 0 => (None, Kind::ChannelSeen),
-            (was, _) => {
-                self.is_blind = Some(was.is_some());
-                return Ok(());
-            }
-        };
+        let (since, kind) =
+            match (stored.blind_at, self.steps.has_failed() && unseen_ms >= stale_ms) {
+                (None, true) => (Some(now.as_millis()), Kind::ChannelBlind),
+                (Some(_), false) if !self.steps.has_failed() => (None, Kind::ChannelSeen),
+                (was, _) => {
+                    self.is_blind = Some(was.is_some());
+                    return Ok(());
+                }
+            };
         self.is_blind = None;
         let name = channel.name();
         if since.is_some() {

@@ -11,8 +11,9 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use super::ingest::retry_of;
 use super::pull::{Pulled, Seen};
-use super::push::pause_after;
+use super::retry::Pauses;
 use super::{Channel, SyncError};
 use crate::clock::Timestamp;
 use crate::config::ChannelMode;
@@ -32,12 +33,10 @@ pub struct Lane {
     seen: Seen,
     /// By how much numbers were off that nothing explained when they were last looked at.
     pub(super) doubts: HashMap<(String, String), i64>,
-    /// Failures one after another, and until when nothing is tried.
-    pub(super) failures: i64,
-    paused_until: Option<Instant>,
+    /// After a step that failed nothing is tried for a while.
+    pub(super) steps: Pauses,
     /// The same of telling the channel of its orders, which the numbers do not wait for.
-    pub(super) untold: i64,
-    pub(super) untold_until: Option<Instant>,
+    pub(super) telling: Pauses,
     polled_at: Option<Instant>,
     pub(super) was_ours: bool,
     /// Whether it is written down that the channel is blind; none while that was not read.
@@ -57,10 +56,8 @@ impl Lane {
             turn,
             seen: Seen::default(),
             doubts: HashMap::new(),
-            failures: 0,
-            paused_until: None,
-            untold: 0,
-            untold_until: None,
+            steps: Pauses::default(),
+            telling: Pauses::default(),
             polled_at: None,
             was_ours: false,
             is_blind: None,
@@ -95,23 +92,19 @@ impl Lane {
 
     /// What it waits for after failures is tried with the next step.
     pub fn forget_pauses(&mut self) {
-        (self.paused_until, self.untold_until) = (None, None);
+        self.steps.forget();
+        self.telling.forget();
     }
 
     /// One look: whatever there is to do now. A failure is written down, and waited out.
     pub async fn look(&mut self) {
-        if self.paused_until.is_some_and(|until| Instant::now() < until) {
+        if self.steps.lasts() {
             return;
         }
         match self.step().await {
-            Ok(()) => {
-                self.failures = 0;
-                self.paused_until = None;
-            }
+            Ok(()) => self.steps.worked(),
             Err(error) => {
-                self.failures += 1;
-                let pause = pause_after(&error, self.failures);
-                self.paused_until = Some(Instant::now() + pause);
+                let pause = self.steps.failed(retry_of(&error));
                 let (channel, seconds) = (self.channel.name(), pause.as_secs());
                 tracing::warn!(channel, error = %error, seconds, "a channel waits after a failure");
                 self.channel.note_failure(&error).await;

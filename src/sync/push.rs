@@ -6,10 +6,8 @@
 //! way; one without an answer is looked for before anything is written again.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::expect::Expected;
-use super::ingest::retry_of;
 use super::judge::{Verdict, Wanted};
 use super::retry::{ATTEMPTS_MAX, pause};
 use super::target::Targets;
@@ -393,9 +391,4 @@ fn stock_target(write: &Write, now: Timestamp) -> StockTarget {
         basis_seq: Seq::new(*seq),
         key: format!("{}:{}:{}:{seq}:{}", row.channel_id, row.holder, row.place, quantity.get()),
     }
-}
-
-/// When a lane that failed is tried again.
-pub(super) fn pause_after(error: &SyncError, failures: i64) -> Duration {
-    pause(failures, retry_of(error))
 }

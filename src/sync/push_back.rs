@@ -7,10 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::ingest::{is_its_own, retry_of};
-use super::push::pause_after;
 use super::retry::{ATTEMPTS_MAX, pause};
 use super::{Lane, SyncError};
 use crate::config::ChannelMode;
@@ -66,7 +63,7 @@ impl Lane {
     /// Tells the channel some of what it is to be told; whether that may have moved its
     /// numbers. A failure keeps nobody from the numbers: only this is waited with.
     pub(super) async fn push_back(&mut self) -> Result<bool, SyncError> {
-        if self.untold_until.is_some_and(|until| Instant::now() < until) {
+        if self.telling.lasts() {
             return Ok(false);
         }
         let now = self.now().as_millis();
@@ -103,16 +100,14 @@ impl Lane {
                 self.note_untold(error).await;
                 return Ok(moved);
             }
-            (self.untold, self.untold_until) = (0, None);
+            self.telling.worked();
         }
         Ok(moved)
     }
 
     /// Telling failed for a reason that is not about one order.
     async fn note_untold(&mut self, error: SyncError) {
-        self.untold += 1;
-        let pause = pause_after(&error, self.untold);
-        self.untold_until = Some(Instant::now() + pause);
+        let pause = self.telling.failed(retry_of(&error));
         let (channel, seconds) = (self.channel.name(), pause.as_secs());
         tracing::warn!(channel, error = %error, seconds, "a channel cannot be told of its orders");
         self.channel.note_failure(&error).await;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use backoff::ExponentialBackoffBuilder;
 use backoff::backoff::Backoff as _;
 
@@ -40,6 +42,43 @@ pub(super) fn pause(failures: i64, retry: Retry) -> Duration {
     }
 }
 
+/// Failures of one thing, one after another, and the pause that the last of them began.
+#[derive(Debug, Default)]
+pub(super) struct Pauses {
+    failures: i64,
+    until: Option<Instant>,
+}
+
+impl Pauses {
+    /// Whether it has to wait still.
+    pub(super) fn lasts(&self) -> bool {
+        self.until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Whether it failed when it was last tried.
+    pub(super) const fn has_failed(&self) -> bool {
+        self.failures > 0
+    }
+
+    /// It failed once more; how long it waits now.
+    pub(super) fn failed(&mut self, retry: Retry) -> Duration {
+        self.failures += 1;
+        let pause = pause(self.failures, retry);
+        self.until = Some(Instant::now() + pause);
+        pause
+    }
+
+    /// It went well.
+    pub(super) fn worked(&mut self) {
+        *self = Self::default();
+    }
+
+    /// It is tried with the next step; what failed before still counts.
+    pub(super) fn forget(&mut self) {
+        self.until = None;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,5 +94,21 @@ mod tests {
         assert_eq!(pause(1, Retry::Never), Duration::from_mins(1));
         let said = Duration::from_secs(7);
         assert_eq!(pause(9, Retry::After(said)), said);
+    }
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_ends_and_grows_until_it_works() {
+        let mut pauses = Pauses::default();
+        assert!(!pauses.lasts() && !pauses.has_failed());
+        assert_eq!(pauses.failed(Retry::Backoff), Duration::from_secs(1));
+        assert!(pauses.lasts() && pauses.has_failed());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(!pauses.lasts() && pauses.has_failed());
+        assert_eq!(pauses.failed(Retry::Backoff), Duration::from_secs(2));
+        pauses.forget();
+        assert!(!pauses.lasts(), "it is tried at once");
+        assert_eq!(pauses.failed(Retry::Backoff), Duration::from_secs(4));
+        pauses.worked();
+        assert!(!pauses.lasts() && !pauses.has_failed());
+        assert_eq!(pauses.failed(Retry::Backoff), Duration::from_secs(1));
     }
 }
