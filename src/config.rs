@@ -18,11 +18,11 @@ mod keys;
 mod location;
 mod schedule;
 mod search;
+mod server;
 mod settings;
 mod telemetry;
 
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 pub use channel::{ChannelConfig, ChannelMode, RulesConfig, WebhookConfig};
@@ -31,6 +31,7 @@ pub use error::{ConfigError, Problem};
 pub use location::{LocationConfig, LocationKind};
 pub use schedule::{Schedule, ScheduleConfig};
 pub use search::{Inputs, SYSTEM_FILE};
+pub use server::{ServerConfig, TlsConfig};
 pub use telemetry::{LogFormat, LogLevel, TelemetryConfig};
 
 use crate::secret::{KeyFile, Secret, SecretSource};
@@ -44,8 +45,6 @@ use telemetry::{log_format, log_level};
 const DATABASE_FILE: &str = "invshop.db";
 /// The key file beside the configuration of a PostgreSQL database.
 const POSTGRES_KEY_FILE: &str = "invshop.key";
-/// Where the server listens when nothing is said: on this machine only.
-const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8700);
 /// A quarter of an hour: time enough to pay, short enough to free the last unit.
 const HOLD_SECONDS: u32 = 900;
 /// Thirty days.
@@ -103,15 +102,6 @@ pub struct OrdersConfig {
     pub split: bool,
     /// How long an unpaid order keeps its hold, in seconds, 1 to 2 592 000.
     pub hold_seconds: u32,
-}
-
-/// `[server]`: how the daemon is reached.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServerConfig {
-    /// The address and port to listen on.
-    pub listen: SocketAddr,
-    /// The base of the URLs that others are given, without a slash at its end.
-    pub public_url: Option<String>,
 }
 
 impl Config {
@@ -176,7 +166,7 @@ impl Config {
         let mut reader = Reader { settings: &settings, problems: &mut problems };
         let database = reader.database(inputs, &directory);
         let orders = reader.orders();
-        let server = reader.server();
+        let server = reader.server(&directory);
         let schedule = reader.schedule(&directory);
         let telemetry = reader.telemetry();
         let locations = reader.locations();
@@ -259,13 +249,6 @@ impl Reader<'_> {
             split: split.unwrap_or(true),
             hold_seconds: hold_seconds.unwrap_or(HOLD_SECONDS),
         }
-    }
-
-    fn server(&mut self) -> ServerConfig {
-        let listen = self.read(&keys::SERVER_LISTEN.path(), |value| listen(value.text()?));
-        let public_url =
-            self.read(&keys::SERVER_PUBLIC_URL.path(), |value| public_url(value.text()?));
-        ServerConfig { listen: listen.unwrap_or(LISTEN), public_url }
     }
 
     fn schedule(&mut self, directory: &Path) -> ScheduleConfig {
@@ -374,24 +357,6 @@ fn default_key_file(url: &DatabaseUrl, directory: &Path) -> KeyFile {
         }
         DatabaseUrl::Postgres(_) => KeyFile::new(directory.join(POSTGRES_KEY_FILE)),
     }
-}
-
-fn listen(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_unparsable| {
-        "expected ADDRESS:PORT in numbers, as 127.0.0.1:8700, 0.0.0.0:8700 or [::]:8700".to_owned()
-    })
-}
-
-fn public_url(text: &str) -> Result<String, String> {
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    let host = rest.and_then(|rest| rest.split('/').next()).unwrap_or_default();
-    let odd = |c: char| matches!(c, '?' | '#' | '@') || c.is_whitespace() || c.is_control();
-    if host.is_empty() || host.starts_with(':') || text.contains(odd) {
-        return Err("expected https://HOST or http://HOST, with a port and a path if needed, \
-                    without login, ? and #"
-            .to_owned());
-    }
-    Ok(text.trim_end_matches('/').to_owned())
 }
 
 /// An error with its causes, for a message of one line.

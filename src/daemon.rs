@@ -28,7 +28,7 @@ use uuid::Uuid;
 
 pub use service::{reloaded, reloading};
 
-use crate::api::{Api, serve};
+use crate::api::{Api, Certificate, TlsError, serve};
 use crate::config::Config;
 use crate::connectors::registry::KINDS;
 use crate::domain::AllocationPolicy;
@@ -57,6 +57,9 @@ pub enum DaemonError {
     /// Channels are configured in a way that cannot work.
     #[error(transparent)]
     Channels(#[from] sync::OpenError),
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The address cannot be listened on.
     #[error("{address} cannot be listened on: {source}")]
     Listen {
@@ -81,6 +84,7 @@ pub async fn listen(address: std::net::SocketAddr) -> Result<TcpListener, Daemon
 /// Checks that the daemon could run: opens the shop as [`run`] would, and changes
 /// nothing.
 pub async fn check(config: &Config) -> Result<(), DaemonError> {
+    certificate(config).await?;
     let shop = Shop::open(Opening::of(config)).await?;
     let connectors = sync::connectors(&shop, KINDS, &config.channels);
     shop.close().await;
@@ -94,6 +98,7 @@ pub async fn run(
     listener: TcpListener,
     stop: CancellationToken,
 ) -> Result<(), DaemonError> {
+    let certificate = certificate(config).await?;
     let opening = Opening::of(config);
     let _lock = match &opening.place {
         Place::Sqlite(file) if file.exists() => Some(DaemonLock::take(file)?),
@@ -112,7 +117,11 @@ pub async fn run(
     let hooks = webhooks::router(&channels, config.server.public_url.as_deref());
     drop(channels);
     let router = api.router_beside(hooks);
-    requests.start("requests", serve(listener, router, requests_stop.clone(), DRAIN));
+    let tls = certificate.as_ref().map(Certificate::handshakes);
+    if let Some(certificate) = certificate {
+        tasks.start("certificate", certificate.renew(tasks_stop.clone()));
+    }
+    requests.start("requests", serve(listener, router, tls, requests_stop.clone(), DRAIN));
     tracing::info!(place = shop.db.place(), "ready");
     service::ready().await;
 
@@ -137,6 +146,14 @@ pub async fn run(
         tracing::warn!("the database is closed by the end of the process: it was in use");
     }
     ended
+}
+
+/// What the daemon proves itself with; none where it speaks plain HTTP.
+async fn certificate(config: &Config) -> Result<Option<Certificate>, TlsError> {
+    match config.server.tls.clone() {
+        Some(files) => Certificate::load(files).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// What goes on with channels; nothing where there is none.

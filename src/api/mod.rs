@@ -21,6 +21,7 @@ mod problem;
 mod query;
 mod request;
 mod serve;
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +36,7 @@ use tokio::time::Instant;
 
 pub use keys::Keys;
 pub use serve::serve;
+pub use tls::{Certificate, Handshakes, TlsError};
 
 use crate::domain::{AllocationPolicy, Key};
 use crate::shop::Shop;

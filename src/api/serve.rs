@@ -1,19 +1,23 @@
 //! Serving a router on a listener: bounded connections, slow headers and clients that
 //! do not take their answers cut off, and an end that lets what was begun finish.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
+
+use super::tls::Handshakes;
 
 /// Connections at the same time; others wait to be accepted.
 const CONNECTIONS_MAX: usize = 4096;
@@ -25,10 +29,11 @@ const UNREAD_MAX: Duration = Duration::from_secs(20);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until it is stopped, then lets the requests under way finish for as long
-/// as `drain` says.
+/// as `drain` says. Without `tls` it is plain HTTP.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
+    tls: Option<Handshakes>,
     stop: CancellationToken,
     drain: Duration,
 ) {
@@ -59,15 +64,18 @@ pub async fn serve(
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(error = %error, "a connection delays small answers");
         }
-        let service = TowerToHyperService::new(router.clone());
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEADERS_MAX)
-            .serve_connection(TokioIo::new(Box::pin(bounded(stream))), service);
-        let connection = graceful.watch(connection);
+        let talk = Talk { router: router.clone(), watcher: graceful.watcher() };
+        let (stream, tls, stop) = (bounded(stream), tls.clone(), stop.clone());
         connections.spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(error = %error, "a connection ended early");
+            match tls {
+                None => talk.run(stream).await,
+                Some(tls) => {
+                    // Whoever is asked to go before anything was agreed on asked for nothing.
+                    let agreed = stop.run_until_cancelled(tls.agree(stream)).await;
+                    if let Some(stream) = agreed.flatten() {
+                        talk.run(stream).await;
+                    }
+                }
             }
             drop(place);
         });
@@ -78,10 +86,28 @@ pub async fn serve(
     }
 }
 
+/// One connection's requests and answers.
+struct Talk {
+    router: Router,
+    watcher: Watcher,
+}
+
+impl Talk {
+    async fn run(self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADERS_MAX)
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(self.router));
+        if let Err(error) = self.watcher.watch(connection).await {
+            tracing::debug!(error = %error, "a connection ended early");
+        }
+    }
+}
+
 /// A connection whose writes fail when the other side takes nothing for too long.
 /// Reading is bounded by what is read: headers and bodies have their own limits.
-fn bounded(stream: TcpStream) -> TimeoutStream<TcpStream> {
+fn bounded(stream: TcpStream) -> Pin<Box<TimeoutStream<TcpStream>>> {
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(UNREAD_MAX));
-    stream
+    Box::pin(stream)
 }

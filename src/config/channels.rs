@@ -6,8 +6,9 @@ use std::path::Path;
 
 use super::channel::{self, ChannelConfig, RulesConfig, WebhookConfig};
 use super::error::Problem;
+use super::server::public_url;
 use super::settings::Value;
-use super::{Inputs, Reader, chain, keys, public_url};
+use super::{Inputs, Reader, chain, keys};
 use crate::secret::{Secret, SecretSource};
 
 /// What is said of a secret that stands in the file.

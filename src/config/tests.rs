@@ -211,7 +211,7 @@ hold_seconds = 0
 [server]
 listen = "localhost:8700"
 public_url = "stock.example.com"
-tls_cert = "cert.pem"
+tls_key = "cert.pem"
 
 [database]
 url = "mysql://ada:hunter2@db/shop"
@@ -240,7 +240,7 @@ const WRONG_PROBLEMS: [&str; 16] = [
     "line 5: orders.hold_seconds: expected a whole number from 1 to 2592000, found 0",
     "line 8: server.listen: expected ADDRESS:PORT in numbers",
     "line 9: server.public_url: expected https://HOST or http://HOST",
-    "line 10: server.tls_cert: is not supported yet",
+    "line 10: server.tls_key: expected file:PATH, a file in PEM",
     "line 13: database.url: expected sqlite:FILE or postgres://",
     "line 14: database.key: expected file:PATH",
     "line 18: location[0].kind: expected one of warehouse, store, third_party, transit, \
@@ -396,6 +396,6 @@ fn public_urls_lose_the_slash_at_their_end() {
         ("https://stock.example.com?x=1", None),
         ("ftp://stock.example.com", None),
     ] {
-        assert_eq!(public_url(given).ok().as_deref(), expected, "{given}");
+        assert_eq!(server::public_url(given).ok().as_deref(), expected, "{given}");
     }
 }

@@ -50,5 +50,6 @@ mod silence;
 mod smoke;
 mod source;
 mod store;
+mod tls;
 mod turns;
 mod verify;

@@ -127,6 +127,9 @@ async fn installation(config: &Config, checks: &mut Vec<Check>) {
         }
         Err(error) => Check::fail("key file", &error.into()),
     });
+    if let Some(files) = &config.server.tls {
+        checks.push(daemon::certificate(files.clone()).await);
+    }
     if let DatabaseUrl::Sqlite(file) = &config.database.url {
         checks.extend(writable(file));
         checks.extend(private(file));

@@ -59,7 +59,7 @@ impl Served {
         let api = Api::new(Arc::clone(&shop), AllocationPolicy::Split);
         let (keys, router) = (api.keys(), api.router());
         let mut serving = JoinSet::new();
-        serving.spawn(serve(listener, router, stop.clone(), Duration::from_secs(20)));
+        serving.spawn(serve(listener, router, None, stop.clone(), Duration::from_secs(20)));
         Self { base, shop, keys, stop, serving }
     }
 

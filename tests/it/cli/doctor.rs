@@ -61,3 +61,19 @@ both_shops!(clocks_and_jobs_are_looked_at, |cli| {
     let server = cli.database.as_ref().map(|_| check(&said, "server clock").0);
     assert_eq!(server.as_deref(), cli.database.as_ref().map(|_| "ok"));
 });
+
+#[tokio::test]
+async fn a_certificate_that_does_not_fit_is_told() {
+    let cli = Cli::new(Backend::Sqlite).await;
+    let settings = "[server]\ntls_certificate = \"file:tls.crt\"\ntls_key = \"file:tls.key\"\n";
+    fs::write(cli.path().join("invshop.toml"), settings).unwrap();
+    let said: Value = serde_json::from_str(&cli.run(&["--json", "doctor"]).stdout).unwrap();
+    let (state, detail) = check(&said, "certificate");
+    assert_eq!(state, "fail");
+    assert!(detail.contains("tls.crt cannot be read"), "{detail}");
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    fs::write(cli.path().join("tls.crt"), made.cert.pem()).unwrap();
+    fs::write(cli.path().join("tls.key"), made.signing_key.serialize_pem()).unwrap();
+    assert_eq!(check(&cli.json(&["doctor"]), "certificate").0, "ok");
+    cli.end().await;
+}

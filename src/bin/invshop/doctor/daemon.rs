@@ -1,16 +1,33 @@
-//! What the daemon left behind: whether one runs, and how its jobs went.
+//! What the daemon needs beside the database, and what it left behind: its certificate,
+//! whether one runs, and how its jobs went.
 
 use std::path::Path;
 
+use invshop::api::Certificate;
 use invshop::clock::{Clock as _, SystemClock};
+use invshop::config::TlsConfig;
 use invshop::reports;
 use invshop::store::{DaemonLock, Db};
 
 use super::Check;
+use crate::failure::Failure;
 
 /// How far the database server's clock may be from this one's: the shop goes by the
 /// server's, everything else on this machine does not.
 const CLOCK_APART_MS: i64 = 2_000;
+
+/// Whether the daemon could prove itself with its certificate.
+pub(super) async fn certificate(files: TlsConfig) -> Check {
+    const NAME: &str = "certificate";
+    let detail = files.certificate.display().to_string();
+    match Certificate::load(files).await {
+        Ok(_) => Check::ok(NAME, detail),
+        Err(error) => {
+            let hint = "the daemon's user must be able to read both files";
+            Check::fail(NAME, &Failure::failed("certificate", error.to_string()).hint(hint))
+        }
+    }
+}
 
 /// Whether a daemon has the file. Neither is wrong: it is for the one who wonders.
 pub(super) fn daemon(file: &Path) -> Check {
