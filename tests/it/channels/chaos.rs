@@ -261,7 +261,7 @@ fn seeds(count: u64) -> std::ops::Range<u64> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn shops_and_ledger_are_equal_when_the_faults_stop_on_sqlite() {
-    for seed in seeds(60) {
+    for seed in seeds(120) {
         history(Backend::Sqlite, seed).await;
     }
 }
@@ -271,7 +271,7 @@ async fn shops_and_ledger_are_equal_when_the_faults_stop_on_postgres() {
     if !has_postgres() {
         return;
     }
-    for seed in seeds(40) {
+    for seed in seeds(80) {
         history(Backend::Postgres, seed).await;
     }
 }
