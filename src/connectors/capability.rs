@@ -174,7 +174,7 @@ pub struct OrderWindow {
     pub page_max: usize,
     /// Whether an order that changes while pages are read may move between them.
     pub pages_move: bool,
-    /// What lists leave out and only asking for one order tells.
+    /// The states that the list of changes leaves out: they have a list of their own.
     pub omits: &'static [&'static str],
 }
 

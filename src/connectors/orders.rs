@@ -1,6 +1,8 @@
 //! The orders of a channel: found by what changed, fetched by id, decoded from what
 //! was stored.
 
+use futures_util::FutureExt as _;
+
 use super::{Answer, Cursor, DecodeError, Holder, Page};
 use crate::clock::Timestamp;
 use crate::domain::{Money, Quantity, RemoteId};
@@ -123,6 +125,16 @@ pub trait OrderSource: Send + Sync {
         window: Window,
         after: Option<&'a Cursor>,
     ) -> Answer<'a, Page<RawOrder>>;
+
+    /// A page of the orders that changed in a window and that [`changed`](Self::changed)
+    /// leaves out, where there are such ([`OrderWindow::omits`](super::OrderWindow::omits)).
+    fn omitted<'a>(
+        &'a self,
+        _window: Window,
+        _after: Option<&'a Cursor>,
+    ) -> Answer<'a, Page<RawOrder>> {
+        async { Ok(Page { rows: Vec::new(), next: None }) }.boxed()
+    }
 
     /// One order as it is now.
     fn fetch<'a>(&'a self, id: &'a RemoteId) -> Answer<'a, Fetched>;

@@ -22,6 +22,9 @@ use crate::store::{StoreError, pushes};
 
 /// How often a lane looks for something to do.
 const EVERY: Duration = Duration::from_millis(100);
+/// How often orders are looked for that the list of changes leaves out, milliseconds: a
+/// webhook tells of most of them.
+const OMITTED_EVERY_MS: i64 = 10 * 60 * 1000;
 /// How long a node that died keeps its channels from the others, milliseconds.
 pub(super) const LEASE_MS: i64 = 28_000;
 
@@ -38,6 +41,8 @@ pub struct Lane {
     /// The same of telling the channel of its orders, which the numbers do not wait for.
     pub(super) telling: Pauses,
     polled_at: Option<Instant>,
+    /// When it was last looked for orders that the list of changes leaves out.
+    omitted_at: Option<Timestamp>,
     pub(super) was_ours: bool,
     /// Whether it is written down that the channel is blind; none while that was not read.
     pub(super) is_blind: Option<bool>,
@@ -59,6 +64,7 @@ impl Lane {
             steps: Pauses::default(),
             telling: Pauses::default(),
             polled_at: None,
+            omitted_at: None,
             was_ours: false,
             is_blind: None,
             hooks,
@@ -129,6 +135,7 @@ impl Lane {
         self.channel.heed_the_blind().await?;
         let every = Duration::from_secs(u64::from(self.channel.config.poll_seconds));
         if self.polled_at.is_none_or(|at| at.elapsed() >= every) {
+            self.look_for_omitted().await;
             self.catch_up().await?;
             self.channel.mirror().await?;
             self.channel.map_waiting().await?;
@@ -149,6 +156,23 @@ impl Lane {
             }
         }
         Ok(())
+    }
+
+    /// Reads orders that were thrown away into the inbox, now and then. The others do not
+    /// wait for it.
+    async fn look_for_omitted(&mut self) {
+        let now = self.now();
+        if self.omitted_at.is_some_and(|at| now.as_millis() - at.as_millis() < OMITTED_EVERY_MS) {
+            return;
+        }
+        match self.channel.pull_omitted(self.omitted_at, &mut self.seen).await {
+            Ok(_) => self.omitted_at = Some(now),
+            Err(error) => {
+                let channel = self.channel.name();
+                tracing::warn!(channel, error = %error, "orders in the bin cannot be read");
+                self.channel.note_failure(&error).await;
+            }
+        }
     }
 
     /// Tells the channel of its orders, before each call of numbers: what a cancelled order

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use super::{Channel, SyncError};
 use crate::clock::Timestamp;
-use crate::connectors::Window;
+use crate::connectors::{OrderSource, OrderWindow, Window};
 use crate::store::channels;
 
 /// How far back a channel is read that was never read.
@@ -19,6 +19,13 @@ const AHEAD_MS: i64 = 24 * 60 * 60 * 1000;
 const PAGES_MAX: usize = 10_000;
 /// Orders whose state is remembered, so that the overlap is not stored again and again.
 const REMEMBERED_MAX: usize = 20_000;
+
+/// Which of a channel's lists of orders is read.
+#[derive(Clone, Copy, Debug)]
+enum List {
+    Changed,
+    Omitted,
+}
 
 /// What of a channel's orders was seen lately.
 #[derive(Debug, Default)]
@@ -52,26 +59,65 @@ impl Channel {
     /// Reads the orders that changed into the inbox and records nothing: whoever has the
     /// lane does.
     pub async fn pull_now(&self) -> Result<Pulled, SyncError> {
-        self.pull(&mut Seen::default()).await
+        let mut seen = Seen::default();
+        let changed = self.pull(&mut seen).await?;
+        let omitted = self.pull_omitted(None, &mut seen).await?;
+        Ok(Pulled { listed: changed.listed + omitted.listed, new: changed.new + omitted.new })
     }
 
     /// Reads the orders that changed since the last time into the inbox.
     pub(crate) async fn pull(&self, seen: &mut Seen) -> Result<Pulled, SyncError> {
-        let (Some(orders), Some(rules)) =
-            (self.connector.orders(), self.connector.capability().orders.as_ref())
-        else {
+        let Some((orders, rules)) = self.order_source() else {
             return Ok(Pulled::default());
         };
         let now = self.shop.clock.now();
         let watermark = self.stored().await?.watermark;
         let overlap = i64::try_from(rules.overlap.as_millis()).unwrap_or(i64::MAX);
         let from = watermark.map_or(now.as_millis() - HISTORY_MS, |mark| mark - overlap);
+        let (pulled, newest) = self.read(orders, (List::Changed, from, now), seen).await?;
+        self.note_pulled(newest.max(watermark), now).await?;
+        Ok(pulled)
+    }
+
+    /// Reads into the inbox what the list of changes leaves out, since it was last looked at
+    /// or as far back as anything is read: an order that was thrown away would hold its
+    /// units for ever where nobody was told of it.
+    pub(crate) async fn pull_omitted(
+        &self,
+        last: Option<Timestamp>,
+        seen: &mut Seen,
+    ) -> Result<Pulled, SyncError> {
+        let Some((orders, rules)) = self.order_source() else {
+            return Ok(Pulled::default());
+        };
+        if rules.omits.is_empty() {
+            return Ok(Pulled::default());
+        }
+        let now = self.shop.clock.now();
+        // Its times are the channel's, whose clock may be another.
+        let from = last.map_or(now.as_millis() - HISTORY_MS, |last| last.as_millis() - AHEAD_MS);
+        Ok(self.read(orders, (List::Omitted, from, now), seen).await?.0)
+    }
+
+    fn order_source(&self) -> Option<(&dyn OrderSource, &OrderWindow)> {
+        Some((self.connector.orders()?, self.connector.capability().orders.as_ref()?))
+    }
+
+    /// Reads a list to its end; the channel's time of the newest change in it.
+    async fn read(
+        &self,
+        orders: &dyn OrderSource,
+        (list, from, now): (List, i64, Timestamp),
+        seen: &mut Seen,
+    ) -> Result<(Pulled, Option<i64>), SyncError> {
         let moment = |millis: i64| Timestamp::from_millis(millis.max(0)).unwrap_or(now);
         let window = Window { from: moment(from), until: moment(now.as_millis() + AHEAD_MS) };
-        let (mut cursor, mut pulled) = (None, Pulled::default());
-        let mut newest = watermark;
+        let (mut cursor, mut pulled, mut newest) = (None, Pulled::default(), None);
         for _ in 0..PAGES_MAX {
-            let page = orders.changed(window, cursor.as_ref()).await?;
+            let page = match list {
+                List::Changed => orders.changed(window, cursor.as_ref()).await?,
+                List::Omitted => orders.omitted(window, cursor.as_ref()).await?,
+            };
             pulled.listed += page.rows.len();
             let mut fresh = Vec::new();
             for raw in page.rows {
@@ -93,8 +139,7 @@ impl Channel {
             }
             cursor = page.next;
             if cursor.is_none() {
-                self.note_pulled(newest, now).await?;
-                return Ok(pulled);
+                return Ok((pulled, newest));
             }
         }
         Err(SyncError::Cannot {

@@ -5,7 +5,7 @@
 //!
 //! | required | proven by |
 //! | --- | --- |
-//! | R17 | not built: that every pair of states moves the stock by the book; of those that were recorded: `a_recorded_order_is_read_as_it_is`, `an_order_follows_what_the_shop_makes_of_it` |
+//! | R17 | `r17_every_pair_of_states_moves_the_stock_by_the_book`, `a_recorded_order_is_read_as_it_is`, `an_order_follows_what_the_shop_makes_of_it` |
 //! | R21 | `r67_r21_a_file_touches_only_what_it_names`; the basis of what a channel shows: `what_a_shop_shows_is_counted_and_can_be_taken_back` |
 //! | R22 | `r22_a_sale_between_read_and_write_is_not_lost` |
 //! | R23 | `r23_a_stale_count_is_refused_with_what_is_there_now` |
@@ -72,5 +72,6 @@ mod push_back;
 mod recorded;
 mod recording;
 mod replay;
+mod states;
 mod table;
 mod world;

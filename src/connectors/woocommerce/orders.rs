@@ -40,31 +40,17 @@ impl OrderSource for WooCommerce {
         window: Window,
         after: Option<&'a Cursor>,
     ) -> Answer<'a, Page<RawOrder>> {
-        async move {
-            let mut slice = self.slice(after)?;
-            // Each turn leaves fewer sizes, or one way of sorting.
-            loop {
-                let by_change = self.sorts_by_change.load(Ordering::Relaxed);
-                let error = match self.list(window, slice, by_change).await {
-                    Ok(page) => return Ok(page),
-                    Err(error) => error,
-                };
-                if by_change && is_about_sorting(&error) {
-                    self.sorts_by_change.store(false, Ordering::Relaxed);
-                    continue;
-                }
-                let Some(smaller) = slice.smaller().filter(|_| is_about_size(&error)) else {
-                    return Err(error);
-                };
-                self.orders_per_page.store(smaller.size, Ordering::Relaxed);
-                // One call that takes too long is enough for one turn.
-                if error.kind == ErrorKind::Timeout {
-                    return Err(error);
-                }
-                slice = smaller;
-            }
-        }
-        .boxed()
+        self.orders_in("any", window, after).boxed()
+    }
+
+    // `any` is all but the bin, whatever else is named beside it. An order that is thrown
+    // away changes with it (WooCommerce's `trash_order` writes the time of the change).
+    fn omitted<'a>(
+        &'a self,
+        window: Window,
+        after: Option<&'a Cursor>,
+    ) -> Answer<'a, Page<RawOrder>> {
+        self.orders_in("trash", window, after).boxed()
     }
 
     fn fetch<'a>(&'a self, id: &'a RemoteId) -> Answer<'a, Fetched> {
@@ -89,6 +75,37 @@ impl OrderSource for WooCommerce {
 }
 
 impl WooCommerce {
+    /// A page of the orders in a state, in the form and size that this shop is able to answer.
+    async fn orders_in(
+        &self,
+        status: &'static str,
+        window: Window,
+        after: Option<&Cursor>,
+    ) -> Result<Page<RawOrder>, ChannelError> {
+        let mut slice = self.slice(after)?;
+        // Each turn leaves fewer sizes, or one way of sorting.
+        loop {
+            let by_change = self.sorts_by_change.load(Ordering::Relaxed);
+            let error = match self.list((status, window), slice, by_change).await {
+                Ok(page) => return Ok(page),
+                Err(error) => error,
+            };
+            if by_change && is_about_sorting(&error) {
+                self.sorts_by_change.store(false, Ordering::Relaxed);
+                continue;
+            }
+            let Some(smaller) = slice.smaller().filter(|_| is_about_size(&error)) else {
+                return Err(error);
+            };
+            self.orders_per_page.store(smaller.size, Ordering::Relaxed);
+            // One call that takes too long is enough for one turn.
+            if error.kind == ErrorKind::Timeout {
+                return Err(error);
+            }
+            slice = smaller;
+        }
+    }
+
     /// The slice that a cursor names, no larger than the shop is able to answer.
     fn slice(&self, after: Option<&Cursor>) -> Result<Slice, ChannelError> {
         let size = self.orders_per_page.load(Ordering::Relaxed);
@@ -108,7 +125,7 @@ impl WooCommerce {
 
     async fn list(
         &self,
-        window: Window,
+        (status, window): (&'static str, Window),
         slice: Slice,
         by_change: bool,
     ) -> Result<Page<RawOrder>, ChannelError> {
@@ -117,7 +134,7 @@ impl WooCommerce {
             ("modified_after", seconds(from)),
             ("modified_before", seconds(window.until.plus_millis(1000).unwrap_or(window.until))),
             ("dates_are_gmt", "true".to_owned()),
-            ("status", "any".to_owned()),
+            ("status", status.to_owned()),
             ("orderby", if by_change { "modified" } else { "date" }.to_owned()),
             ("order", "asc".to_owned()),
             ("per_page", slice.size.to_string()),

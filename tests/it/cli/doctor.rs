@@ -67,7 +67,7 @@ async fn a_certificate_that_does_not_fit_is_told() {
     let cli = Cli::new(Backend::Sqlite).await;
     let settings = "[server]\ntls_certificate = \"file:tls.crt\"\ntls_key = \"file:tls.key\"\n";
     fs::write(cli.path().join("invshop.toml"), settings).unwrap();
-    let said: Value = serde_json::from_str(&cli.run(&["--json", "doctor"]).stdout).unwrap();
+    let said = cli.say(&["--json", "doctor"]).json();
     let (state, detail) = check(&said, "certificate");
     assert_eq!(state, "fail");
     assert!(detail.contains("tls.crt cannot be read"), "{detail}");

@@ -1,0 +1,144 @@
+//! R17: from whatever state an order of a web shop is in to whatever state it goes, the
+//! ledger moves by the book, and the shop shows what the ledger has.
+
+use invshop::sync;
+
+use super::world::World;
+use crate::both;
+use crate::harness::sku;
+
+/// Units of each item before anything is sold, and units of each order.
+const STOCK: i64 = 5;
+const UNITS: i64 = 2;
+
+/// The states of WooCommerce, one that a plugin adds, and one that nobody knows.
+const STATES: [&str; 9] = [
+    "pending",
+    "failed",
+    "on-hold",
+    "processing",
+    "completed",
+    "cancelled",
+    "refunded",
+    "trash",
+    "packed",
+];
+
+/// What an order means for stock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Book {
+    /// It has nothing.
+    Nothing,
+    /// Its units are promised and stand on the shelf.
+    Held,
+    /// Its units left.
+    Left,
+}
+
+/// What a state means, where the shop has the units off its number or has not.
+fn book(state: &str, reduced: bool) -> Book {
+    match state {
+        "on-hold" | "processing" => Book::Held,
+        "completed" => Book::Left,
+        // Giving money back brings no units back by itself: they are with the buyer.
+        "refunded" if reduced => Book::Left,
+        // What nobody knows is what it was, as the shop counts it.
+        "packed" if reduced => Book::Held,
+        _ => Book::Nothing,
+    }
+}
+
+/// What an order means after a state that follows on another. What left has left: no state
+/// brings it back, only a return does.
+fn after(before: Book, state: &str, reduced: bool) -> Book {
+    if before == Book::Left { Book::Left } else { book(state, reduced) }
+}
+
+/// Whether the shop has the units off its number after a state, given whether it had
+/// before (facts recorded of WooCommerce 11).
+fn reduces(state: &str, before: bool) -> bool {
+    match state {
+        "on-hold" | "processing" | "completed" => true,
+        "pending" | "failed" | "cancelled" => false,
+        _ => before,
+    }
+}
+
+/// What the ledger has of the item: on hand, and reserved.
+fn level(book: Book) -> [i64; 2] {
+    match book {
+        Book::Nothing => [STOCK, 0],
+        Book::Held => [STOCK, UNITS],
+        Book::Left => [STOCK - UNITS, 0],
+    }
+}
+
+/// One order that goes from one state to another.
+struct Pair {
+    name: String,
+    states: [&'static str; 2],
+    product: u64,
+    order: u64,
+}
+
+both!(r17_every_pair_of_states_moves_the_stock_by_the_book, |shop| {
+    let mut world = World::new(&shop, &["web"]).await;
+    let web = world.webs[0].shop.clone();
+    let mut pairs = Vec::new();
+    for from in STATES {
+        for to in STATES {
+            let name = format!("{from}-{to}").to_uppercase();
+            shop.item(&name, STOCK).await;
+            let product = web.state().add_product(&name, STOCK, 990);
+            pairs.push(Pair { name, states: [from, to], product, order: 0 });
+        }
+    }
+    let channel = std::sync::Arc::clone(&world.webs[0].channel);
+    sync::discover(&channel).await.unwrap();
+    for pair in &pairs {
+        sync::map(&channel, &pair.product.to_string(), &sku(&pair.name)).await.unwrap();
+    }
+    world.settle().await;
+    world.tick();
+    for pair in &mut pairs {
+        pair.order = web.buy(&[(pair.product, UNITS)]);
+        // The shop makes an order in processing; it comes to its first state unseen.
+        if pair.states[0] != "processing" {
+            web.set_status(pair.order, pair.states[0]);
+        }
+    }
+    world.settle().await;
+    let mut wrong = Vec::new();
+    for pair in &pairs {
+        let reduced = reduces(pair.states[0], true);
+        let expected = level(book(pair.states[0], reduced));
+        let [on_hand, reserved, ..] = shop.level(&pair.name, "main").await;
+        if [on_hand, reserved] != expected {
+            wrong.push(format!("{}: {on_hand} {reserved}, not {expected:?}", pair.states[0]));
+        }
+    }
+    world.tick();
+    for pair in &pairs {
+        web.set_status(pair.order, pair.states[1]);
+    }
+    // The bin is looked into now and then.
+    shop.clock.advance_millis(10 * 60 * 1000);
+    world.settle().await;
+    // A number that the shop changed by itself is found by comparing.
+    sync::reconcile(&channel, true).await.unwrap();
+    world.settle().await;
+    for pair in &pairs {
+        let [from, to] = pair.states;
+        let before = reduces(from, true);
+        let expected = level(after(book(from, before), to, reduces(to, before)));
+        let [on_hand, reserved, ..] = shop.level(&pair.name, "main").await;
+        let shown = web.state().stock_of(pair.product).unwrap();
+        if [on_hand, reserved] != expected || shown != on_hand - reserved {
+            wrong.push(format!(
+                "{from} -> {to}: {on_hand} {reserved} shown {shown}, not {expected:?}"
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    world.end().await;
+});
