@@ -22,9 +22,9 @@ use tokio_util::sync::CancellationToken;
 use crate::config::TlsConfig;
 
 /// How often the files are looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_mins(1);
 /// Longer than any chain of certificates, in bytes.
-const FILE_BYTES_MAX: u64 = 1024 * 1024;
+const FILE_BYTES_MAX: usize = 256 * 1024;
 /// How long the two sides may take to agree.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 
@@ -63,8 +63,8 @@ pub enum TlsError {
 #[derive(Debug)]
 pub struct Certificate {
     files: TlsConfig,
-    /// Of the content that was last looked at, good or not.
-    seen: [u8; 32],
+    /// Of the content that was last looked at, good or not; none when it could not be read.
+    seen: Option<[u8; 32]>,
     current: watch::Sender<Arc<rustls::ServerConfig>>,
 }
 
@@ -82,7 +82,7 @@ impl Certificate {
     /// Reads the files and proves that they belong together.
     pub async fn load(files: TlsConfig) -> Result<Self, TlsError> {
         let content = Files::read(&files).await?;
-        let seen = content.digest();
+        let seen = Some(content.digest());
         let current = watch::Sender::new(content.understood(&files)?);
         Ok(Self { files, seen, current })
     }
@@ -117,9 +117,14 @@ impl Certificate {
     async fn look(&mut self) {
         let content = match Files::read(&self.files).await {
             Ok(content) => content,
-            Err(error) => return tracing::warn!(%error, "the certificate stays as it was"),
+            Err(error) => {
+                if self.seen.take().is_some() {
+                    tracing::warn!(%error, "the certificate stays as it was");
+                }
+                return;
+            }
         };
-        let digest = content.digest();
+        let digest = Some(content.digest());
         if digest == self.seen {
             return;
         }
@@ -159,8 +164,11 @@ impl Handshakes {
 
 impl Files {
     async fn read(files: &TlsConfig) -> Result<Self, TlsError> {
-        let certificate = read(&files.certificate).await?;
-        let key = Zeroizing::new(read(&files.key).await?);
+        let mut certificate = Vec::new();
+        read(&files.certificate, &mut certificate).await?;
+        // In full, so that growing leaves no copy of the key behind.
+        let mut key = Zeroizing::new(Vec::with_capacity(FILE_BYTES_MAX + 1));
+        read(&files.key, &mut key).await?;
         Ok(Self { certificate, key })
     }
 
@@ -196,12 +204,15 @@ impl Files {
     }
 }
 
-async fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+/// Reads a file; one that is longer than any certificate is none.
+async fn read(path: &Path, content: &mut Vec<u8>) -> Result<(), TlsError> {
     let reading = async {
-        let mut content = Vec::new();
         let file = tokio::fs::File::open(path).await?;
-        file.take(FILE_BYTES_MAX).read_to_end(&mut content).await?;
-        Ok(content)
+        let read = file.take(FILE_BYTES_MAX as u64 + 1).read_to_end(content).await?;
+        if read > FILE_BYTES_MAX {
+            return Err(std::io::ErrorKind::FileTooLarge.into());
+        }
+        Ok(())
     };
     reading.await.map_err(|source| TlsError::Unreadable { path: path.to_owned(), source })
 }
@@ -210,15 +221,49 @@ async fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn whoever_connects_and_says_nothing_is_not_waited_for() {
-        let directory = tempfile::tempdir().unwrap();
+    /// A new certificate and its key, in PEM.
+    fn made() -> (String, String) {
         let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        (made.cert.pem(), made.signing_key.serialize_pem())
+    }
+
+    /// A certificate in files of its own.
+    async fn loaded() -> (tempfile::TempDir, TlsConfig, Certificate) {
+        let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         let files = TlsConfig { certificate: path("tls.crt"), key: path("tls.key") };
-        std::fs::write(&files.certificate, made.cert.pem()).unwrap();
-        std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
-        let certificate = Certificate::load(files).await.unwrap();
+        let (certificate, key) = made();
+        std::fs::write(&files.certificate, certificate).unwrap();
+        std::fs::write(&files.key, key).unwrap();
+        let certificate = Certificate::load(files.clone()).await.unwrap();
+        (directory, files, certificate)
+    }
+
+    #[tokio::test]
+    async fn only_a_pair_that_fits_is_taken_over() {
+        let (_directory, files, mut certificate) = loaded().await;
+        let first = Arc::clone(&certificate.current.borrow());
+        let is_first = |one: &Certificate| Arc::ptr_eq(&one.current.borrow(), &first);
+        certificate.look().await;
+        assert!(is_first(&certificate), "nothing changed");
+        let (chain, key) = made();
+        std::fs::write(&files.key, key).unwrap();
+        certificate.look().await;
+        assert!(is_first(&certificate), "the key is another certificate's");
+        std::fs::remove_file(&files.certificate).unwrap();
+        certificate.look().await;
+        assert!(is_first(&certificate) && certificate.seen.is_none());
+        std::fs::write(&files.certificate, chain).unwrap();
+        certificate.look().await;
+        assert!(!is_first(&certificate), "both are there");
+        std::fs::write(&files.certificate, vec![b'-'; FILE_BYTES_MAX + 1]).unwrap();
+        let error = Certificate::load(files).await.unwrap_err().to_string();
+        assert!(error.contains("tls.crt cannot be read: file too large"), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_connects_and_says_nothing_is_not_waited_for() {
+        let (_directory, _files, certificate) = loaded().await;
         let (ours, _theirs) = tokio::io::duplex(1024);
         let began = tokio::time::Instant::now();
         assert!(certificate.handshakes().agree(ours).await.is_none());

@@ -60,14 +60,7 @@ async fn the_daemon_speaks_https_and_takes_over_a_renewed_certificate() {
     let plain = plain.get(format!("{}/readyz", daemon.base())).send().await;
     assert!(plain.is_err(), "nothing is served in the clear: {plain:?}");
 
-    // Half of a renewal: the new key is there, its certificate not yet.
-    let (file, key) = files(&shop);
-    std::fs::write(key, second.signing_key.serialize_pem()).unwrap();
-    daemon.signal("-HUP");
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    assert!(answers(&daemon, &first).await, "the old pair is used on");
-
-    std::fs::write(file, second.cert.pem()).unwrap();
+    write(&shop, &second);
     daemon.signal("-HUP");
     let began = Instant::now();
     while !answers(&daemon, &second).await {

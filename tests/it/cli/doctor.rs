@@ -73,7 +73,13 @@ async fn a_certificate_that_does_not_fit_is_told() {
     assert!(detail.contains("tls.crt cannot be read"), "{detail}");
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     fs::write(cli.path().join("tls.crt"), made.cert.pem()).unwrap();
-    fs::write(cli.path().join("tls.key"), made.signing_key.serialize_pem()).unwrap();
+    let key = cli.path().join("tls.key");
+    fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    fs::set_permissions(&key, Permissions::from_mode(0o604)).unwrap();
+    let (state, detail) = check(&cli.json(&["doctor"]), "certificate");
+    assert_eq!(state, "warn");
+    assert!(detail.ends_with("tls.key has mode 0604: everybody may use it"), "{detail}");
+    fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
     assert_eq!(check(&cli.json(&["doctor"]), "certificate").0, "ok");
     cli.end().await;
 }

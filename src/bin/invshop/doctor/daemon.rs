@@ -1,9 +1,10 @@
 //! What the daemon needs beside the database, and what it left behind: its certificate,
 //! whether one runs, and how its jobs went.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use invshop::api::Certificate;
+use invshop::api::{Certificate, TlsError};
 use invshop::clock::{Clock as _, SystemClock};
 use invshop::config::TlsConfig;
 use invshop::reports;
@@ -16,14 +17,25 @@ use crate::failure::Failure;
 /// server's, everything else on this machine does not.
 const CLOCK_APART_MS: i64 = 2_000;
 
-/// Whether the daemon could prove itself with its certificate.
+/// Whether the daemon could prove itself with its certificate, which may be read by others
+/// than this one. How long it is valid is not looked at.
 pub(super) async fn certificate(files: TlsConfig) -> Check {
     const NAME: &str = "certificate";
     let detail = files.certificate.display().to_string();
+    let mode = std::fs::metadata(&files.key).map_or(0, |file| file.permissions().mode());
+    let key = files.key.display().to_string();
     match Certificate::load(files).await {
+        Ok(_) if mode & 0o007 != 0 => {
+            let detail = format!("{key} has mode {:04o}: everybody may use it", mode & 0o777);
+            Check::warn(NAME, detail, "chmod o= it")
+        }
         Ok(_) => Check::ok(NAME, detail),
         Err(error) => {
-            let hint = "the daemon's user must be able to read both files";
+            let hint = match &error {
+                TlsError::Unreadable { .. } => "the daemon's user must be able to read both files",
+                TlsError::Missing { .. } => "both files are PEM, the key without a passphrase",
+                TlsError::Unusable { .. } => "the key must be that of the first certificate",
+            };
             Check::fail(NAME, &Failure::failed("certificate", error.to_string()).hint(hint))
         }
     }
