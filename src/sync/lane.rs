@@ -22,9 +22,9 @@ use crate::store::{StoreError, pushes};
 
 /// How often a lane looks for something to do.
 const EVERY: Duration = Duration::from_millis(100);
-/// How often orders are looked for that the list of changes leaves out, milliseconds: a
-/// webhook tells of most of them.
-const OMITTED_EVERY_MS: i64 = 10 * 60 * 1000;
+/// How often orders are looked for that the list of changes leaves out: a webhook tells of
+/// most of them.
+const OMITTED_EVERY: Duration = Duration::from_mins(10);
 /// How long a node that died keeps its channels from the others, milliseconds.
 pub(super) const LEASE_MS: i64 = 28_000;
 
@@ -41,8 +41,12 @@ pub struct Lane {
     /// The same of telling the channel of its orders, which the numbers do not wait for.
     pub(super) telling: Pauses,
     polled_at: Option<Instant>,
-    /// When it was last looked for orders that the list of changes leaves out.
-    omitted_at: Option<Timestamp>,
+    /// When orders were last looked for that the list of changes leaves out, and by the
+    /// shop's clock.
+    omitted_at: Option<(Instant, Timestamp)>,
+    /// After that failed it is not tried for a while, and the failure said again.
+    omitting: Pauses,
+    unread: Option<SyncError>,
     pub(super) was_ours: bool,
     /// Whether it is written down that the channel is blind; none while that was not read.
     pub(super) is_blind: Option<bool>,
@@ -65,6 +69,8 @@ impl Lane {
             telling: Pauses::default(),
             polled_at: None,
             omitted_at: None,
+            omitting: Pauses::default(),
+            unread: None,
             was_ours: false,
             is_blind: None,
             hooks,
@@ -96,8 +102,15 @@ impl Lane {
         self.polled_at = None;
     }
 
+    /// Orders that were thrown away are looked for with the next step, whenever that was
+    /// done last.
+    pub fn look_for_omitted_next(&mut self) {
+        (self.polled_at, self.omitted_at) = (None, None);
+    }
+
     /// What it waits for after failures is tried with the next step.
     pub fn forget_pauses(&mut self) {
+        self.omitting.forget();
         self.steps.forget();
         self.telling.forget();
     }
@@ -135,8 +148,8 @@ impl Lane {
         self.channel.heed_the_blind().await?;
         let every = Duration::from_secs(u64::from(self.channel.config.poll_seconds));
         if self.polled_at.is_none_or(|at| at.elapsed() >= every) {
-            self.look_for_omitted().await;
             self.catch_up().await?;
+            self.look_for_omitted().await;
             self.channel.mirror().await?;
             self.channel.map_waiting().await?;
             if let Err(error) = self.hooks.look_after(&self.channel).await {
@@ -158,19 +171,32 @@ impl Lane {
         Ok(())
     }
 
-    /// Reads orders that were thrown away into the inbox, now and then. The others do not
-    /// wait for it.
+    /// Reads orders that were thrown away into the inbox, now and then: they are recorded
+    /// with the next step. Where that fails everything else goes on.
     async fn look_for_omitted(&mut self) {
-        let now = self.now();
-        if self.omitted_at.is_some_and(|at| now.as_millis() - at.as_millis() < OMITTED_EVERY_MS) {
+        let is_early = self.omitted_at.is_some_and(|(at, _)| at.elapsed() < OMITTED_EVERY);
+        if is_early {
             return;
         }
-        match self.channel.pull_omitted(self.omitted_at, &mut self.seen).await {
-            Ok(_) => self.omitted_at = Some(now),
+        if self.omitting.lasts() {
+            // The orders that were read meanwhile have wiped it out.
+            if let Some(error) = &self.unread {
+                self.channel.note_failure(error).await;
+            }
+            return;
+        }
+        let (began, now) = (Instant::now(), self.now());
+        let last = self.omitted_at.map(|(_, at)| at);
+        match self.channel.pull_omitted(last, &mut self.seen).await {
+            Ok(_) => {
+                self.omitted_at = Some((began, now));
+                self.omitting.worked();
+                self.unread = None;
+            }
             Err(error) => {
-                let channel = self.channel.name();
-                tracing::warn!(channel, error = %error, "orders in the bin cannot be read");
-                self.channel.note_failure(&error).await;
+                self.omitting.failed(retry_of(&error));
+                self.channel.note_omitted(&error).await;
+                self.unread = Some(error);
             }
         }
     }

@@ -56,13 +56,29 @@ pub struct Pulled {
 }
 
 impl Channel {
-    /// Reads the orders that changed into the inbox and records nothing: whoever has the
-    /// lane does.
+    /// Reads the orders that changed into the inbox, and those that were thrown away, and
+    /// records nothing: whoever has the lane does. A bin that cannot be read is noted and
+    /// is no failure.
     pub async fn pull_now(&self) -> Result<Pulled, SyncError> {
         let mut seen = Seen::default();
         let changed = self.pull(&mut seen).await?;
-        let omitted = self.pull_omitted(None, &mut seen).await?;
-        Ok(Pulled { listed: changed.listed + omitted.listed, new: changed.new + omitted.new })
+        match self.pull_omitted(None, &mut seen).await {
+            Ok(omitted) => Ok(Pulled {
+                listed: changed.listed + omitted.listed,
+                new: changed.new + omitted.new,
+            }),
+            Err(error) => {
+                self.note_omitted(&error).await;
+                Ok(changed)
+            }
+        }
+    }
+
+    /// Orders that were thrown away cannot be read.
+    pub(crate) async fn note_omitted(&self, error: &SyncError) {
+        let channel = self.name();
+        tracing::warn!(channel, %error, "orders that were thrown away cannot be read");
+        self.note_failure(error).await;
     }
 
     /// Reads the orders that changed since the last time into the inbox.
@@ -95,7 +111,8 @@ impl Channel {
         }
         let now = self.shop.clock.now();
         // Its times are the channel's, whose clock may be another.
-        let from = last.map_or(now.as_millis() - HISTORY_MS, |last| last.as_millis() - AHEAD_MS);
+        let from =
+            last.map_or(now.as_millis() - HISTORY_MS, |last| last.min(now).as_millis() - AHEAD_MS);
         Ok(self.read(orders, (List::Omitted, from, now), seen).await?.0)
     }
 

@@ -88,8 +88,8 @@ pub struct WooCommerce {
     capability: Capability,
     /// Whether lists of orders can be sorted by their last change: not in old versions.
     sorts_by_change: AtomicBool,
-    /// How many orders it is able to answer at once, as far as is known.
-    orders_per_page: AtomicUsize,
+    /// How many orders it is able to answer at once, as far as is known, in each of its lists.
+    orders_per_page: [AtomicUsize; 2],
 }
 
 /// Why a shop cannot be asked at all.
@@ -125,7 +125,7 @@ impl WooCommerce {
             api: Api::new(access, quota, clock, random)?,
             capability: Capability { quotas: vec![quota], ..capability() },
             sorts_by_change: AtomicBool::new(true),
-            orders_per_page: AtomicUsize::new(orders::ORDERS_PAGE_MAX),
+            orders_per_page: [const { AtomicUsize::new(orders::ORDERS_PAGE_MAX) }; 2],
         })
     }
 }

@@ -34,13 +34,23 @@ const REDUCED: &str = "_reduced_stock";
 /// What of a line's refunded units it put back.
 const RESTOCKED: &str = "_restock_refunded_items";
 
+/// A list of orders: its state, and which size of pages is its own. What one list is not
+/// able to answer the other may be.
+struct List {
+    status: &'static str,
+    index: usize,
+}
+
+const ANY: List = List { status: "any", index: 0 };
+const BIN: List = List { status: "trash", index: 1 };
+
 impl OrderSource for WooCommerce {
     fn changed<'a>(
         &'a self,
         window: Window,
         after: Option<&'a Cursor>,
     ) -> Answer<'a, Page<RawOrder>> {
-        self.orders_in("any", window, after).boxed()
+        self.orders_in(&ANY, window, after).boxed()
     }
 
     // `any` is all but the bin, whatever else is named beside it. An order that is thrown
@@ -50,7 +60,7 @@ impl OrderSource for WooCommerce {
         window: Window,
         after: Option<&'a Cursor>,
     ) -> Answer<'a, Page<RawOrder>> {
-        self.orders_in("trash", window, after).boxed()
+        self.orders_in(&BIN, window, after).boxed()
     }
 
     fn fetch<'a>(&'a self, id: &'a RemoteId) -> Answer<'a, Fetched> {
@@ -78,15 +88,16 @@ impl WooCommerce {
     /// A page of the orders in a state, in the form and size that this shop is able to answer.
     async fn orders_in(
         &self,
-        status: &'static str,
+        list: &List,
         window: Window,
         after: Option<&Cursor>,
     ) -> Result<Page<RawOrder>, ChannelError> {
-        let mut slice = self.slice(after)?;
+        let per_page = &self.orders_per_page[list.index];
+        let mut slice = slice(per_page.load(Ordering::Relaxed), after)?;
         // Each turn leaves fewer sizes, or one way of sorting.
         loop {
             let by_change = self.sorts_by_change.load(Ordering::Relaxed);
-            let error = match self.list((status, window), slice, by_change).await {
+            let error = match self.list((list, window), slice, by_change).await {
                 Ok(page) => return Ok(page),
                 Err(error) => error,
             };
@@ -97,7 +108,7 @@ impl WooCommerce {
             let Some(smaller) = slice.smaller().filter(|_| is_about_size(&error)) else {
                 return Err(error);
             };
-            self.orders_per_page.store(smaller.size, Ordering::Relaxed);
+            per_page.store(smaller.size, Ordering::Relaxed);
             // One call that takes too long is enough for one turn.
             if error.kind == ErrorKind::Timeout {
                 return Err(error);
@@ -106,26 +117,9 @@ impl WooCommerce {
         }
     }
 
-    /// The slice that a cursor names, no larger than the shop is able to answer.
-    fn slice(&self, after: Option<&Cursor>) -> Result<Slice, ChannelError> {
-        let size = self.orders_per_page.load(Ordering::Relaxed);
-        let mut slice = match after {
-            None => Slice { from: None, page: 1, size },
-            Some(Cursor(text)) => Slice::parse(text).ok_or_else(|| {
-                let why = "where the list goes on is not a page".to_owned();
-                ChannelError::new(LIST, ErrorKind::Unreadable(why))
-            })?,
-        };
-        while slice.size > size {
-            let Some(smaller) = slice.smaller() else { break };
-            slice = smaller;
-        }
-        Ok(slice)
-    }
-
     async fn list(
         &self,
-        (status, window): (&'static str, Window),
+        (list, window): (&List, Window),
         slice: Slice,
         by_change: bool,
     ) -> Result<Page<RawOrder>, ChannelError> {
@@ -134,7 +128,7 @@ impl WooCommerce {
             ("modified_after", seconds(from)),
             ("modified_before", seconds(window.until.plus_millis(1000).unwrap_or(window.until))),
             ("dates_are_gmt", "true".to_owned()),
-            ("status", status.to_owned()),
+            ("status", list.status.to_owned()),
             ("orderby", if by_change { "modified" } else { "date" }.to_owned()),
             ("order", "asc".to_owned()),
             ("per_page", slice.size.to_string()),
@@ -146,11 +140,27 @@ impl WooCommerce {
         let next = has_more.then(|| slice.after(from, last).cursor());
         if next.is_none() {
             // What was too large may be gone from the next list.
-            self.orders_per_page.store(ORDERS_PAGE_MAX, Ordering::Relaxed);
+            self.orders_per_page[list.index].store(ORDERS_PAGE_MAX, Ordering::Relaxed);
         }
         let rows = raw.iter().map(|raw| raw_order(LIST, raw)).collect::<Result<_, _>>()?;
         Ok(Page { rows, next })
     }
+}
+
+/// The slice that a cursor names, no larger than a size.
+fn slice(size: usize, after: Option<&Cursor>) -> Result<Slice, ChannelError> {
+    let mut slice = match after {
+        None => Slice { from: None, page: 1, size },
+        Some(Cursor(text)) => Slice::parse(text).ok_or_else(|| {
+            let why = "where the list goes on is not a page".to_owned();
+            ChannelError::new(LIST, ErrorKind::Unreadable(why))
+        })?,
+    };
+    while slice.size > size {
+        let Some(smaller) = slice.smaller() else { break };
+        slice = smaller;
+    }
+    Ok(slice)
 }
 
 /// A page of a list whose pages may become smaller while it is read.

@@ -318,6 +318,10 @@ fn orders(state: &ShopState, parameters: &Parameters) -> Answer {
         }
     }
     let (status, include) = (parameters.get("status"), parameters.get("include"));
+    if state.faults.hides_bin && status.is_some_and(|status| status == "trash") {
+        let message = "Sorry, you are not allowed to do that.";
+        return Answer::fail(403, "rest_forbidden", message);
+    }
     let is_listed = |id: u64, order: &super::state::Order| {
         // What is in the bin is left out unless it is asked for.
         let has_status = match status.map_or("any", String::as_str) {

@@ -81,6 +81,8 @@ pub struct Faults {
     pub fail_orders: u32,
     /// So many writes of stock to come fail before anything was done (500).
     pub fail_writes: u32,
+    /// It does not show what is in the bin (403).
+    pub hides_bin: bool,
     /// How long each request travels before it is looked at, milliseconds.
     pub delay_ms: u64,
     /// So many requests to come fail before anything was done (500).

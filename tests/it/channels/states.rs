@@ -6,6 +6,7 @@ use invshop::sync;
 use super::world::World;
 use crate::both;
 use crate::harness::sku;
+use crate::raw::Raw;
 
 /// Units of each item before anything is sold, and units of each order.
 const STOCK: i64 = 5;
@@ -122,7 +123,7 @@ both!(r17_every_pair_of_states_moves_the_stock_by_the_book, |shop| {
         web.set_status(pair.order, pair.states[1]);
     }
     // The bin is looked into now and then.
-    shop.clock.advance_millis(10 * 60 * 1000);
+    world.webs[0].lane.look_for_omitted_next();
     world.settle().await;
     // A number that the shop changed by itself is found by comparing.
     sync::reconcile(&channel, true).await.unwrap();
@@ -140,5 +141,31 @@ both!(r17_every_pair_of_states_moves_the_stock_by_the_book, |shop| {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+    world.end().await;
+});
+
+both!(a_bin_that_cannot_be_read_holds_up_nothing_and_is_told, |shop| {
+    let mut world = World::new(&shop, &["web"]).await;
+    let mug = world.item("MUG", 10).await[0];
+    let web = world.webs[0].shop.clone();
+    world.tick();
+    let order = web.buy(&[(mug, 3)]);
+    world.settle().await;
+    web.set_status(order, "trash");
+    web.state().faults.hides_bin = true;
+    world.webs[0].lane.look_for_omitted_next();
+    world.tick();
+    web.buy(&[(mug, 1)]);
+    world.settle().await;
+    assert_eq!(world.available("MUG").await, 6, "orders go on");
+    let failure = async || {
+        let query = "select coalesce(failure, '') from channel where name = 'web'";
+        Raw::open(&shop.opening.place).await.texts(query).await.remove(0)
+    };
+    assert!(failure().await.contains("not allowed"), "{}", failure().await);
+    web.state().faults.hides_bin = false;
+    world.forget_pauses();
+    world.settle().await;
+    assert_eq!((world.available("MUG").await, failure().await), (9, String::new()));
     world.end().await;
 });
