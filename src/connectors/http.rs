@@ -23,6 +23,8 @@ const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Shops close idle connections after a while: ours go first (nginx: 75 s, php-fpm
 /// behind it often 5 s to 60 s).
 const IDLE_MAX: Duration = Duration::from_secs(4);
+/// How an answer is called that is for people.
+pub(crate) const PAGE: &str = "it is a page for people, not a document";
 /// What of an answer that is no document may be said: enough to know a page by.
 const GIST_CHARS_MAX: usize = 80;
 
@@ -231,7 +233,7 @@ impl Reply {
             let why = match error.classify() {
                 serde_json::error::Category::Eof => "it breaks off",
                 serde_json::error::Category::Data => "it has another shape",
-                _ if self.is_page() => "it is a page for people, not a document",
+                _ if self.is_page() => PAGE,
                 _ => "it is no JSON",
             };
             let why = format!("{why} at {place}");

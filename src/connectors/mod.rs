@@ -33,6 +33,7 @@ pub use catalog::{Catalog, RemoteListing};
 pub use error::{ChannelError, ErrorKind, Retry};
 pub use fulfilment::{Fulfilment, LineUnits, Parcel, Told, Tracking};
 pub use heard::Heard;
+pub(crate) use http::PAGE;
 pub use http::{Call, ChannelHttp, Listen, Reply};
 pub use intake::{
     Forged, Handshake, Hint, Inbound, Intake, Message, Queue, Subscription, Webhook, WebhookSecrets,

@@ -6,11 +6,15 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::WooCommerce;
-use crate::connectors::{ChannelError, ErrorKind, Finding, Probe, Urgency};
+use crate::connectors::{ChannelError, ErrorKind, Finding, PAGE, Probe, Urgency};
 
 const KEYS: &str = "see whether the keys work";
 const WRITES: &str = "see whether the keys may write";
 const FILTER: &str = "see whether orders can be listed by their last change";
+/// What stands where a shop answers with a page and status 200.
+const NOT_THE_API: &str = "Something answers in place of the REST API: is the url that of the \
+                           shop, are its permalinks on (Settings > Permalinks, anything but \
+                           \"Plain\"), and does no page for maintenance or a login stand before it?";
 /// After every order there will be.
 const NEVER: &str = "2999-01-01T00:00:00";
 
@@ -59,14 +63,28 @@ pub(super) async fn probe(shop: &WooCommerce) -> Result<Probe, ChannelError> {
     Ok(Probe { capability: shop.capability.clone(), findings })
 }
 
-/// What a shop answers to keys it does not see is what it answers to keys it does not
-/// know: so all that it may be is said.
+/// A failure with all that it may be, in words that say what to do.
 fn explained(shop: &WooCommerce, error: ChannelError) -> ChannelError {
-    let ErrorKind::Unauthorized(words) = &error.kind else { return error };
+    let kind = match &error.kind {
+        ErrorKind::Unauthorized(words) => match cause(shop.api.has_tls(), words) {
+            Some(cause) => ErrorKind::Unauthorized(format!("{words} That is: {cause}")),
+            None => return error,
+        },
+        ErrorKind::Unreadable(words) if words.contains(PAGE) => {
+            ErrorKind::Unreadable(format!("{words}. {NOT_THE_API}"))
+        }
+        _ => return error,
+    };
+    ChannelError { kind, ..error }
+}
+
+/// Why keys are not accepted. What a shop answers to keys it does not see is what it answers
+/// to keys it does not know; none where its own words say enough.
+fn cause(has_tls: bool, words: &str) -> Option<&'static str> {
     if words.contains("secret is invalid") {
-        return error;
+        return None;
     }
-    let causes = if shop.api.has_tls() {
+    Some(if has_tls {
         "the consumer key is not one of this shop, or something on the way takes the \
          Authorization header off, or the shop does not know that it is reached by https \
          (behind a proxy that ends TLS, WordPress needs to be told)"
@@ -77,9 +95,7 @@ fn explained(shop: &WooCommerce, error: ChannelError) -> ChannelError {
          configured with (Settings > General > Site Address)"
     } else {
         "the consumer key is not one of this shop"
-    };
-    let kind = ErrorKind::Unauthorized(format!("{words} That is: {causes}"));
-    ChannelError { kind, ..error }
+    })
 }
 
 fn found(text: &str) -> Finding {
@@ -88,4 +104,21 @@ fn found(text: &str) -> Finding {
 
 fn problem(text: &str) -> Finding {
     Finding { is_problem: true, text: text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cause;
+
+    // What WooCommerce 11 was recorded to say.
+    #[test]
+    fn keys_that_are_not_accepted_are_explained() {
+        let unseen = "Sorry, you cannot list resources.";
+        let over_tls = cause(true, unseen).unwrap();
+        assert!(over_tls.contains("Authorization header") && over_tls.contains("proxy"));
+        assert!(!cause(false, unseen).unwrap().contains("Authorization"), "it is not sent there");
+        assert_eq!(cause(true, "Consumer secret is invalid."), None);
+        let skewed = cause(false, "Invalid timestamp.").unwrap();
+        assert!(skewed.contains("clock"), "{skewed}");
+    }
 }

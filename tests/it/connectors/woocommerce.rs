@@ -360,6 +360,9 @@ async fn a_shop_is_probed_in_words_its_owner_can_act_on() {
         ("auth-http-oauth1-skew", "the clock of this machine"),
         ("auth-http-oauth1-wronghost", "Site Address"),
         ("auth-http-basic", "not one of this shop"),
+        ("err-html-404", "permalinks"),
+        ("err-404-route", "Is WooCommerce active"),
+        ("=<!DOCTYPE html><html><title>Soon</title></html>", "no page for maintenance"),
     ] {
         let recorded = Recorded::new(&[name]).await;
         let error = recorded.shop.probe().await.unwrap_err().to_string();
