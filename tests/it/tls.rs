@@ -4,10 +4,15 @@
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command as Process;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
 use reqwest::Certificate;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio_rustls::TlsConnector;
 
 use crate::daemon::Daemon;
 use crate::harness::{Backend, TestShop};
@@ -77,6 +82,47 @@ async fn the_daemon_speaks_https_and_takes_over_a_renewed_certificate() {
     assert!(daemon.wait().success());
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
     drop(silent);
+    shop.end().await;
+}
+
+// What was asked for before the end is answered, over TLS as without.
+#[tokio::test]
+async fn a_request_under_way_is_answered_when_the_daemon_ends() {
+    let shop = TestShop::new(Backend::Sqlite).await;
+    let ours = certificate();
+    write(&shop, &ours);
+    shop.item("MUG", 3).await;
+    let token = crate::daemon::key(&shop).await;
+    let daemon = Daemon::start_with(&shop, &SETTINGS);
+    let mut roots = RootCertStore::empty();
+    roots.add(ours.cert.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let client = ClientConfig::builder_with_provider(provider);
+    let client = client.with_safe_default_protocol_versions().unwrap();
+    let client = client.with_root_certificates(roots).with_no_client_auth();
+    let address = daemon.base().trim_start_matches("http://").to_owned();
+    let stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+    let name = ServerName::try_from("127.0.0.1").unwrap();
+    let connector = TlsConnector::from(Arc::new(client));
+    let mut stream = connector.connect(name, stream).await.unwrap();
+    let body = r#"{"order_id":"A","lines":[{"sku":"MUG","quantity":1}]}"#;
+    let head = format!(
+        "POST /v1/orders HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&body.as_bytes()[..5]).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    daemon.signal("-TERM");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    stream.write_all(&body.as_bytes()[5..]).await.unwrap();
+    let mut answer = Vec::new();
+    // The daemon may close without a last word of TLS.
+    stream.read_to_end(&mut answer).await.ok();
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    assert!(daemon.wait().success());
     shop.end().await;
 }
 
