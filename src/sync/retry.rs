@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use backoff::ExponentialBackoffBuilder;
 use backoff::backoff::Backoff as _;
+use tokio::time::Instant;
 
 use crate::connectors::Retry;
 
@@ -95,6 +94,7 @@ mod tests {
         let said = Duration::from_secs(7);
         assert_eq!(pause(9, Retry::After(said)), said);
     }
+
     #[tokio::test(start_paused = true)]
     async fn a_pause_ends_and_grows_until_it_works() {
         let mut pauses = Pauses::default();

@@ -53,8 +53,8 @@ impl OrderSource for WooCommerce {
         self.orders_in(&ANY, window, after).boxed()
     }
 
-    // `any` is all but the bin, whatever else is named beside it. An order that is thrown
-    // away changes with it (WooCommerce's `trash_order` writes the time of the change).
+    // `any` is all but the bin. An order that is thrown away changes with it: in
+    // WooCommerce's OrdersTableDataStore, `trash_order` writes `date_updated_gmt`.
     fn omitted<'a>(
         &'a self,
         window: Window,

@@ -85,6 +85,25 @@ async fn orders_that_are_too_large_together_are_asked_for_in_smaller_pages() {
     }
 }
 
+// What one list is not able to answer the other may be: neither makes the other's pages
+// smaller, nor larger again.
+#[tokio::test]
+async fn the_bin_has_a_size_of_pages_of_its_own() {
+    let large = format!("=[{{\"id\":1,\"x\":\"{}\"}}]", "x".repeat(9 << 20));
+    let more = "#X-WP-Total: 21\r\nX-WP-TotalPages: 2\n[{\"id\":1}]";
+    let recorded = Recorded::new(&[&large, more, "=[]", more]).await;
+    let window = Window { from: at("2026-11-22T17:41:31Z"), until: at("2026-11-22T18:00:00Z") };
+    recorded.shop.omitted(window, None).await.unwrap();
+    recorded.shop.changed(window, None).await.unwrap();
+    recorded.shop.omitted(window, None).await.unwrap();
+    let asked = recorded.asked().await;
+    let wanted = [("trash", 100), ("trash", 20), ("any", 100), ("trash", 20)];
+    for ((line, _), (status, size)) in asked.iter().zip(wanted) {
+        assert!(line.contains(&format!("status={status}&")), "{line}");
+        assert!(line.contains(&format!("per_page={size}&")), "{line}");
+    }
+}
+
 #[tokio::test]
 async fn one_order_that_is_too_large_is_told() {
     let large = format!("=[{{\"id\":1,\"x\":\"{}\"}}]", "x".repeat(9 << 20));
