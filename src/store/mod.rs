@@ -45,6 +45,7 @@ mod postgres_tx;
 pub(crate) mod push_backs;
 pub(crate) mod push_state;
 pub(crate) mod pushes;
+pub(crate) mod quiet_orders;
 mod registry;
 pub(crate) mod remote_lines;
 pub(crate) mod report_reads;

@@ -37,6 +37,7 @@ const ALL: &[&[&Statement]] = &[
     super::push_backs::STATEMENTS,
     super::push_state::STATEMENTS,
     super::pushes::STATEMENTS,
+    super::quiet_orders::STATEMENTS,
     super::remote_lines::STATEMENTS,
     super::report_reads::STATEMENTS,
     super::shop::STATEMENTS,

@@ -191,6 +191,12 @@ impl Channel {
         written.await.map(drop)
     }
 
+    /// Something beside orders and numbers failed, and what that means.
+    pub(super) async fn complain(&self, complaint: &'static str, error: &SyncError) {
+        tracing::warn!(channel = self.name(), %error, "{complaint}");
+        self.note_failure(error).await;
+    }
+
     /// Writes down that it could not be asked.
     pub(crate) async fn note_failure(&self, error: &SyncError) {
         let (id, now) = (self.id, self.shop.clock.now().as_millis());

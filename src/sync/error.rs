@@ -26,4 +26,20 @@ pub enum SyncError {
         /// What it cannot.
         cannot: &'static str,
     },
+    /// So many of its open orders are gone there that nothing is made of it.
+    #[error(
+        "{gone} of {asked} open orders that {channel} was asked for are gone there: a shop that \
+         was put back from a backup looks so, and they are held; `invshop order cancel` lets one go"
+    )]
+    GoneAtOnce {
+        /// The channel.
+        channel: String,
+        /// Orders it has not.
+        gone: usize,
+        /// Orders it was asked for.
+        asked: usize,
+    },
+    /// It was stopped between two steps; what was marked until then stays so.
+    #[error("interrupted")]
+    Interrupted,
 }

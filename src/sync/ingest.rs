@@ -24,7 +24,7 @@ use crate::writer::{Command, WriteError};
 const TOGETHER_MAX: i64 = 64;
 
 /// What became of one thing that came in.
-enum Outcome {
+pub(super) enum Outcome {
     /// It is dealt with; why nothing came of it, where nothing did.
     Done(Option<String>),
     /// It is tried again.
@@ -205,7 +205,7 @@ impl Channel {
     }
 
     /// An order the channel has no more: what did not leave will not.
-    async fn gone(&self, id: &RemoteId) -> Outcome {
+    pub(super) async fn gone(&self, id: &RemoteId) -> Outcome {
         let reference = match order::reference(self.name(), id) {
             Ok(reference) => reference,
             Err(error) => return Outcome::Dead(error.to_string()),
@@ -436,7 +436,7 @@ pub(super) fn is_its_own(error: &SyncError) -> bool {
         SyncError::Channel(error) => {
             matches!(error.kind, NotFound(_) | Refused { .. } | TooLarge { .. } | Unreadable(_))
         }
-        SyncError::Store(_) => false,
+        SyncError::Store(_) | SyncError::GoneAtOnce { .. } | SyncError::Interrupted => false,
         SyncError::Write(error) => !matches!(error, WriteError::Busy | WriteError::Store(_)),
         SyncError::Cannot { .. } => true,
     }

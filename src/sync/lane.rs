@@ -11,8 +11,10 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use super::errand::Errand;
 use super::ingest::retry_of;
-use super::pull::{Pulled, Seen};
+use super::pull::{BIN_UNREAD, Pulled, Seen};
+use super::quiet::Quiet;
 use super::retry::Pauses;
 use super::{Channel, SyncError};
 use crate::clock::Timestamp;
@@ -41,12 +43,10 @@ pub struct Lane {
     /// The same of telling the channel of its orders, which the numbers do not wait for.
     pub(super) telling: Pauses,
     polled_at: Option<Instant>,
-    /// When orders were last looked for that the list of changes leaves out, and by the
-    /// shop's clock.
-    omitted_at: Option<(Instant, Timestamp)>,
-    /// After that failed it is not tried for a while, and the failure said again.
-    omitting: Pauses,
-    unread: Option<SyncError>,
+    /// Looking for orders that the list of changes leaves out.
+    omitted: Errand,
+    /// Asking for orders that nothing was heard of for long.
+    quiet: Quiet,
     pub(super) was_ours: bool,
     /// Whether it is written down that the channel is blind; none while that was not read.
     pub(super) is_blind: Option<bool>,
@@ -68,9 +68,8 @@ impl Lane {
             steps: Pauses::default(),
             telling: Pauses::default(),
             polled_at: None,
-            omitted_at: None,
-            omitting: Pauses::default(),
-            unread: None,
+            omitted: Errand::new(OMITTED_EVERY, BIN_UNREAD),
+            quiet: Quiet::new(),
             was_ours: false,
             is_blind: None,
             hooks,
@@ -105,12 +104,21 @@ impl Lane {
     /// Orders that were thrown away are looked for with the next step, whenever that was
     /// done last.
     pub fn look_for_omitted_next(&mut self) {
-        (self.polled_at, self.omitted_at) = (None, None);
+        self.polled_at = None;
+        self.omitted.next();
+    }
+
+    /// Open orders that nothing was heard of for long are asked for from the next step on,
+    /// whenever that was done last.
+    pub fn ask_for_quiet_next(&mut self) {
+        self.polled_at = None;
+        self.quiet.next();
     }
 
     /// What it waits for after failures is tried with the next step.
     pub fn forget_pauses(&mut self) {
-        self.omitting.forget();
+        self.omitted.forget_pause();
+        self.quiet.errand.forget_pause();
         self.steps.forget();
         self.telling.forget();
     }
@@ -150,6 +158,7 @@ impl Lane {
         if self.polled_at.is_none_or(|at| at.elapsed() >= every) {
             self.catch_up().await?;
             self.look_for_omitted().await;
+            self.quiet.ask(&self.channel).await;
             self.channel.mirror().await?;
             self.channel.map_waiting().await?;
             if let Err(error) = self.hooks.look_after(&self.channel).await {
@@ -174,30 +183,10 @@ impl Lane {
     /// Reads orders that were thrown away into the inbox, now and then: they are recorded
     /// with the next step. Where that fails everything else goes on.
     async fn look_for_omitted(&mut self) {
-        let is_early = self.omitted_at.is_some_and(|(at, _)| at.elapsed() < OMITTED_EVERY);
-        if is_early {
-            return;
-        }
-        if self.omitting.lasts() {
-            // The orders that were read meanwhile have wiped it out.
-            if let Some(error) = &self.unread {
-                self.channel.note_failure(error).await;
-            }
-            return;
-        }
-        let (began, now) = (Instant::now(), self.now());
-        let last = self.omitted_at.map(|(_, at)| at);
-        match self.channel.pull_omitted(last, &mut self.seen).await {
-            Ok(_) => {
-                self.omitted_at = Some((began, now));
-                self.omitting.worked();
-                self.unread = None;
-            }
-            Err(error) => {
-                self.omitting.failed(retry_of(&error));
-                self.channel.note_omitted(&error).await;
-                self.unread = Some(error);
-            }
+        if self.omitted.is_due(&self.channel).await {
+            let began = (Instant::now(), self.now());
+            let pulled = self.channel.pull_omitted(self.omitted.last(), &mut self.seen).await;
+            self.omitted.ended(&self.channel, began, pulled.map(drop)).await;
         }
     }
 

@@ -9,6 +9,7 @@
 mod adopt;
 mod blind;
 mod channel;
+mod errand;
 mod error;
 mod expect;
 mod explain;
@@ -23,6 +24,7 @@ mod order;
 mod pull;
 mod push;
 mod push_back;
+mod quiet;
 mod reconcile;
 mod retry;
 mod rule_views;

@@ -20,6 +20,9 @@ const PAGES_MAX: usize = 10_000;
 /// Orders whose state is remembered, so that the overlap is not stored again and again.
 const REMEMBERED_MAX: usize = 20_000;
 
+/// What it means where the list of what was thrown away cannot be read.
+pub(super) const BIN_UNREAD: &str = "orders that were thrown away cannot be read";
+
 /// Which of a channel's lists of orders is read.
 #[derive(Clone, Copy, Debug)]
 enum List {
@@ -68,17 +71,10 @@ impl Channel {
                 new: changed.new + omitted.new,
             }),
             Err(error) => {
-                self.note_omitted(&error).await;
+                self.complain(BIN_UNREAD, &error).await;
                 Ok(changed)
             }
         }
-    }
-
-    /// Orders that were thrown away cannot be read.
-    pub(crate) async fn note_omitted(&self, error: &SyncError) {
-        let channel = self.name();
-        tracing::warn!(channel, %error, "orders that were thrown away cannot be read");
-        self.note_failure(error).await;
     }
 
     /// Reads the orders that changed since the last time into the inbox.

@@ -49,6 +49,11 @@ pub(super) struct Pauses {
 }
 
 impl Pauses {
+    /// Nothing failed yet.
+    pub(super) const fn new() -> Self {
+        Self { failures: 0, until: None }
+    }
+
     /// Whether it has to wait still.
     pub(super) fn lasts(&self) -> bool {
         self.until.is_some_and(|until| Instant::now() < until)

@@ -69,6 +69,7 @@ mod parcels;
 mod places;
 mod push;
 mod push_back;
+mod quiet;
 mod recorded;
 mod recording;
 mod replay;

@@ -297,8 +297,13 @@ impl From<SyncError> for Failure {
         match error {
             SyncError::Store(error) => error.into(),
             SyncError::Write(error) => Self::of_step(error),
-            SyncError::Channel(_) => Self::failed("channel", error.to_string()),
+            SyncError::Channel(_) | SyncError::GoneAtOnce { .. } => {
+                Self::failed("channel", error.to_string())
+            }
             SyncError::Cannot { .. } => Self::refused("not_supported", error.to_string()),
+            SyncError::Interrupted => {
+                Self { exit: Exit::Interrupted, ..Self::failed("interrupted", error.to_string()) }
+            }
         }
     }
 }
