@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::config::{Schedule, ScheduleConfig};
 use crate::reports;
 use crate::shop::Shop;
-use crate::sync::{self, Channel, SyncError};
+use crate::sync::{self, Channel, Look, SyncError};
 
 /// What the names of scheduled backups begin and end with; between them stand the shop
 /// and the time in UTC, so that their order is that of time.
@@ -148,10 +148,10 @@ async fn compare(channels: &[Arc<Channel>]) -> Result<String, String> {
     let (mut told, mut failed) = (Vec::new(), Vec::new());
     for channel in channels {
         let name = channel.name();
-        match sync::reconcile(channel, true).await {
+        // However many are off, the daemon has no use for them one by one.
+        match sync::reconcile(channel, Look { keep: 0, ..Look::fixing() }).await {
             Ok(found) => {
-                let off = found.differences.iter().filter(|one| one.wanted.is_some()).count();
-                told.push(format!("{name}: {} numbers right, {off} not", found.right));
+                told.push(format!("{name}: {} numbers right, {} not", found.right, found.off()));
             }
             // It shows no numbers that could be compared.
             Err(SyncError::Cannot { .. }) => {}

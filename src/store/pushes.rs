@@ -54,6 +54,7 @@ pub(crate) struct Sending {
     pub(crate) until: i64,
 }
 
+/// The columns of a [`PushRow`].
 macro_rules! columns {
     () => {
         "channel_id, holder, place, item_id, dirty_seq, pushed_seq, remote_changed, taken, given,
@@ -62,6 +63,7 @@ macro_rules! columns {
          is_urgent"
     };
 }
+pub(super) use columns;
 
 statement!(
     MAP,
@@ -137,15 +139,6 @@ statement!(
         "select ",
         columns!(),
         " from push where channel_id = $1 and holder = $2 and place = $3"
-    )
-);
-statement!(
-    PAGE,
-    concat!(
-        "select ",
-        columns!(),
-        " from push where channel_id = $1 and (holder > $2 or holder = $2 and place > $3)
-          order by holder, place limit $4"
     )
 );
 statement!(
@@ -240,7 +233,6 @@ pub(super) const STATEMENTS: &[&Statement] = &[
     &DUE,
     &DUE_URGENT,
     &FIND,
-    &PAGE,
     &SAVE,
     &ACKNOWLEDGE,
     &SETTLE,
@@ -345,15 +337,6 @@ pub(crate) async fn find(
     row.map(|row| push(&row)).transpose()
 }
 
-/// All numbers of a channel, by holder.
-pub(crate) async fn page(
-    conn: &mut Conn<'_>,
-    (channel, holder, place): At<'_>,
-    limit: i64,
-) -> Result<Vec<PushRow>, StoreError> {
-    conn.all(&PAGE, args![channel, holder, place, limit]).await?.iter().map(push).collect()
-}
-
 /// Writes down what the lane knows of numbers after they were read: of those that are right,
 /// and of those that wait, which stay as urgent as they are, whoever said that they are not
 /// right. What others change of them stays, and what they said since. One that was unmapped
@@ -445,7 +428,8 @@ pub(super) async fn flow(
     conn.execute(&FLOW, args).await.map(drop)
 }
 
-fn push(row: &Row) -> Result<PushRow, StoreError> {
+/// Reads the columns of a [`PushRow`].
+pub(super) fn push(row: &Row) -> Result<PushRow, StoreError> {
     let flow =
         |taken, given| Ok::<_, StoreError>(Flow { taken: row.int(taken)?, given: row.int(given)? });
     let until = row.int_opt(12)?.zip(row.int_opt(13)?).map(|(taken, given)| Flow { taken, given });

@@ -35,6 +35,7 @@ const ALL: &[&[&Statement]] = &[
     super::postgres::STATEMENTS,
     super::follower::STATEMENTS,
     super::push_backs::STATEMENTS,
+    super::push_looks::STATEMENTS,
     super::push_state::STATEMENTS,
     super::pushes::STATEMENTS,
     super::quiet_orders::STATEMENTS,

@@ -48,7 +48,7 @@ pub use lane::Lane;
 pub use listing::{Discovered, MapError, discover, map, unmap};
 pub use pull::Pulled;
 pub use push_back::{tell_again, told_by_hand};
-pub use reconcile::{Cause, Difference, Reconciled, reconcile};
+pub use reconcile::{Cause, Difference, Look, Reconciled, reconcile};
 pub use rule_views::{RuleView, listing_rules};
 pub use rules::{
     ListingFigures, ListingPlan, ListingWish, NumberChange, RuleChange, WishProblem,

@@ -3,18 +3,24 @@
 //!
 //! It changes no number. What is to be put right is marked, and the lane does it as it does
 //! everything: with the orders read before a number is written over.
+//!
+//! A channel may show a million numbers: they are compared page by page, while the next page
+//! is read, and what is kept of each is a hash of its name.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher as _, RandomState};
+use std::ops::ControlFlow;
 
 use serde::Serialize;
 
 use super::expect::Expected;
 use super::target::Targets;
 use super::{Channel, SyncError};
-use crate::connectors::{Holder, RemoteLevel};
-use crate::domain::{Quantity, RemoteQuantity};
+use crate::connectors::{Cursor, Holder, Page, RemoteLevel, StockRead};
+use crate::domain::{Location, Quantity, RemoteQuantity};
 use crate::store::drift;
-use crate::store::pushes::{self, PushRow};
+use crate::store::push_looks::{self, Name};
+use crate::store::pushes::PushRow;
 
 /// Numbers of the ledger's side that are read at a time.
 const PAGE: i64 = 500;
@@ -80,6 +86,36 @@ pub struct Difference {
     pub cause: Cause,
 }
 
+/// How a whole channel is looked at.
+#[derive(Clone, Copy)]
+pub struct Look<'l> {
+    /// Whether its lane is to look at the numbers that differ.
+    pub fix: bool,
+    /// How many differences are kept; all of them are counted.
+    pub keep: usize,
+    /// Told after each page how many numbers were looked at; [`ControlFlow::Break`] stops.
+    pub watch: &'l (dyn Fn(usize) -> ControlFlow<()> + Sync),
+}
+
+impl std::fmt::Debug for Look<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { fix, keep, watch: _ } = self;
+        formatter.debug_struct("Look").field("fix", fix).field("keep", keep).finish()
+    }
+}
+
+impl Look<'_> {
+    /// Only looks, and keeps all differences.
+    pub const fn only() -> Self {
+        Self { fix: false, keep: usize::MAX, watch: &|_| ControlFlow::Continue(()) }
+    }
+
+    /// Has put right what differs, and keeps all differences.
+    pub const fn fixing() -> Self {
+        Self { fix: true, ..Self::only() }
+    }
+}
+
 /// What a look at a whole channel found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Reconciled {
@@ -87,99 +123,204 @@ pub struct Reconciled {
     pub shown: usize,
     /// Of ours, those that are right.
     pub right: usize,
-    /// Those that are not.
+    /// Those that are not, by why.
+    pub causes: BTreeMap<Cause, usize>,
+    /// The same one by one, as far as they are kept.
     pub differences: Vec<Difference>,
 }
 
-/// Compares all numbers of a channel; with `fix` those that differ are looked at by its lane.
-pub async fn reconcile(channel: &Channel, fix: bool) -> Result<Reconciled, SyncError> {
+impl Reconciled {
+    /// Numbers of ours that are not right. What a channel shows of items that are not ours
+    /// agrees with nothing, and differs from nothing.
+    pub fn off(&self) -> usize {
+        let ours = self.causes.iter().filter(|(cause, _)| **cause != Cause::Unmapped);
+        ours.map(|(_, count)| count).sum()
+    }
+}
+
+/// Compares all numbers of a channel.
+pub async fn reconcile(channel: &Channel, look: Look<'_>) -> Result<Reconciled, SyncError> {
     let Some(reads) = channel.connector.stock_read() else {
         let cannot = "shows no numbers";
         return Err(SyncError::Cannot { channel: channel.name().to_owned(), cannot });
     };
-    let (mut found, mut seen, mut cursor) = (Reconciled::default(), HashSet::new(), None);
-    for page in 0.. {
-        if page == PAGES_MAX {
-            let cannot = "lists its numbers without an end";
-            return Err(SyncError::Cannot { channel: channel.name().to_owned(), cannot });
+    let mirrored = channel.mirrored().await?;
+    let mut run =
+        Run { channel, look, mirrored, listed: Listed::default(), found: Reconciled::default() };
+    let mut read = run.read(reads, None).await?;
+    for _ in 0..PAGES_MAX {
+        let after = read.page.next.take();
+        let next = async {
+            match &after {
+                Some(_) => run.read(reads, after.as_ref()).await.map(Some),
+                None => Ok(None),
+            }
+        };
+        // What is there of the next page while this one is compared.
+        let (compared, next) = tokio::join!(run.compare(&read), next);
+        let compared = compared?;
+        run.listed.add(read.page.rows.iter().map(|level| key(&level.holder)));
+        run.found.shown += read.page.rows.len();
+        run.take(compared).await?;
+        if (look.watch)(run.found.shown).is_break() {
+            return Err(SyncError::Interrupted);
         }
-        let begun_at = channel.shop.clock.now().as_millis();
-        let page = reads.read_all(cursor.as_ref()).await?;
-        found.shown += page.rows.len();
-        compare(channel, (&page.rows, begun_at), &mut found).await?;
-        seen.extend(page.rows.iter().map(|level| key(&level.holder)));
-        cursor = page.next;
-        if cursor.is_none() {
-            break;
+        match next? {
+            Some(next) => read = next,
+            None => {
+                run.missing().await?;
+                record(channel, &run.found).await?;
+                return Ok(run.found);
+            }
         }
     }
-    missing(channel, &seen, &mut found).await?;
-    record(channel, &found).await?;
-    if fix {
-        mark(channel, &found.differences).await?;
-    }
-    Ok(found)
+    let cannot = "lists its numbers without an end";
+    Err(SyncError::Cannot { channel: channel.name().to_owned(), cannot })
 }
 
-fn key(holder: &Holder) -> (String, String) {
+fn key(holder: &Holder) -> Name {
     let place = holder.location.as_ref().map(ToString::to_string);
     (holder.id.to_string(), place.unwrap_or_default())
 }
 
-/// Compares numbers as they were at a moment or later.
-async fn compare(
-    channel: &Channel,
-    (levels, begun_at): (&[RemoteLevel], i64),
-    found: &mut Reconciled,
-) -> Result<(), SyncError> {
-    let mirrored = channel.mirrored().await?;
-    let is_told = |level: &&RemoteLevel| !mirrored.contains_key(&key(&level.holder).1);
-    let mut reader = channel.shop.db.read().await?;
-    let (mut rows, mut shown) = (Vec::new(), Vec::new());
-    for level in levels.iter().filter(is_told) {
-        let (holder, place) = key(&level.holder);
-        let row = pushes::find(&mut reader.conn(), (channel.id, &holder, &place)).await?;
-        match row {
-            Some(row) => {
-                rows.push(row);
-                shown.push(level.quantity);
+/// Names that a channel listed, as keyed hashes: of a million names two have one hash once
+/// in some ten million looks, and another key is drawn for the next.
+#[derive(Debug, Default)]
+struct Listed {
+    state: RandomState,
+    hashes: Vec<u64>,
+    sorted: bool,
+}
+
+impl Listed {
+    fn add(&mut self, names: impl Iterator<Item = Name>) {
+        self.hashes.extend(names.map(|name| self.state.hash_one(&name)));
+        self.sorted = false;
+    }
+
+    fn has(&mut self, name: &Name) -> bool {
+        if !self.sorted {
+            self.hashes.sort_unstable();
+            self.sorted = true;
+        }
+        self.hashes.binary_search(&self.state.hash_one(name)).is_ok()
+    }
+}
+
+/// A page of a channel, and when it was asked for, UTC milliseconds.
+struct Read {
+    begun_at: i64,
+    page: Page<RemoteLevel>,
+}
+
+/// What came of a page.
+#[derive(Default)]
+struct Compared {
+    right: usize,
+    differences: Vec<Difference>,
+}
+
+/// A look under way.
+struct Run<'r> {
+    channel: &'r Channel,
+    look: Look<'r>,
+    /// Places whose numbers are not ours to tell.
+    mirrored: BTreeMap<String, Location>,
+    listed: Listed,
+    found: Reconciled,
+}
+
+impl Run<'_> {
+    async fn read(&self, reads: &dyn StockRead, after: Option<&Cursor>) -> Result<Read, SyncError> {
+        let begun_at = self.channel.shop.clock.now().as_millis();
+        Ok(Read { begun_at, page: reads.read_all(after).await? })
+    }
+
+    /// Compares numbers as they were when they were asked for, or later.
+    async fn compare(&self, Read { begun_at, page }: &Read) -> Result<Compared, SyncError> {
+        let levels = page.rows.iter().map(|level| (key(&level.holder), level.quantity));
+        let levels = levels.filter(|((_, place), _)| !self.mirrored.contains_key(place));
+        let (names, shown): (Vec<Name>, Vec<_>) = levels.unzip();
+        let mut reader = self.channel.shop.db.read().await?;
+        let known = push_looks::find_many(&mut reader.conn(), self.channel.id, &names).await?;
+        drop(reader);
+        let Targets { quantities, .. } = self.channel.targets(&known).await?;
+        let known: HashMap<Name, (PushRow, Option<Quantity>)> = known
+            .into_iter()
+            .zip(quantities)
+            .map(|(row, wanted)| ((row.holder.clone(), row.place.clone()), (row, wanted)))
+            .collect();
+        let mut compared = Compared::default();
+        for (name, shown) in names.into_iter().zip(shown) {
+            let (row, wanted) = match known.get(&name) {
+                Some((row, wanted)) => (Some(row), *wanted),
+                None => (None, None),
+            };
+            let cause = match (row, wanted) {
+                // What was confirmed meanwhile is newer than what was read.
+                (Some(row), Some(wanted)) => cause(row, wanted, shown).map(|cause| {
+                    let is_newer = row.known.is_some_and(|known| known.confirmed_at > *begun_at);
+                    if is_newer { Cause::Pending } else { cause }
+                }),
+                (Some(_), None) => Some(Cause::Unfed),
+                (None, _) => Some(Cause::Unmapped),
+            };
+            let Some(cause) = cause else {
+                compared.right += 1;
+                continue;
+            };
+            let confirmed = row.and_then(|row| row.known).map(|known| known.baseline);
+            let shown = shown.and_then(RemoteQuantity::known);
+            let wanted = wanted.map(Quantity::get);
+            compared.differences.push(self.difference(name, (wanted, confirmed, shown), cause));
+        }
+        Ok(compared)
+    }
+
+    fn difference(
+        &self,
+        (holder, place): Name,
+        (wanted, confirmed, shown): (Option<i64>, Option<i64>, Option<i64>),
+        cause: Cause,
+    ) -> Difference {
+        let channel = self.channel.name().to_owned();
+        Difference { channel, holder, place, wanted, confirmed, shown, cause }
+    }
+
+    /// Counts what was found, keeps of it what is to be kept, and marks what is to be fixed.
+    async fn take(&mut self, compared: Compared) -> Result<(), SyncError> {
+        self.found.right += compared.right;
+        for one in &compared.differences {
+            *self.found.causes.entry(one.cause).or_default() += 1;
+        }
+        if self.look.fix {
+            mark(self.channel, &compared.differences).await?;
+        }
+        let room = self.look.keep.saturating_sub(self.found.differences.len());
+        self.found.differences.extend(compared.differences.into_iter().take(room));
+        Ok(())
+    }
+
+    /// Finds those of ours that the channel did not list.
+    async fn missing(&mut self) -> Result<(), SyncError> {
+        let mut last = (String::new(), String::new());
+        loop {
+            let mut reader = self.channel.shop.db.read().await?;
+            let at = (self.channel.id, last.0.as_str(), last.1.as_str());
+            let names = push_looks::confirmed(&mut reader.conn(), at, PAGE).await?;
+            drop(reader);
+            let Some((name, _)) = names.last() else { return Ok(()) };
+            last = name.clone();
+            let mut gone = Compared::default();
+            for (name, confirmed) in names {
+                if !self.listed.has(&name) {
+                    let difference = self.difference(name, (None, confirmed, None), Cause::Gone);
+                    gone.differences.push(difference);
+                }
             }
-            None => found.differences.push(Difference {
-                channel: channel.name().to_owned(),
-                holder,
-                place,
-                wanted: None,
-                confirmed: None,
-                shown: level.quantity.and_then(RemoteQuantity::known),
-                cause: Cause::Unmapped,
-            }),
+            self.take(gone).await?;
         }
     }
-    drop(reader);
-    let Targets { quantities, .. } = channel.targets(&rows).await?;
-    for ((row, wanted), shown) in rows.into_iter().zip(quantities).zip(shown) {
-        let cause = match wanted {
-            // What was confirmed meanwhile is newer than what was read.
-            Some(wanted) => cause(&row, wanted, shown).map(|cause| {
-                let is_newer = row.known.is_some_and(|known| known.confirmed_at > begun_at);
-                if is_newer { Cause::Pending } else { cause }
-            }),
-            None => Some(Cause::Unfed),
-        };
-        match cause {
-            None => found.right += 1,
-            Some(cause) => found.differences.push(Difference {
-                channel: channel.name().to_owned(),
-                holder: row.holder,
-                place: row.place,
-                wanted: wanted.map(Quantity::get),
-                confirmed: row.known.map(|known| known.baseline),
-                shown: shown.and_then(RemoteQuantity::known),
-                cause,
-            }),
-        }
-    }
-    Ok(())
 }
 
 /// Why a number differs; `None` where it does not.
@@ -205,45 +346,13 @@ fn cause(row: &PushRow, wanted: Quantity, shown: Option<RemoteQuantity>) -> Opti
     })
 }
 
-/// Ours that the channel did not list.
-async fn missing(
-    channel: &Channel,
-    seen: &HashSet<(String, String)>,
-    found: &mut Reconciled,
-) -> Result<(), SyncError> {
-    let (mut holder, mut place) = (String::new(), String::new());
-    loop {
-        let mut reader = channel.shop.db.read().await?;
-        let rows = pushes::page(&mut reader.conn(), (channel.id, &holder, &place), PAGE).await?;
-        drop(reader);
-        let Some(last) = rows.last() else { return Ok(()) };
-        (holder, place) = (last.holder.clone(), last.place.clone());
-        let gone =
-            rows.into_iter().filter(|row| !seen.contains(&(row.holder.clone(), row.place.clone())));
-        found.differences.extend(gone.map(|row| Difference {
-            channel: channel.name().to_owned(),
-            holder: row.holder,
-            place: row.place,
-            wanted: None,
-            confirmed: row.known.map(|known| known.baseline),
-            shown: None,
-            cause: Cause::Gone,
-        }));
-    }
-}
-
 /// Writes down how many are off, by why; what is only to be written is not.
 async fn record(channel: &Channel, found: &Reconciled) -> Result<(), SyncError> {
-    let mut causes: BTreeMap<&str, i64> = BTreeMap::new();
-    for one in found.differences.iter().filter(|one| one.cause != Cause::Pending) {
-        *causes.entry(one.cause.as_str()).or_default() += 1;
-    }
-    let causes: Vec<(String, i64)> =
-        causes.into_iter().map(|(cause, count)| (cause.to_owned(), count)).collect();
     let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-    // What it shows of items that are not ours agrees with nothing, and differs from nothing.
-    let ours = found.differences.iter().filter(|one| one.cause != Cause::Unmapped).count();
-    let agreement = (count(found.right + ours), count(found.right));
+    let causes = found.causes.iter().filter(|(cause, _)| **cause != Cause::Pending);
+    let causes: Vec<(String, i64)> =
+        causes.map(|(cause, &all)| (cause.as_str().to_owned(), count(all))).collect();
+    let agreement = (count(found.right + found.off()), count(found.right));
     let (id, now) = (channel.id, channel.shop.clock.now().as_millis());
     let written = channel.shop.db.write(move |mut conn| {
         Box::pin(async move { drift::compared(&mut conn, id, &causes, agreement, now).await })
@@ -253,16 +362,13 @@ async fn record(channel: &Channel, found: &Reconciled) -> Result<(), SyncError> 
 
 async fn mark(channel: &Channel, differences: &[Difference]) -> Result<(), SyncError> {
     let differing = differences.iter().filter(|one| one.cause != Cause::Unmapped);
-    let holders: Vec<(String, String)> =
-        differing.map(|one| (one.holder.clone(), one.place.clone())).collect();
+    let names: Vec<Name> = differing.map(|one| (one.holder.clone(), one.place.clone())).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
     let id = channel.id;
     let written = channel.shop.db.write(move |mut conn| {
-        Box::pin(async move {
-            for (holder, place) in &holders {
-                pushes::mark_changed(&mut conn, (id, holder, place)).await?;
-            }
-            Ok(())
-        })
+        Box::pin(async move { push_looks::mark_differing(&mut conn, id, &names).await })
     });
     Ok(written.await?)
 }

@@ -14,8 +14,8 @@ use crate::arguments::Format;
 use crate::failure::Failure;
 use crate::output::{Reply, Table};
 
-use reconcile::differences;
 pub(crate) use reconcile::{Reconcile, reconcile};
+use reconcile::{compare, differences};
 
 /// Of a channel's numbers so many hundredths may change without a special yes.
 const LARGE_PERCENT: usize = 10;
@@ -93,7 +93,7 @@ pub(crate) async fn run(
         Verb::Check(named) => check(find(channels, &named.channel)?).await,
         Verb::Pull(named) => pull(find(channels, &named.channel)?).await,
         Verb::Push(push) if push.dry_run => {
-            let found = sync::reconcile(find(channels, &push.channel)?, false).await?;
+            let found = compare(app, find(channels, &push.channel)?, false).await?;
             Ok(differences(&[found], Format::Table))
         }
         Verb::Push(push) => {
@@ -212,7 +212,7 @@ async fn set(channel: &Channel, mode: Option<ChannelMode>) -> Result<Reply, Fail
 /// Going live shows first what it would change.
 async fn set_mode(app: &App<'_>, channel: &Channel, given: &Mode) -> Result<Reply, Failure> {
     if given.wanted == ChannelMode::Live && channel.status().await?.mode != "live" {
-        let found = sync::reconcile(channel, false).await?;
+        let found = compare(app, channel, false).await?;
         let ours = |one: &&Difference| one.wanted.is_some() && one.shown.is_some();
         let changes = found.differences.iter().filter(ours).count();
         let zeros =

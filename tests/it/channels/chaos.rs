@@ -88,9 +88,9 @@ async fn history(backend: Backend, seed: u64) {
         test.clock.advance_millis(20 * 60 * 1000);
         world.settle().await;
         for web in &world.webs {
-            sync::reconcile(&web.channel, true).await.unwrap();
+            sync::reconcile(&web.channel, sync::Look::fixing()).await.unwrap();
         }
-        sync::reconcile(&world.stalls[0].channel, true).await.unwrap();
+        sync::reconcile(&world.stalls[0].channel, sync::Look::fixing()).await.unwrap();
     }
     world.settle().await;
     check(&world, &ids, seed).await;

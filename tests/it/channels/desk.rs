@@ -161,7 +161,7 @@ both!(a_number_typed_by_hand_is_in_the_report_of_drift, |shop| {
     let web = world.webs[0].shop.clone();
     world.tick();
     web.type_stock(mug, 15);
-    let found = sync::reconcile(&world.webs[0].channel, true).await.unwrap();
+    let found = sync::reconcile(&world.webs[0].channel, sync::Look::fixing()).await.unwrap();
     assert_eq!(found.differences.len(), 1);
     let drift = reports::drift(&world.shop.db, period(&world)).await.unwrap();
     assert_eq!(drift.now[0].cause.as_deref(), Some("manual_edit"));
@@ -172,7 +172,7 @@ both!(a_number_typed_by_hand_is_in_the_report_of_drift, |shop| {
     let row = &drift.data[0];
     assert_eq!((row.sku.as_deref(), row.cause.as_str()), (Some("MUG"), "manual_edit"));
     assert_eq!((row.shown, row.expected, row.wanted), (Some(15), Some([10, 10]), Some(10)));
-    let found = sync::reconcile(&world.webs[0].channel, false).await.unwrap();
+    let found = sync::reconcile(&world.webs[0].channel, sync::Look::only()).await.unwrap();
     assert_eq!((found.right, found.differences.len()), (1, 0));
     let drift = reports::drift(&world.shop.db, period(&world)).await.unwrap();
     assert_eq!((drift.now[0].cause.as_ref(), drift.now[0].listings), (None, 0));

@@ -142,7 +142,7 @@ both!(r17_every_pair_of_states_moves_the_stock_by_the_book, |shop| {
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
     // That is found by comparing.
-    sync::reconcile(&channel, true).await.unwrap();
+    sync::reconcile(&channel, sync::Look::fixing()).await.unwrap();
     world.settle().await;
     let unheard_of = pairs.iter().find(|pair| pair.states == ["trash", "trash"]).unwrap();
     assert_eq!(web.state().stock_of(unheard_of.product), Some(STOCK));

@@ -1,6 +1,8 @@
 //! `reconcile`: what channels show against the ledger, and which of the two is put right.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use clap::{Args, ValueEnum};
 use invshop::clock::Timestamp;
@@ -8,7 +10,7 @@ use invshop::domain::LocationCode;
 use invshop::import::{self, Job, Kind, Source, StockOptions};
 use invshop::ledger::stock::{Basis, ImportMode};
 use invshop::shop::Shop;
-use invshop::sync::{self, Adoptions, Believed, Cause, Channel, Difference, Reconciled};
+use invshop::sync::{self, Adoptions, Believed, Channel, Difference, Look, Reconciled};
 use serde_json::{Value, json};
 
 use super::{LARGE_PERCENT, find};
@@ -93,9 +95,31 @@ pub(crate) async fn reconcile(
     let mut all = Vec::new();
     for channel in channels.iter().filter(|channel| one.is_none_or(|one| Arc::ptr_eq(one, channel)))
     {
-        all.push(sync::reconcile(channel, given.fix.is_some()).await?);
+        all.push(compare(app, channel, given.fix.is_some()).await?);
     }
     Ok(differences(&all, given.format))
+}
+
+/// Compares one channel, with a bar; Ctrl-C stops between two pages.
+pub(super) async fn compare(
+    app: &App<'_>,
+    channel: &Channel,
+    fix: bool,
+) -> Result<Reconciled, Failure> {
+    let numbers = u64::try_from(channel.status().await?.numbers).unwrap_or(0);
+    let bar = app.output.progress(numbers, "comparing");
+    let interrupted = app.interruption();
+    let watch = |looked: usize| {
+        bar.set_position(looked as u64);
+        if interrupted.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    };
+    let found = sync::reconcile(channel, Look { fix, watch: &watch, ..Look::only() }).await;
+    bar.finish_and_clear();
+    Ok(found?)
 }
 
 /// What differs, and why.
@@ -116,7 +140,7 @@ pub(super) fn differences(all: &[Reconciled], format: Format) -> Reply {
             one.cause.as_str().to_owned(),
         ]);
     }
-    let drift = rows.iter().filter(|one| one.cause != Cause::Unmapped).count();
+    let drift: usize = all.iter().map(Reconciled::off).sum();
     let line = format!("{right} numbers are right, {drift} are not");
     let document = json!({ "right": right, "data": rows });
     let text = match format {
@@ -136,7 +160,7 @@ async fn adopt(
 ) -> Result<Reply, Failure> {
     channel.record_orders().await?;
     let observed_at = shop.clock.now();
-    let found = sync::reconcile(channel, false).await?;
+    let found = compare(app, channel, false).await?;
     // A sale that is in a number that was read is recorded before it is counted.
     channel.record_orders().await?;
     let believed = given.basis.map(Believed::from).unwrap_or_default();

@@ -1,0 +1,78 @@
+//! The table `push` where a whole channel is compared, many numbers at a time.
+
+use super::pushes::{At, PushRow, columns, push};
+use super::statement::{Rows, Type, args, cells, statement};
+use super::{Conn, Statement, StoreError};
+
+statement!(
+    FIND_MANY,
+    sqlite concat!(
+        "select ",
+        columns!(),
+        " from json_each($2) as wanted
+          cross join push on channel_id = $1 and holder = wanted.value->>0
+            and place = wanted.value->>1"
+    ),
+    postgres concat!(
+        "select ",
+        columns!(),
+        " from unnest($2::text[], $3::text[]) as wanted (at_holder, at_place)
+          join push on channel_id = $1 and holder = at_holder and place = at_place"
+    )
+);
+statement!(
+    CONFIRMED,
+    "select holder, place, baseline from push
+     where channel_id = $1 and (holder > $2 or holder = $2 and place > $3)
+     order by holder, place limit $4"
+);
+statement!(
+    MARK_DIFFERING,
+    sqlite "update push set remote_changed = remote_changed + 1, retry_at = 0, is_urgent = 1
+            from json_each($2) as wanted
+            where channel_id = $1 and holder = wanted.value->>0 and place = wanted.value->>1",
+    postgres "update push set remote_changed = remote_changed + 1, retry_at = 0, is_urgent = 1
+              from unnest($2::text[], $3::text[]) as wanted (at_holder, at_place)
+              where channel_id = $1 and holder = at_holder and place = at_place"
+);
+
+pub(super) const STATEMENTS: &[&Statement] = &[&FIND_MANY, &CONFIRMED, &MARK_DIFFERING];
+
+/// What carries a number on a channel, and at which place of it.
+pub(crate) type Name = (String, String);
+
+/// Numbers by the names of what carries them, in no order; one that is not known is left out.
+pub(crate) async fn find_many(
+    conn: &mut Conn<'_>,
+    channel: i64,
+    names: &[Name],
+) -> Result<Vec<PushRow>, StoreError> {
+    conn.all(&FIND_MANY, args![channel, rows(names)]).await?.iter().map(push).collect()
+}
+
+/// What carries numbers on a channel, by name, with what was last confirmed there.
+pub(crate) async fn confirmed(
+    conn: &mut Conn<'_>,
+    (channel, holder, place): At<'_>,
+    limit: i64,
+) -> Result<Vec<(Name, Option<i64>)>, StoreError> {
+    let rows = conn.all(&CONFIRMED, args![channel, holder, place, limit]).await?;
+    rows.iter().map(|row| Ok(((row.text(0)?, row.text(1)?), row.int_opt(2)?))).collect()
+}
+
+/// Numbers that show something else than they should are looked at, each once.
+pub(crate) async fn mark_differing(
+    conn: &mut Conn<'_>,
+    channel: i64,
+    names: &[Name],
+) -> Result<(), StoreError> {
+    conn.execute(&MARK_DIFFERING, args![channel, rows(names)]).await.map(drop)
+}
+
+fn rows(names: &[Name]) -> Rows {
+    let mut rows = Rows::with_capacity(&[Type::Text; 2], names.len());
+    for (holder, place) in names {
+        rows.push(cells![holder.as_str(), place.as_str()]);
+    }
+    rows
+}
