@@ -28,6 +28,8 @@ pub(crate) struct PushBack {
 pub(crate) enum Told {
     /// The channel knows, or need not.
     Done(Option<String>),
+    /// The channel knows that nothing of the order follows; whether it knew before.
+    Cancelled(Option<String>),
     /// It is tried again at a moment.
     Later(String, i64),
     /// It is left to a person.
@@ -80,6 +82,12 @@ statement!(
     "update push_back set state = $2, reason = $3, ended_at = $4, attempts = attempts + $5
      where seq = $1 and state = 'pending'"
 );
+// What was cancelled of it before is in that.
+statement!(
+    SETTLED,
+    "update push_back set state = 'done', ended_at = $3, reason = 'all of it is cancelled there now'
+     where order_id = $1 and kind = 'cancelled' and state = 'refused' and seq < $2"
+);
 statement!(
     LATER,
     "update push_back set attempts = attempts + 1, reason = $2, retry_at = $3
@@ -129,6 +137,7 @@ pub(super) const STATEMENTS: &[&Statement] = &[
     &COLLECT,
     &DUE,
     &ENDED,
+    &SETTLED,
     &LATER,
     &NEXT_OF_ORDER,
     &GOODS,
@@ -169,12 +178,18 @@ pub(crate) async fn due(
 /// Writes down how telling ended.
 pub(crate) async fn told(
     conn: &mut Conn<'_>,
-    seq: i64,
+    one: &PushBack,
     told: Told,
     now: i64,
 ) -> Result<(), StoreError> {
+    let seq = one.seq;
+    if matches!(told, Told::Cancelled(_)) {
+        conn.execute(&SETTLED, args![one.order.get(), seq, now]).await?;
+    }
     match told {
-        Told::Done(reason) => conn.execute(&ENDED, args![seq, "done", reason, now, 0]).await,
+        Told::Done(reason) | Told::Cancelled(reason) => {
+            conn.execute(&ENDED, args![seq, "done", reason, now, 0]).await
+        }
         Told::Refused(why) => conn.execute(&ENDED, args![seq, "refused", why, now, 1]).await,
         Told::Later(why, at) => conn.execute(&LATER, args![seq, why, at]).await,
     }

@@ -93,7 +93,7 @@ impl Lane {
             };
             let now = self.now().as_millis();
             let written = self.channel.shop.db.write(move |mut conn| {
-                Box::pin(async move { push_backs::told(&mut conn, one.seq, told, now).await })
+                Box::pin(async move { push_backs::told(&mut conn, &one, told, now).await })
             });
             written.await?;
             if let Some(error) = failed {
@@ -119,15 +119,20 @@ impl Lane {
         fulfilment: &dyn Fulfilment,
         one: &PushBack,
     ) -> Result<(push_backs::Told, Option<SyncError>), StoreError> {
-        let answer = match self.saying(one).await? {
-            Saying::Nothing(why) => return Ok((nothing(&why), None)),
-            Saying::Cannot(why) => return Ok((push_backs::Told::Refused(why), None)),
-            Saying::Ship(parcel) => in_time(fulfilment.ship(&parcel)).await,
-            Saying::Cancel(order) => in_time(fulfilment.cancel(&order)).await,
-        };
+        let (answer, known): (_, fn(Option<String>) -> push_backs::Told) =
+            match self.saying(one).await? {
+                Saying::Nothing(why) => return Ok((nothing(&why), None)),
+                Saying::Cannot(why) => return Ok((push_backs::Told::Refused(why), None)),
+                Saying::Ship(parcel) => {
+                    (in_time(fulfilment.ship(&parcel)).await, push_backs::Told::Done)
+                }
+                Saying::Cancel(order) => {
+                    (in_time(fulfilment.cancel(&order)).await, push_backs::Told::Cancelled)
+                }
+            };
         Ok(match answer {
-            Ok(Told::Done) => (push_backs::Told::Done(None), None),
-            Ok(Told::Already) => (nothing("the channel knew"), None),
+            Ok(Told::Done) => (known(None), None),
+            Ok(Told::Already) => (known(Some("the channel knew".to_owned())), None),
             Ok(Told::Refused { code, detail }) => {
                 (push_backs::Told::Refused(format!("{code}: {detail}")), None)
             }

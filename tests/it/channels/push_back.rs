@@ -180,6 +180,22 @@ both!(what_cannot_be_told_is_shown_until_somebody_told_it, |shop| {
     world.end().await;
 });
 
+both!(what_was_cancelled_of_an_order_is_told_with_the_rest_of_it, |shop| {
+    let mut world = World::new(&shop, &["web"]).await;
+    let order = bought(&mut world, 4).await;
+    let id = format!("web:{order}");
+    shop.cancel_lines(&id, &[(1, 1)]).await.unwrap();
+    world.settle().await;
+    assert!(told(&shop).await[0].starts_with("cancelled refused"), "{:?}", told(&shop).await);
+    shop.cancel(&id).await.unwrap();
+    world.settle().await;
+    assert_eq!(status(&world, order), "cancelled");
+    let all = ["cancelled done ", "cancelled done all of it is cancelled there now"];
+    assert_eq!(told(&shop).await, all);
+    assert_eq!(reports::attention(&world.shop.db, shop.clock_now()).await.unwrap(), []);
+    world.end().await;
+});
+
 fn shadow(config: ChannelConfig) -> ChannelConfig {
     ChannelConfig { mode: ChannelMode::Shadow, ..config }
 }
