@@ -1,5 +1,6 @@
 //! `listing …`, `inbox …`: what channels sell, and what came in from them.
 
+mod exact;
 mod rules;
 
 use std::fmt::Write as _;
@@ -64,6 +65,12 @@ pub(crate) struct Map {
     /// All listings with exactly the SKU of an item, after a yes
     #[arg(long, conflicts_with_all = ["listing", "sku"])]
     exact: bool,
+    /// Show what --exact would map and change, and write nothing
+    #[arg(long, requires = "exact")]
+    dry_run: bool,
+    /// Map them although more than a tenth of a live channel's numbers would change
+    #[arg(long, requires = "exact")]
+    yes_large: bool,
 }
 
 /// Which listing.
@@ -105,7 +112,7 @@ pub(crate) async fn run(
                 let document = json!({ "listing": listing, "sku": sku.as_str(), "lines": lines });
                 Ok(Reply::one(line, document))
             }
-            _ => map_exact(app, find(channels, &map.channel)?).await,
+            _ => exact::run(app, find(channels, &map.channel)?, &map).await,
         },
         Verb::Rules(given) => rules::run(app, find(channels, &given.channel)?, given).await,
         Verb::Unmap(unmap) => {
@@ -142,32 +149,6 @@ async fn show(channel: &Channel, unmapped: bool) -> Result<Reply, Failure> {
         ]);
     }
     Ok(Reply::list(table, &listings))
-}
-
-async fn map_exact(app: &App<'_>, channel: &Channel) -> Result<Reply, Failure> {
-    let listings = all(channel).await?;
-    let proposed = |one: &sync::ListingView| {
-        let sku = one.proposed.as_deref().and_then(|sku| Sku::new(sku).ok())?;
-        one.counted.then(|| (one.listing.clone(), sku))
-    };
-    let proposed: Vec<_> = listings.iter().filter_map(proposed).collect();
-    if proposed.is_empty() {
-        return Ok(Reply::one("no listing has the SKU of an item", json!({ "mapped": 0 })));
-    }
-    app.confirm(&format!("map {} listings of {}", proposed.len(), channel.name())).await?;
-    let mut refused = Vec::new();
-    for (listing, sku) in &proposed {
-        if let Err(error) = sync::map(channel, listing, sku).await {
-            refused.push(format!("{listing}: {error}"));
-        }
-    }
-    let mapped = proposed.len() - refused.len();
-    let mut line = format!("{mapped} listings are mapped");
-    for one in &refused {
-        line = format!("{line}\n{one}");
-    }
-    let document = json!({ "mapped": mapped, "refused": refused });
-    Ok(Reply::one(line, document).with_findings(!refused.is_empty()))
 }
 
 /// What can be done with what came in.
