@@ -64,6 +64,8 @@ pub(crate) enum Part {
     Reads,
     /// How soon a sale is shown on channels, alone and beside a bulk.
     Channels,
+    /// Comparing a million listings, and the daemon's memory with 300 000.
+    Listings,
     /// How soon the daemon is ready, and what it needs when nothing happens.
     Idle,
 }
@@ -164,6 +166,7 @@ impl Arguments {
             Part::Http,
             Part::Reads,
             Part::Channels,
+            Part::Listings,
             Part::Idle,
         ];
         let wanted = |part: &Part| self.only.is_empty() || self.only.contains(part);

@@ -14,10 +14,12 @@ mod growth;
 mod http;
 mod idle;
 mod import;
+mod listings;
 mod machine;
 mod naive;
 mod nodes;
 mod orders;
+mod pages;
 mod plain;
 mod reads;
 mod report;
@@ -64,6 +66,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             Part::Http => http::measure(&arguments, &bed, &mut report).await,
             Part::Reads => reads::measure(&arguments, &bed, &mut report).await,
             Part::Channels => channels::measure(&arguments, &bed, &mut report).await,
+            Part::Listings => listings::measure(&arguments, &bed, &mut report).await,
             Part::Idle => idle::measure(&arguments, &bed, &mut report).await,
         }
         .with_context(|| format!("the part {part:?} failed"))?;

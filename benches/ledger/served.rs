@@ -4,6 +4,7 @@
 //! status and its length: on few cores whatever it does takes from the server.
 
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -51,6 +52,15 @@ impl Server {
             .env("INVSHOP__SERVER__LISTEN", "127.0.0.1:0")
             .env("INVSHOP__SCHEDULE__VERIFY", "never");
         Self::start(&mut command)
+    }
+
+    /// The daemon with a configuration and variables.
+    pub(crate) fn configured(
+        config: &Path,
+        variables: impl IntoIterator<Item = (&'static str, &'static str)>,
+    ) -> anyhow::Result<Self> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_invshopd"));
+        Self::start(command.arg("--config").arg(config).envs(variables))
     }
 
     /// A server that takes what the daemon takes and stores nothing.
