@@ -167,8 +167,10 @@ statement!(
 );
 statement!(
     HOLDERS_OF,
-    "select distinct holder, place from listing
-     where channel_id = $1 and external_id = $2 and holder <> ''"
+    "select holder, place from listing
+     where channel_id = $1 and external_id = $2 and holder <> ''
+     union
+     select holder, place from listing where channel_id = $1 and holder = $2 and holder <> ''"
 );
 
 pub(super) const STATEMENTS: &[&Statement] = &[
@@ -353,7 +355,8 @@ pub(crate) async fn rules_of(
         .collect()
 }
 
-/// What carries the numbers of a listing.
+/// What carries the numbers of a listing; the thing itself, where it carries those of others
+/// and is sold as none, like a product with variations.
 pub(crate) async fn holders_of(
     conn: &mut Conn<'_>,
     channel: i64,

@@ -4,7 +4,7 @@ use invshop::config::ChannelConfig;
 use invshop::connectors::registry::KINDS;
 use invshop::domain::AccountName;
 use invshop::ledger::catalogue::NewAccount;
-use invshop::sandbox::woocommerce::Mishaps;
+use invshop::sandbox::woocommerce::{Managed, Mishaps, Product};
 use invshop::sync::{self, Channel};
 use invshop::writer::Command;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -13,13 +13,44 @@ use super::world::{World, config};
 use crate::acts::refused;
 use crate::api::client::Client;
 use crate::both;
-use crate::harness::http;
+use crate::harness::{http, sku};
 use crate::raw::Raw;
 
 async fn inbox(world: &World<'_>, state: &str) -> i64 {
     let query = format!("select count(*) from inbox where kind = 'delivery' and state = '{state}'");
     Raw::open(&world.test.opening.place).await.number(&query).await
 }
+
+both!(a_product_that_carries_its_variations_number_is_looked_at, |shop| {
+    let mut world = World::new(&shop, &["web"]).await;
+    world.serve_hooks().await;
+    shop.item("SHIRT", 8).await;
+    let web = world.webs[0].shop.clone();
+    let product = |parent, managed, name: &str| Product {
+        name: name.to_owned(),
+        sku: name.to_owned(),
+        parent,
+        is_variable: parent.is_none(),
+        managed,
+        stock: 8,
+        price: 1500,
+        modified: 0,
+    };
+    let parent = web.state().add(product(None, Managed::Own, "SHIRT"));
+    let red = web.state().add(product(Some(parent), Managed::Parent, "SHIRT-RED"));
+    let channel = world.webs[0].channel.clone();
+    sync::discover(&channel).await.unwrap();
+    sync::map(&channel, &red.to_string(), &sku("SHIRT")).await.unwrap();
+    world.settle().await;
+    web.deliveries();
+    world.tick();
+    // The shop tells of the product, which is no listing, and not of its variation.
+    web.type_stock(parent, 3);
+    web.deliver(&client(), Mishaps::default(), &mut |_| 99).await;
+    world.settle().await;
+    assert_eq!(web.state().stock_of(red), Some(8));
+    world.end().await;
+});
 
 fn client() -> reqwest::Client {
     http().build().unwrap()
