@@ -284,7 +284,8 @@ fn file(made: &ShopArguments, names: &[&str], url: &str) -> anyhow::Result<Strin
     writeln!(text, "[server]\nlisten = \"127.0.0.1:0\"\n[schedule]\nverify = \"never\"")?;
     for name in names {
         writeln!(text, "[[channel]]\nname = \"{name}\"\nkind = \"woocommerce\"\nurl = \"{url}\"")?;
-        writeln!(text, "requests_per_second = {REQUESTS}\n[channel.credentials]")?;
+        writeln!(text, "mode = \"live\"\nrequests_per_second = {REQUESTS}")?;
+        writeln!(text, "[channel.credentials]")?;
         for (field, (variable, _)) in FIELDS.into_iter().zip(SECRETS) {
             writeln!(text, "{field} = \"env:{variable}\"")?;
         }

@@ -24,6 +24,8 @@ use crate::store::pushes::PushRow;
 
 /// Numbers of the ledger's side that are read at a time.
 const PAGE: i64 = 500;
+/// Numbers that are compared at a time, from as many pages as that takes.
+const TOGETHER: usize = 500;
 /// Pages of a channel at most.
 const PAGES_MAX: usize = 100_000;
 
@@ -149,18 +151,18 @@ pub async fn reconcile(channel: &Channel, look: Look<'_>) -> Result<Reconciled, 
         Run { channel, look, mirrored, listed: Listed::default(), found: Reconciled::default() };
     let mut read = run.read(reads, None).await?;
     for _ in 0..PAGES_MAX {
-        let after = read.page.next.take();
+        let after = read.next.take();
         let next = async {
             match &after {
                 Some(_) => run.read(reads, after.as_ref()).await.map(Some),
                 None => Ok(None),
             }
         };
-        // What is there of the next page while this one is compared.
+        // The next are read while these are compared.
         let (compared, next) = tokio::join!(run.compare(&read), next);
         let compared = compared?;
-        run.listed.add(read.page.rows.iter().map(|level| key(&level.holder)));
-        run.found.shown += read.page.rows.len();
+        run.listed.add(read.rows.iter().map(|level| key(&level.holder)));
+        run.found.shown += read.rows.len();
         run.take(compared).await?;
         if (look.watch)(run.found.shown).is_break() {
             return Err(SyncError::Interrupted);
@@ -207,10 +209,11 @@ impl Listed {
     }
 }
 
-/// A page of a channel, and when it was asked for, UTC milliseconds.
+/// Numbers of some pages of a channel, and when the first was asked for, UTC milliseconds.
 struct Read {
     begun_at: i64,
-    page: Page<RemoteLevel>,
+    rows: Vec<RemoteLevel>,
+    next: Option<Cursor>,
 }
 
 /// What came of a page.
@@ -233,12 +236,19 @@ struct Run<'r> {
 impl Run<'_> {
     async fn read(&self, reads: &dyn StockRead, after: Option<&Cursor>) -> Result<Read, SyncError> {
         let begun_at = self.channel.shop.clock.now().as_millis();
-        Ok(Read { begun_at, page: reads.read_all(after).await? })
+        let Page { mut rows, mut next } = reads.read_all(after).await?;
+        let mut pages = 1;
+        while let Some(cursor) = next.take_if(|_| rows.len() < TOGETHER && pages < TOGETHER) {
+            let more = reads.read_all(Some(&cursor)).await?;
+            rows.extend(more.rows);
+            (next, pages) = (more.next, pages + 1);
+        }
+        Ok(Read { begun_at, rows, next })
     }
 
     /// Compares numbers as they were when they were asked for, or later.
-    async fn compare(&self, Read { begun_at, page }: &Read) -> Result<Compared, SyncError> {
-        let levels = page.rows.iter().map(|level| (key(&level.holder), level.quantity));
+    async fn compare(&self, Read { begun_at, rows, .. }: &Read) -> Result<Compared, SyncError> {
+        let levels = rows.iter().map(|level| (key(&level.holder), level.quantity));
         let levels = levels.filter(|((_, place), _)| !self.mirrored.contains_key(place));
         let (names, shown): (Vec<Name>, Vec<_>) = levels.unzip();
         let mut reader = self.channel.shop.db.read().await?;
