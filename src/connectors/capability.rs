@@ -70,6 +70,9 @@ pub struct StockMeaning {
     pub deducts: Deducts,
     /// Whether a cancelled order gives its units back to the number.
     pub restores_on_cancel: Restores,
+    /// Whether it tells of every change of a number, whoever made it; else numbers are
+    /// looked at in turn.
+    pub tells_every_change: bool,
     /// Numbers that are read in one call at most.
     pub read_max: usize,
 }

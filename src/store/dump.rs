@@ -116,7 +116,7 @@ pub(crate) static TABLES: [Table; 29] = [
         given Int, taken_from Int, given_from Int, taken_until Int, given_until Int,
         confirmed_at Int, sending Int, sending_taken Int, sending_given Int, sending_seq Int,
         sending_until Int, attempts Int, retry_at Int, problem Text, is_urgent Int,
-        sold_at Int),
+        sold_at Int, seen_at Int, written_on Int, writes Int),
     table!(push_latency by "channel_id, slot_at, bound_ms": channel_id Int, slot_at Int,
         bound_ms Int, sales Int),
     table!(remote_line by "channel_id, order_key, line": channel_id Int, order_key Text,

@@ -65,6 +65,12 @@ const TWINS: &[Twin] = &[
         sqlite: include_str!("../../migrations/sqlite/0008_desk.sql"),
         postgres: include_str!("../../migrations/postgres/0008_desk.sql"),
     },
+    Twin {
+        version: 9,
+        name: "looks",
+        sqlite: include_str!("../../migrations/sqlite/0009_looks.sql"),
+        postgres: include_str!("../../migrations/postgres/0009_looks.sql"),
+    },
 ];
 
 /// The newest schema version this program knows.

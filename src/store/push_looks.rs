@@ -36,7 +36,19 @@ statement!(
               where channel_id = $1 and holder = at_holder and place = at_place"
 );
 
-pub(super) const STATEMENTS: &[&Statement] = &[&FIND_MANY, &CONFIRMED, &MARK_DIFFERING];
+// Never seen is longest ago.
+statement!(
+    LOOK_AT_UNSEEN,
+    "update push set remote_changed = remote_changed + 1
+     where channel_id = $1 and (holder, place) in (
+       select holder, place from push
+       where channel_id = $1 and dirty_seq <= pushed_seq and remote_changed = 0
+         and problem is null and baseline is not null and baseline <= $2
+       order by coalesce(seen_at, 0), holder, place limit $3)"
+);
+
+pub(super) const STATEMENTS: &[&Statement] =
+    &[&FIND_MANY, &CONFIRMED, &MARK_DIFFERING, &LOOK_AT_UNSEEN];
 
 /// What carries a number on a channel, and at which place of it.
 pub(crate) type Name = (String, String);
@@ -67,6 +79,16 @@ pub(crate) async fn mark_differing(
     names: &[Name],
 ) -> Result<(), StoreError> {
     conn.execute(&MARK_DIFFERING, args![channel, rows(names)]).await.map(drop)
+}
+
+/// Some of the numbers of at most so many units are looked at, those that were seen longest
+/// ago; what is looked at anyway is not among them.
+pub(crate) async fn look_at_unseen(
+    conn: &mut Conn<'_>,
+    channel: i64,
+    (units_max, limit): (i64, i64),
+) -> Result<(), StoreError> {
+    conn.execute(&LOOK_AT_UNSEEN, args![channel, units_max, limit]).await.map(drop)
 }
 
 fn rows(names: &[Name]) -> Rows {

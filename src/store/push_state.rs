@@ -7,7 +7,7 @@ statement!(
     STATE,
     "select count(*), count(case when dirty_seq > pushed_seq or remote_changed > 0 then 1 end),
             min(case when dirty_seq > pushed_seq then pushed_seq end),
-            count(case when problem is not null then 1 end)
+            count(case when problem is not null then 1 end), min(coalesce(seen_at, 0))
      from push where channel_id = $1"
 );
 statement!(
@@ -24,6 +24,8 @@ pub(crate) struct PushState {
     pub(crate) numbers: i64,
     pub(crate) dirty: i64,
     pub(crate) problems: i64,
+    /// When the number was seen that was seen longest ago: 0 where one never was.
+    pub(crate) seen_at: Option<i64>,
     /// When the entry was written that the longest dirty number waits with.
     pub(crate) oldest_at: Option<i64>,
 }
@@ -32,5 +34,11 @@ pub(crate) struct PushState {
 pub(crate) async fn state(conn: &mut Conn<'_>, channel: i64) -> Result<PushState, StoreError> {
     let row = conn.one(&STATE, args![channel]).await?;
     let oldest_at = conn.one(&OLDEST_DIRTY, args![channel]).await?.int_opt(0)?;
-    Ok(PushState { numbers: row.int(0)?, dirty: row.int(1)?, problems: row.int(3)?, oldest_at })
+    Ok(PushState {
+        numbers: row.int(0)?,
+        dirty: row.int(1)?,
+        problems: row.int(3)?,
+        seen_at: row.int_opt(4)?,
+        oldest_at,
+    })
 }

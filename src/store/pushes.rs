@@ -24,6 +24,11 @@ pub(crate) struct PushRow {
     pub(crate) problem: Option<String>,
     /// Whether it is to go before what many changed together.
     pub(crate) is_urgent: bool,
+    /// When the channel last said what it shows, UTC milliseconds.
+    pub(crate) seen_at: Option<i64>,
+    /// The day of the last write, counted from 1970-01-01 in UTC, and writes of that day.
+    pub(crate) written_on: Option<i64>,
+    pub(crate) writes: i64,
 }
 
 /// Units a channel took off a number and gave back to it; both only grow.
@@ -60,7 +65,7 @@ macro_rules! columns {
         "channel_id, holder, place, item_id, dirty_seq, pushed_seq, remote_changed, taken, given,
          baseline, taken_from, given_from, taken_until, given_until, confirmed_at, sending,
          sending_taken, sending_given, sending_seq, sending_until, attempts, retry_at, problem,
-         is_urgent"
+         is_urgent, seen_at, written_on, writes"
     };
 }
 pub(super) use columns;
@@ -87,16 +92,19 @@ statement!(
                 attempts = 0, retry_at = 0"
 );
 statement!(UNMAP, "delete from push where channel_id = $1 and holder = $2 and place = $3");
-// Whoever follows files may have been further: a sale is no less urgent for that.
+// Whoever follows files may have been further: a sale is no less urgent for that. What waits
+// without having failed is looked at again: it may have sold out.
 statement!(
     MARK_ITEMS,
-    sqlite "update push set dirty_seq = max(dirty_seq, $2), is_urgent = max(is_urgent, $3)
+    sqlite "update push set dirty_seq = max(dirty_seq, $2), is_urgent = max(is_urgent, $3),
+              retry_at = case when attempts = 0 then 0 else retry_at end
             where (dirty_seq < $2 or is_urgent < $3 and dirty_seq > pushed_seq) and item_id in (
               select value from json_each($1)
               union select bundle_id from bundle_part
                 where part_id in (select value from json_each($1)))",
     postgres "update push
-              set dirty_seq = greatest(dirty_seq, $2), is_urgent = greatest(is_urgent, $3)
+              set dirty_seq = greatest(dirty_seq, $2), is_urgent = greatest(is_urgent, $3),
+                retry_at = case when attempts = 0 then 0 else retry_at end
               where (dirty_seq < $2 or is_urgent < $3 and dirty_seq > pushed_seq) and item_id in (
                 select unnest($1::bigint[])
                 union select bundle_id from bundle_part where part_id = any($1::bigint[]))"
@@ -153,6 +161,7 @@ statement!(
               sending_taken = r.value->>12, sending_given = r.value->>13,
               sending_seq = r.value->>14, sending_until = r.value->>15,
               attempts = r.value->>16, retry_at = r.value->>17, problem = r.value->>18,
+              seen_at = r.value->>20, written_on = r.value->>21, writes = r.value->>22,
               is_urgent = case when p.dirty_seq > r.value->>3 or p.remote_changed <> r.value->>4
                                  or r.value->>19 = 0
                                then p.is_urgent else 0 end
@@ -169,6 +178,7 @@ statement!(
                 sending_taken = r.sending_taken, sending_given = r.sending_given,
                 sending_seq = r.sending_seq, sending_until = r.sending_until,
                 attempts = r.attempts, retry_at = r.retry_at, problem = r.problem,
+                seen_at = r.seen_at, written_on = r.written_on, writes = r.writes,
                 is_urgent = case when p.dirty_seq > r.pushed_seq
                                    or p.remote_changed <> r.remote_changed or r.is_right = 0
                                  then p.is_urgent else 0 end
@@ -176,11 +186,12 @@ statement!(
                           $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],
                           $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[],
                           $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[],
-                          $18::bigint[], $19::text[], $20::bigint[])
+                          $18::bigint[], $19::text[], $20::bigint[], $21::bigint[],
+                          $22::bigint[], $23::bigint[])
                 as r (channel_id, holder, place, pushed_seq, remote_changed, baseline,
                       taken_from, given_from, taken_until, given_until, confirmed_at, sending,
                       sending_taken, sending_given, sending_seq, sending_until, attempts,
-                      retry_at, problem, is_right)
+                      retry_at, problem, is_right, seen_at, written_on, writes)
               where p.channel_id = r.channel_id and p.holder = r.holder and p.place = r.place"
 );
 statement!(
@@ -349,7 +360,7 @@ pub(crate) async fn save(
     use Type::{Int, Text};
     let mut rows = Rows::new(&[
         Int, Text, Text, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int,
-        Text, Int,
+        Text, Int, Int, Int, Int,
     ]);
     let right = right.iter().map(|row| (row, 1));
     for (row, is_right) in right.chain(waiting.iter().map(|row| (row, 0))) {
@@ -377,6 +388,9 @@ pub(crate) async fn save(
             row.retry_at,
             row.problem.clone(),
             is_right,
+            row.seen_at,
+            row.written_on,
+            row.writes,
         ]);
     }
     if rows.is_empty() {
@@ -466,5 +480,8 @@ pub(super) fn push(row: &Row) -> Result<PushRow, StoreError> {
         retry_at: row.int(21)?,
         problem: row.text_opt(22)?,
         is_urgent: row.int(23)? != 0,
+        seen_at: row.int_opt(24)?,
+        written_on: row.int_opt(25)?,
+        writes: row.int(26)?,
     })
 }

@@ -67,6 +67,10 @@ pub struct KnownView {
     pub attempts: i64,
     /// When it is tried again.
     pub retry_at: Option<Timestamp>,
+    /// When the channel last said what it shows.
+    pub seen_at: Option<Timestamp>,
+    /// How often it was written on the last day it was.
+    pub writes: i64,
     /// What is wrong with it.
     pub problem: Option<String>,
 }
@@ -242,6 +246,8 @@ impl KnownView {
             remote_changed: 0,
             attempts: 0,
             retry_at: None,
+            seen_at: None,
+            writes: 0,
             problem: None,
         }
     }
@@ -261,6 +267,8 @@ fn known(row: &PushRow) -> KnownView {
         dirty_seq: row.dirty_seq,
         pushed_seq: row.pushed_seq,
         remote_changed: row.remote_changed,
+        seen_at: row.seen_at.and_then(at),
+        writes: row.writes,
         attempts: row.attempts,
         retry_at: Some(row.retry_at).filter(|retry_at| *retry_at > 0).and_then(at),
         problem: row.problem.clone(),
@@ -291,6 +299,13 @@ fn reason(known: &KnownView, published: i64, mode: ChannelMode, now: Timestamp) 
     }
     if known.baseline.is_none() {
         return Some("the channel has confirmed no number yet".to_owned());
+    }
+    if let Some(at) = known.retry_at.filter(|at| known.attempts == 0 && *at > now) {
+        let writes = known.writes;
+        return Some(format!(
+            "the channel takes few changes of a number in a day, and {writes} were made: the \
+             next is at {at}, or as soon as it is sold out"
+        ));
     }
     if known.dirty_seq > known.pushed_seq {
         return Some(format!("entry {} changed it and is not pushed yet", known.dirty_seq));

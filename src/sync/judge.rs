@@ -68,6 +68,7 @@ impl Lane {
             Some(RemoteQuantity::Known(number)) => number,
         };
         let row = &mut wanted.row;
+        row.seen_at = Some(self.now().as_millis());
         // That a lost write arrived may only look so: a sale can have left the same number.
         let is_guess = row.sending.is_some();
         if let Some(sending) = row.sending {

@@ -16,7 +16,7 @@ use super::ingest::retry_of;
 use super::pull::{BIN_UNREAD, Pulled, Seen};
 use super::quiet::Quiet;
 use super::retry::Pauses;
-use super::{Channel, SyncError};
+use super::{Channel, SyncError, sweep};
 use crate::clock::Timestamp;
 use crate::config::ChannelMode;
 use crate::shop::turn::Turn;
@@ -47,6 +47,8 @@ pub struct Lane {
     omitted: Errand,
     /// Asking for orders that nothing was heard of for long.
     quiet: Quiet,
+    /// Looking at numbers that nothing was heard of.
+    sweep: Errand,
     pub(super) was_ours: bool,
     /// Whether it is written down that the channel is blind; none while that was not read.
     pub(super) is_blind: Option<bool>,
@@ -70,6 +72,7 @@ impl Lane {
             polled_at: None,
             omitted: Errand::new(OMITTED_EVERY, BIN_UNREAD),
             quiet: Quiet::new(),
+            sweep: sweep::errand(),
             was_ours: false,
             is_blind: None,
             hooks,
@@ -115,10 +118,17 @@ impl Lane {
         self.quiet.next();
     }
 
+    /// Numbers that nothing was heard of are looked at with the next step, whenever that was
+    /// done last.
+    pub fn sweep_next(&mut self) {
+        self.sweep.next();
+    }
+
     /// What it waits for after failures is tried with the next step.
     pub fn forget_pauses(&mut self) {
         self.omitted.forget_pause();
         self.quiet.errand.forget_pause();
+        self.sweep.forget_pause();
         self.steps.forget();
         self.telling.forget();
     }
@@ -169,6 +179,7 @@ impl Lane {
         }
         self.tell_of_orders().await?;
         if self.channel.mode().await? == ChannelMode::Live {
+            sweep::sweep(&mut self.sweep, &self.channel).await;
             while self.push_some().await? > 0 {
                 if !self.turn.is_ours().await? {
                     break;

@@ -9,6 +9,7 @@
 mod adopt;
 mod blind;
 mod channel;
+mod daily;
 mod errand;
 mod error;
 mod expect;
@@ -30,6 +31,7 @@ mod retry;
 mod rule_views;
 mod rules;
 mod status;
+mod sweep;
 mod target;
 mod unmapped;
 mod webhook;

@@ -262,6 +262,7 @@ mod tests {
             has_locations: false,
             deducts,
             restores_on_cancel,
+            tells_every_change: true,
             read_max: 1,
         }
     }

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use super::daily::{self, Daily};
 use super::expect::Expected;
 use super::judge::{Verdict, Wanted};
 use super::retry::{ATTEMPTS_MAX, pause};
@@ -168,7 +169,23 @@ impl Lane {
         row.problem = Some(why);
     }
 
+    /// Leaves out what the channel takes no more today, until it does.
+    fn hold_back(&self, batch: &mut Batch) {
+        let rules = self.channel.connector.capability().write.as_ref();
+        let Some(daily) = rules.and_then(Daily::of) else { return };
+        for mut write in std::mem::take(&mut batch.writes) {
+            match daily.may_write(&write.row, write.target, self.now()) {
+                Ok(()) => batch.writes.push(write),
+                Err(at) => {
+                    write.row.retry_at = at;
+                    batch.waiting.push(write.row);
+                }
+            }
+        }
+    }
+
     async fn finish(&mut self, writes: &dyn StockWrite, mut batch: Batch) -> Result<(), SyncError> {
+        self.hold_back(&mut batch);
         if batch.writes.is_empty() {
             return Ok(self.save(batch).await?);
         }
@@ -179,6 +196,7 @@ impl Lane {
         }
         let until = self.now().as_millis() + SENDING_MS;
         for Write { row, target, seq, .. } in &mut batch.writes {
+            daily::count(row, self.now());
             row.sending =
                 Some(Sending { quantity: target.get(), from: row.flow, seq: *seq, until });
         }
@@ -277,6 +295,7 @@ impl Lane {
                 StockOutcome::Stored(RemoteQuantity::Known(number)) => {
                     row.sending = None;
                     row.known = Some(self.written(&row, number));
+                    row.seen_at = row.known.map(|known| known.confirmed_at);
                     if number == target.get() {
                         (row.attempts, row.retry_at, row.problem) = (0, 0, None);
                         answered.written.push((row.clone(), seq));

@@ -33,6 +33,8 @@ pub struct ChannelStatus {
     pub problems: i64,
     /// How long the number waits that waits longest, in seconds.
     pub oldest_dirty_seconds: Option<i64>,
+    /// Since when every number was looked at once: one by one, or all when they were compared.
+    pub seen_since: Option<Timestamp>,
     /// What came in and was not dealt with yet.
     pub inbox_pending: i64,
     /// When its orders were last read to the end.
@@ -112,6 +114,8 @@ impl Channel {
             numbers,
             right,
         });
+        let compared_at = standing.compared.map(|(at, ..)| at);
+        let seen = state.seen_at.map(|at| at.max(compared_at.unwrap_or(0)));
         let (stock_from, basis) = standing.believed.unzip();
         Ok(ChannelStatus {
             name: self.config.name.clone(),
@@ -122,6 +126,7 @@ impl Channel {
             dirty: state.dirty,
             problems: state.problems,
             oldest_dirty_seconds: state.oldest_at.map(|at| (now - at).max(0) / 1000),
+            seen_since: seen.filter(|at| *at > 0).and_then(moment),
             inbox_pending,
             pulled_at: stored.pulled_at.and_then(|at| Timestamp::from_millis(at).ok()),
             failure: stored.failure,

@@ -28,7 +28,7 @@
 //! | R40 | `shops_and_ledger_are_equal_when_the_faults_stop_on_sqlite`, `shops_and_ledger_are_equal_when_the_faults_stop_on_postgres` |
 //! | R41 | `r41_a_late_state_loses_against_an_unchanged_newer_one`, `recorded_deliveries_shuffled_and_doubled_leave_what_the_shop_shows` |
 //! | R42 | `r42_every_change_of_a_level_is_one_entry_and_one_event` |
-//! | R43 | not built: a budget for looking at what tells of no change |
+//! | R43 | `r43_what_nobody_tells_of_is_looked_at_in_turn` |
 //! | R44 | `an_empty_page_in_the_middle_is_no_end`, `a_product_that_goes_between_two_pages_hides_none`, `a_list_of_orders_goes_on_from_the_last_change` |
 //! | R45 | `an_order_follows_what_the_shop_makes_of_it`, `shops_and_ledger_are_equal_when_the_faults_stop_on_sqlite` |
 //! | R46 | `r46_r48_days_add_up_to_the_period_in_every_calendar`, `orders_are_asked_for_by_their_last_change_in_utc`, `the_simulated_shop_answers_as_the_live_one_did` |
@@ -43,9 +43,9 @@
 //! | R63 | `what_two_shops_sell_at_once_is_owed_and_adds_up`, `shops_and_ledger_are_equal_when_the_faults_stop_on_postgres` |
 //! | R66 | `r66_a_hundred_simple_products_take_one_write_and_one_read` |
 //! | R67 | `r67_r21_a_file_touches_only_what_it_names`; setting what is missing to 0 is not offered |
-//! | R68 | `r68_what_is_not_counted_is_not_written_over`, `a_channel_in_shadow_hears_and_says_nothing`; a plan before the first write is not built |
+//! | R68 | `r68_what_is_not_counted_is_not_written_over`, `a_channel_in_shadow_hears_and_says_nothing`, `a_shop_is_connected_step_by_step`; a configuration that says live is believed |
 //! | R69 | `a_refusal_for_speed_pauses_the_budget_and_headers_fill_it` |
-//! | R70 | not built: a budget of a day for one listing, which WooCommerce has not |
+//! | R70 | `r70_a_thousand_changes_are_few_writes_and_the_last_is_right`, `what_waits_for_the_day_is_explained` |
 //! | R71 | reason: it is about Etsy, which is not connected |
 //! | R72 | `a_refusal_for_speed_pauses_the_budget_and_headers_fill_it`, `shops_and_ledger_are_equal_when_the_faults_stop_on_sqlite` |
 //! | R73 | `r73_what_sells_goes_before_what_a_file_changed`; how long it takes is measured by the bench of channels |
@@ -62,6 +62,7 @@
 mod bulk;
 mod chaos;
 mod daemons;
+mod daily;
 mod desk;
 mod hooks;
 mod orders;

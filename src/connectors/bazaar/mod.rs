@@ -29,6 +29,8 @@ pub const KIND: &str = "bazaar";
 const PAGE_MAX: usize = 50;
 /// Changes of one write at most.
 const CHANGES_MAX: usize = 25;
+/// Changes of one number that it takes in a day.
+const DAILY_MAX: u32 = 250;
 /// The largest number it takes.
 const QUANTITY_MAX: i64 = 1_000_000;
 /// A read costs a point, a write one and another for each change.
@@ -85,6 +87,7 @@ fn capability(quota: Quota) -> Capability {
             deducts: Deducts::AtOrder,
             // The order says what is still taken for it.
             restores_on_cancel: Restores::AsTold,
+            tells_every_change: true,
             read_max: PAGE_MAX,
         }),
         write: Some(WriteRules {
@@ -94,7 +97,7 @@ fn capability(quota: Quota) -> Capability {
             compare: Compare::Number,
             quantity_max: QUANTITY_MAX,
             zero: Zero::Number,
-            daily_max: None,
+            daily_max: Some(DAILY_MAX),
         }),
         has_catalog: true,
         fulfilment: None,

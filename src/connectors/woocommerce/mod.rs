@@ -153,6 +153,8 @@ fn capability() -> Capability {
             deducts: Deducts::AtPayment,
             // A cancelled order gives back, a refunded one only what it says.
             restores_on_cancel: Restores::AsTold,
+            // An order's own changes are told with it, and what is edited; no others.
+            tells_every_change: false,
             read_max: PAGE_MAX,
         }),
         write: Some(WriteRules {

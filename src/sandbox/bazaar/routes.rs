@@ -225,11 +225,11 @@ fn write(state: &mut BazaarState, body: &Value, now: i64) -> Answer {
     for (offer, place, units) in std::mem::take(&mut state.sell_before_write) {
         state.buy(&[(offer, &place, units)], now);
     }
-    let results: Vec<Value> = changes.iter().map(|change| write_one(state, change)).collect();
+    let results: Vec<Value> = changes.iter().map(|change| write_one(state, change, now)).collect();
     (200, json!({ "results": results }))
 }
 
-fn write_one(state: &mut BazaarState, change: &Value) -> Value {
+fn write_one(state: &mut BazaarState, change: &Value, now: i64) -> Value {
     let offer = change["offer"].as_str().and_then(|id| document::number("offer", id));
     let place = change["place"].as_str().unwrap_or_default();
     let there = offer.and_then(|offer| Some((offer, *state.offers.get(&offer)?.stock.get(place)?)));
@@ -252,6 +252,10 @@ fn write_one(state: &mut BazaarState, change: &Value) -> Value {
             state.set_stock(offer, &place, number);
         }
         return json!({ "status": 409, "code": "stale", "available": there });
+    }
+    if !state.may_change(offer, place, now) {
+        let message = "It was changed too often today.";
+        return json!({ "status": 429, "code": "daily_limit", "message": message });
     }
     state.set_stock(offer, place, quantity);
     state.writes.push((offer, place.to_owned(), quantity, expected));

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use super::hooks::{Event, Hook};
 
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
 /// Something that is sold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
@@ -138,6 +140,12 @@ pub struct BazaarState {
     pub requests: BTreeMap<String, u64>,
     /// Numbers that were written from outside: offer, place, number, and what was expected.
     pub writes: Vec<(u64, String, i64, i64)>,
+    /// Changes of one number that it takes in a day, where that is limited.
+    pub daily_max: Option<usize>,
+    /// When each number was changed from outside: offer, place, the day.
+    pub(super) changed: BTreeMap<(u64, String, i64), usize>,
+    /// Writes that were refused because there were too many of the number in the day.
+    pub over_daily: u64,
     /// Writes that were refused because something else was there.
     pub stale: u64,
     /// What is sold just before the next number is written from outside.
@@ -189,6 +197,16 @@ impl BazaarState {
             *number = Some(quantity);
             self.happened(Event::stock(offer, place));
         }
+    }
+
+    /// Counts a change of a number from outside; whether it is taken.
+    pub(super) fn may_change(&mut self, offer: u64, place: &str, now: i64) -> bool {
+        let key = (offer, place.to_owned(), now.div_euclid(DAY_MS));
+        let count = self.changed.entry(key).or_default();
+        let may = self.daily_max.is_none_or(|max| *count < max);
+        *count += usize::from(may);
+        self.over_daily += u64::from(!may);
+        may
     }
 
     pub(super) fn buy(&mut self, lines: &[(u64, &str, i64)], now: i64) -> Option<u64> {

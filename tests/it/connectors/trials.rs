@@ -53,6 +53,7 @@ fn meaning() -> StockMeaning {
         has_locations: false,
         deducts: Deducts::AtOrder,
         restores_on_cancel: Restores::Always,
+        tells_every_change: false,
         read_max: 20,
     }
 }
