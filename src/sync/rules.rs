@@ -325,6 +325,8 @@ impl Looked {
             self.changed.iter().map(|(_, one)| (one.was.id, one)).collect();
         let (mut numbers, mut shown) = (Vec::new(), Vec::new());
         let stale = channel.stale_buffer(conn).await?;
+        // What the channel counts itself is not pushed.
+        let mirrored = channel.mirrored().await?;
         let all: Vec<_> = holders.iter().collect();
         for chunk in all.chunks(CHUNK) {
             let mut sides = Vec::new();
@@ -340,7 +342,8 @@ impl Looked {
             let items: HashSet<ItemId> = items.collect();
             let shelf = Shelf::load(conn, items.into_iter().collect()).await?;
             let published = |place: &str, (item, own): (Option<ItemId>, ListingRules)| {
-                let item = item.filter(|_| channel.is_fed(place))?;
+                let is_told = channel.is_fed(place) && !mirrored.contains_key(place);
+                let item = item.filter(|_| is_told)?;
                 let sells = |location: &_| channel.sells_from(place, location);
                 let available = shelf.available_from(item, sells);
                 let rules = over(channel.rules(), own).holding_back(stale);

@@ -319,6 +319,19 @@ both!(what_the_channel_counts_itself_is_mirrored, |shop| {
                  where l.code = 'theirs' and j.item_id is not null order by j.seq";
     assert_eq!(raw.texts(moved).await, ["count", "count"], "orders move nothing");
     assert_eq!(raw.number("select count(*) from push where place = 'far'").await, 0);
+    // Neither does a plan push it.
+    let channel = std::sync::Arc::clone(&world.stalls[0].channel);
+    sync::unmap(&channel, &format!("offer-{mug}@far")).await.unwrap();
+    let wish = sync::ListingWish {
+        listing: format!("offer-{mug}"),
+        place: "far".to_owned(),
+        sku: Some(sku("MUG")),
+        ..sync::ListingWish::default()
+    };
+    let plan = sync::plan_listings(&channel, &[wish]).await.unwrap();
+    assert_eq!((plan.figures.mapped, plan.numbers.len()), (1, 0), "{plan:?}");
+    sync::apply_listings(vec![plan]).await.unwrap();
+    assert_eq!(raw.number("select count(*) from push where place = 'far'").await, 0);
     // What is no number is no count, and never 0.
     market.state().offers.get_mut(&mug).unwrap().stock.insert("far".to_owned(), None);
     world.settle().await;

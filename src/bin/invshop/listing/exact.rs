@@ -35,15 +35,18 @@ pub(super) async fn run(
         return Err(too_large(&plan));
     }
     app.confirm(&told(&plan)).await?;
-    let document = document(&plan, &wishes, false);
+    let mut document = document(&plan, &wishes, false);
     let refused: Vec<String> = refused(&plan, &wishes).collect();
-    let bar = app.output.progress(wishes.len() as u64, "mapping");
+    let is_sound = |wish: &ListingWish| plan.problems.iter().all(|one| one.line != wish.line);
+    let sound: Vec<ListingWish> = wishes.into_iter().filter(is_sound).collect();
+    let bar = app.output.progress(sound.len() as u64, "mapping");
     let mut mapped = 0;
-    for some in wishes.chunks(TOGETHER) {
+    for some in sound.chunks(TOGETHER) {
         mapped += sync::apply_listings(vec![sync::plan_listings(channel, some).await?]).await?;
         bar.inc(some.len() as u64);
     }
     bar.finish_and_clear();
+    document["mapped"] = json!(mapped);
     let mut text = format!("{mapped} listings are mapped");
     for one in &refused {
         text = format!("{text}\n{one}");
