@@ -17,9 +17,26 @@ statement!(
          select 1 from remote_line as r where r.channel_id = $5 and r.order_key = o.external_id)
      order by o.id limit $6"
 );
+statement!(
+    NEWEST,
+    "select o.id, o.external_id from orders as o
+     where o.source = $1
+       and exists (
+         select 1 from remote_line as r where r.channel_id = $2 and r.order_key = o.external_id)
+     order by o.id desc limit 1"
+);
 statement!(LAST, "select coalesce(max(id), 0) from orders");
 
-pub(super) const STATEMENTS: &[&Statement] = &[&QUIET, &LAST];
+pub(super) const STATEMENTS: &[&Statement] = &[&QUIET, &NEWEST, &LAST];
+
+/// The newest order that a channel told of, by its id here.
+pub(crate) async fn newest(
+    conn: &mut Conn<'_>,
+    (channel, source): (i64, &str),
+) -> Result<Option<(OrderId, String)>, StoreError> {
+    let row = conn.optional(&NEWEST, args![source, channel]).await?;
+    row.map(|row| Ok((OrderId::new(row.int(0)?), row.text(1)?))).transpose()
+}
 
 /// The next orders that a channel told of, by id, that have units to come and did not
 /// change since a time; fewer than asked for are the last.

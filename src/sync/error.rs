@@ -26,18 +26,16 @@ pub enum SyncError {
         /// What it cannot.
         cannot: &'static str,
     },
-    /// So many of its open orders are gone there that nothing is made of it.
+    /// Open orders are gone there in a way of which nothing is made.
     #[error(
-        "{gone} of {asked} open orders that {channel} was asked for are gone there: a shop that \
-         was put back from a backup looks so, and they are held; `invshop order cancel` lets one go"
+        "open orders of {channel} are gone there, as in a shop that was put back from a backup: \
+         {orders}; their units are held until `invshop order cancel {channel}:ORDER` lets them go"
     )]
     GoneAtOnce {
         /// The channel.
         channel: String,
-        /// Orders it has not.
-        gone: usize,
-        /// Orders it was asked for.
-        asked: usize,
+        /// Its ids of some of them.
+        orders: String,
     },
     /// It was stopped between two steps; what was marked until then stays so.
     #[error("interrupted")]

@@ -53,7 +53,11 @@ impl Fulfilment for WooCommerce {
 
     fn cancel<'a>(&'a self, order: &'a RemoteId) -> Answer<'a, Told> {
         async move {
-            let now = self.status(CANCEL, order).await?;
+            let now = match self.status(CANCEL, order).await {
+                // It was deleted: nothing of it will leave.
+                Err(ChannelError { kind: ErrorKind::NotFound(_), .. }) => return Ok(Told::Already),
+                now => now?,
+            };
             if let Some(told) = now.stands_against(&CANCELLED) {
                 return Ok(told);
             }

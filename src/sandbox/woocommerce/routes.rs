@@ -187,6 +187,9 @@ fn route(
             batch(state, Some(id(parent)), body, now)
         }
         ("GET", ["orders"]) => orders(state, parameters),
+        ("GET", ["orders", one]) if state.faults.broken_order == Some(id(one)) => {
+            Answer::fail(500, "internal_server_error", "critical error")
+        }
         ("GET", ["orders", one]) => match state.orders.get(&id(one)) {
             Some(order) => Answer::ok(document::order(state, id(one), order)),
             None => Answer::fail(404, "woocommerce_rest_shop_order_invalid_id", "Invalid ID."),

@@ -83,6 +83,8 @@ pub struct Faults {
     pub fail_writes: u32,
     /// It does not show what is in the bin (403).
     pub hides_bin: bool,
+    /// An order that it cannot show (500), as where a plugin fails on it.
+    pub broken_order: Option<u64>,
     /// How long each request travels before it is looked at, milliseconds.
     pub delay_ms: u64,
     /// So many requests to come fail before anything was done (500).
