@@ -223,6 +223,10 @@ impl World {
         for sql in LIST {
             plain.run(sql).await?;
         }
+        if kind == Kind::Postgres {
+            // It would do so by itself within a minute.
+            plain.run("analyze").await?;
+        }
         plain.close().await?;
         let config = bed.folder().join("listings.toml");
         std::fs::write(&config, file(&made.arguments, names, url)?)?;
@@ -233,7 +237,7 @@ impl World {
     async fn reconcile(&self) -> anyhow::Result<(String, u64)> {
         let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_invshop"))
             .args(["--config", &self.config.display().to_string(), "--json"])
-            .args(["reconcile", "--channel", "web"])
+            .args(["reconcile", "--channel", "web", "--fix", "push"])
             .envs(SECRETS)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -114,7 +114,8 @@ pub struct WriteRules {
     pub quantity_max: i64,
     /// How it is told that there is nothing.
     pub zero: Zero,
-    /// Changes of one listing a day at most, where there is such a limit.
+    /// Changes of one number (of a listing, at a place where the channel has places) a day at
+    /// most, where there is such a limit.
     pub daily_max: Option<u32>,
 }
 

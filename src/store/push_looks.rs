@@ -23,14 +23,14 @@ statement!(
 statement!(
     CONFIRMED,
     "select holder, place, baseline from push
-     where channel_id = $1 and (holder > $2 or holder = $2 and place > $3)
+     where channel_id = $1 and holder >= $2 and (holder > $2 or place > $3)
      order by holder, place limit $4"
 );
 statement!(
     MARK_DIFFERING,
     sqlite "update push set remote_changed = remote_changed + 1, retry_at = 0, is_urgent = 1
-            from json_each($2) as wanted
-            where channel_id = $1 and holder = wanted.value->>0 and place = wanted.value->>1",
+            where channel_id = $1 and (holder, place) in (
+              select value->>0, value->>1 from json_each($2))",
     postgres "update push set remote_changed = remote_changed + 1, retry_at = 0, is_urgent = 1
               from unnest($2::text[], $3::text[]) as wanted (at_holder, at_place)
               where channel_id = $1 and holder = at_holder and place = at_place"
@@ -38,17 +38,24 @@ statement!(
 
 // Never seen is longest ago.
 statement!(
-    LOOK_AT_UNSEEN,
-    "update push set remote_changed = remote_changed + 1
-     where channel_id = $1 and (holder, place) in (
-       select holder, place from push
-       where channel_id = $1 and dirty_seq <= pushed_seq and remote_changed = 0
-         and problem is null and baseline is not null and baseline <= $2
-       order by coalesce(seen_at, 0), holder, place limit $3)"
+    UNSEEN,
+    "select holder, place from push
+     where channel_id = $1 and dirty_seq <= pushed_seq and remote_changed = 0
+       and problem is null and baseline is not null and baseline <= $2
+     order by coalesce(seen_at, 0), holder, place limit $3"
+);
+statement!(
+    LOOK_AT,
+    sqlite "update push set remote_changed = remote_changed + 1
+            where channel_id = $1 and (holder, place) in (
+              select value->>0, value->>1 from json_each($2))",
+    postgres "update push set remote_changed = remote_changed + 1
+              from unnest($2::text[], $3::text[]) as wanted (at_holder, at_place)
+              where channel_id = $1 and holder = at_holder and place = at_place"
 );
 
 pub(super) const STATEMENTS: &[&Statement] =
-    &[&FIND_MANY, &CONFIRMED, &MARK_DIFFERING, &LOOK_AT_UNSEEN];
+    &[&FIND_MANY, &CONFIRMED, &MARK_DIFFERING, &UNSEEN, &LOOK_AT];
 
 /// What carries a number on a channel, and at which place of it.
 pub(crate) type Name = (String, String);
@@ -81,14 +88,24 @@ pub(crate) async fn mark_differing(
     conn.execute(&MARK_DIFFERING, args![channel, rows(names)]).await.map(drop)
 }
 
-/// Some of the numbers of at most so many units are looked at, those that were seen longest
-/// ago; what is looked at anyway is not among them.
-pub(crate) async fn look_at_unseen(
+/// Some of the numbers of at most so many units, those first that were seen longest ago;
+/// what is looked at anyway is not among them.
+pub(crate) async fn unseen(
     conn: &mut Conn<'_>,
     channel: i64,
     (units_max, limit): (i64, i64),
+) -> Result<Vec<Name>, StoreError> {
+    let rows = conn.all(&UNSEEN, args![channel, units_max, limit]).await?;
+    rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?))).collect()
+}
+
+/// Numbers are looked at when there is nothing more urgent.
+pub(crate) async fn look_at(
+    conn: &mut Conn<'_>,
+    channel: i64,
+    names: &[Name],
 ) -> Result<(), StoreError> {
-    conn.execute(&LOOK_AT_UNSEEN, args![channel, units_max, limit]).await.map(drop)
+    conn.execute(&LOOK_AT, args![channel, rows(names)]).await.map(drop)
 }
 
 fn rows(names: &[Name]) -> Rows {

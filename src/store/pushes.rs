@@ -160,7 +160,10 @@ statement!(
               confirmed_at = r.value->>10, sending = r.value->>11,
               sending_taken = r.value->>12, sending_given = r.value->>13,
               sending_seq = r.value->>14, sending_until = r.value->>15,
-              attempts = r.value->>16, retry_at = r.value->>17, problem = r.value->>18,
+              attempts = r.value->>16, problem = r.value->>18,
+              retry_at = case when r.value->>16 = 0 and (p.dirty_seq > r.value->>23
+                                or p.remote_changed <> r.value->>4)
+                              then p.retry_at else r.value->>17 end,
               seen_at = r.value->>20, written_on = r.value->>21, writes = r.value->>22,
               is_urgent = case when p.dirty_seq > r.value->>3 or p.remote_changed <> r.value->>4
                                  or r.value->>19 = 0
@@ -177,7 +180,10 @@ statement!(
                 confirmed_at = r.confirmed_at, sending = r.sending,
                 sending_taken = r.sending_taken, sending_given = r.sending_given,
                 sending_seq = r.sending_seq, sending_until = r.sending_until,
-                attempts = r.attempts, retry_at = r.retry_at, problem = r.problem,
+                attempts = r.attempts, problem = r.problem,
+                retry_at = case when r.attempts = 0 and (p.dirty_seq > r.dirty_seq
+                                  or p.remote_changed <> r.remote_changed)
+                                then p.retry_at else r.retry_at end,
                 seen_at = r.seen_at, written_on = r.written_on, writes = r.writes,
                 is_urgent = case when p.dirty_seq > r.pushed_seq
                                    or p.remote_changed <> r.remote_changed or r.is_right = 0
@@ -187,11 +193,11 @@ statement!(
                           $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[],
                           $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[],
                           $18::bigint[], $19::text[], $20::bigint[], $21::bigint[],
-                          $22::bigint[], $23::bigint[])
+                          $22::bigint[], $23::bigint[], $24::bigint[])
                 as r (channel_id, holder, place, pushed_seq, remote_changed, baseline,
                       taken_from, given_from, taken_until, given_until, confirmed_at, sending,
                       sending_taken, sending_given, sending_seq, sending_until, attempts,
-                      retry_at, problem, is_right, seen_at, written_on, writes)
+                      retry_at, problem, is_right, seen_at, written_on, writes, dirty_seq)
               where p.channel_id = r.channel_id and p.holder = r.holder and p.place = r.place"
 );
 statement!(
@@ -350,7 +356,7 @@ pub(crate) async fn find(
 
 /// Writes down what the lane knows of numbers after they were read: of those that are right,
 /// and of those that wait, which stay as urgent as they are, whoever said that they are not
-/// right. What others change of them stays, and what they said since. One that was unmapped
+/// right. What waits without having failed is due at once where it changed since. What others change of them stays, and what they said since. One that was unmapped
 /// meanwhile is none any more.
 pub(crate) async fn save(
     conn: &mut Conn<'_>,
@@ -360,7 +366,7 @@ pub(crate) async fn save(
     use Type::{Int, Text};
     let mut rows = Rows::new(&[
         Int, Text, Text, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int,
-        Text, Int, Int, Int, Int,
+        Text, Int, Int, Int, Int, Int,
     ]);
     let right = right.iter().map(|row| (row, 1));
     for (row, is_right) in right.chain(waiting.iter().map(|row| (row, 0))) {
@@ -391,6 +397,7 @@ pub(crate) async fn save(
             row.seen_at,
             row.written_on,
             row.writes,
+            row.dirty_seq,
         ]);
     }
     if rows.is_empty() {

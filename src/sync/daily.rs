@@ -35,7 +35,8 @@ impl Daily {
         let (today, used) = (day(now), used(row, now));
         let tomorrow = (today + 1) * DAY_MS;
         let kept = (self.max / KEPT_ONE_IN).max(1);
-        let most = if target == Quantity::ZERO { self.max } else { self.max - kept };
+        // Of a single change nothing can be kept.
+        let most = if target == Quantity::ZERO { self.max } else { (self.max - kept).max(1) };
         if used >= most {
             return Err(tomorrow);
         }
@@ -48,7 +49,12 @@ impl Daily {
     }
 }
 
-/// Counts a write of a number.
+/// The channel did not take the write that was counted last.
+pub(super) fn take_back(row: &mut PushRow) {
+    row.writes = (row.writes - 1).max(0);
+}
+
+/// Counts a write of a number, when it is sent.
 pub(super) fn count(row: &mut PushRow, now: Timestamp) {
     let now = now.as_millis();
     (row.writes, row.written_on) = (used(row, now) + 1, Some(day(now)));

@@ -196,7 +196,10 @@ impl Lane {
             return Verdict::NoNumber(UNREAD);
         }
         self.doubts.remove(&key(&wanted.row));
-        self.note_drift(batch, wanted, number);
+        // What is not written yet is found again when it is.
+        if self.may_write(wanted) {
+            self.note_drift(batch, wanted, number);
+        }
         Verdict::Write
     }
 

@@ -85,7 +85,9 @@ impl Lane {
         }
         let Targets { seq, quantities } = self.channel.targets(&rows).await?;
         let mut wanted = self.fed(rows, quantities).await?;
-        wanted.sort_by_key(|one| (one.target != Quantity::ZERO, !one.row.is_urgent));
+        wanted.sort_by_key(|one| {
+            (is_only_looked_at(&one.row), one.target != Quantity::ZERO, !one.row.is_urgent)
+        });
         let capability = self.channel.connector.capability();
         let (Some(rules), Some(stock)) = (&capability.write, &capability.stock) else {
             return Ok(None);
@@ -169,15 +171,26 @@ impl Lane {
         row.problem = Some(why);
     }
 
+    /// How many changes of a number the channel takes in a day, where that is limited.
+    fn daily(&self) -> Option<Daily> {
+        self.channel.connector.capability().write.as_ref().and_then(Daily::of)
+    }
+
+    /// Whether a number may be written at this time of the day.
+    pub(super) fn may_write(&self, wanted: &Wanted) -> bool {
+        let may = |daily: Daily| daily.may_write(&wanted.row, wanted.target, self.now()).is_ok();
+        self.daily().is_none_or(may)
+    }
+
     /// Leaves out what the channel takes no more today, until it does.
     fn hold_back(&self, batch: &mut Batch) {
-        let rules = self.channel.connector.capability().write.as_ref();
-        let Some(daily) = rules.and_then(Daily::of) else { return };
+        let Some(daily) = self.daily() else { return };
         for mut write in std::mem::take(&mut batch.writes) {
             match daily.may_write(&write.row, write.target, self.now()) {
                 Ok(()) => batch.writes.push(write),
                 Err(at) => {
-                    write.row.retry_at = at;
+                    // It did not fail: whatever changes it next has it looked at again.
+                    (write.row.attempts, write.row.retry_at) = (0, at);
                     batch.waiting.push(write.row);
                 }
             }
@@ -280,6 +293,7 @@ impl Lane {
                     } else {
                         // It is the channel's failure: the lane waits, not the number.
                         row.sending = None;
+                        daily::take_back(&mut row);
                     }
                     answered.batch.waiting.push(row);
                 }
@@ -310,10 +324,12 @@ impl Lane {
                 }
                 StockOutcome::Refused { code, detail } => {
                     row.sending = None;
+                    daily::take_back(&mut row);
                     self.fail(&mut row, format!("{detail} ({code})"));
                 }
                 StockOutcome::Stale { .. } => {
                     row.sending = None;
+                    daily::take_back(&mut row);
                     answered.is_stale = true;
                     if row.attempts < STALE_MAX {
                         (row.attempts, row.retry_at) = (row.attempts + 1, 0);
@@ -393,8 +409,14 @@ fn holder(row: &PushRow) -> Holder {
     Holder { id, location: text(&row.place) }
 }
 
+/// Whether nothing says that it changed: it is looked at in turn.
+const fn is_only_looked_at(row: &PushRow) -> bool {
+    row.dirty_seq <= row.pushed_seq && !row.is_urgent
+}
+
 fn urgency(wanted: &[Wanted]) -> Urgency {
-    let is_urgent = wanted.iter().any(|one| one.target == Quantity::ZERO);
+    let is_sold_out = |one: &Wanted| one.target == Quantity::ZERO && !is_only_looked_at(&one.row);
+    let is_urgent = wanted.iter().any(is_sold_out);
     if is_urgent { Urgency::Urgent } else { Urgency::Ordinary }
 }
 

@@ -269,7 +269,8 @@ impl Run<'_> {
             let cause = match (row, wanted) {
                 // What was confirmed meanwhile is newer than what was read.
                 (Some(row), Some(wanted)) => cause(row, wanted, shown).map(|cause| {
-                    let is_newer = row.known.is_some_and(|known| known.confirmed_at > *begun_at);
+                    let confirmed_at = row.known.map(|known| known.confirmed_at);
+                    let is_newer = confirmed_at.max(row.seen_at) > Some(*begun_at);
                     if is_newer { Cause::Pending } else { cause }
                 }),
                 (Some(_), None) => Some(Cause::Unfed),

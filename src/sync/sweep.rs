@@ -32,17 +32,27 @@ pub(super) async fn sweep(errand: &mut Errand, channel: &Channel) {
 }
 
 impl Channel {
-    /// Has the lane look at as many numbers as are read in one call.
+    /// Has the lane look at as many numbers as one call may name, after everything else.
     async fn sweep(&self) -> Result<(), SyncError> {
         let stock = self.connector.capability().stock.as_ref();
         let Some(stock) = stock.filter(|stock| !stock.tells_every_change) else { return Ok(()) };
         let most = i64::try_from(stock.read_max).unwrap_or(i64::MAX);
         let id = self.id;
+        // Found by a reader: all numbers are gone through for it.
+        let mut reader = self.shop.db.read().await?;
+        let mut conn = reader.conn();
+        let mut names = push_looks::unseen(&mut conn, id, (FEW_UNITS, most / 2)).await?;
+        for name in push_looks::unseen(&mut conn, id, (i64::MAX, most)).await? {
+            if names.len() < stock.read_max && !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        drop(reader);
+        if names.is_empty() {
+            return Ok(());
+        }
         let written = self.shop.db.write(move |mut conn| {
-            Box::pin(async move {
-                push_looks::look_at_unseen(&mut conn, id, (FEW_UNITS, most / 2)).await?;
-                push_looks::look_at_unseen(&mut conn, id, (i64::MAX, most - most / 2)).await
-            })
+            Box::pin(async move { push_looks::look_at(&mut conn, id, &names).await })
         });
         Ok(written.await?)
     }

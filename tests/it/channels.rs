@@ -45,7 +45,7 @@
 //! | R67 | `r67_r21_a_file_touches_only_what_it_names`; setting what is missing to 0 is not offered |
 //! | R68 | `r68_what_is_not_counted_is_not_written_over`, `a_channel_in_shadow_hears_and_says_nothing`, `a_shop_is_connected_step_by_step`; a configuration that says live is believed |
 //! | R69 | `a_refusal_for_speed_pauses_the_budget_and_headers_fill_it` |
-//! | R70 | `r70_a_thousand_changes_are_few_writes_and_the_last_is_right`, `what_waits_for_the_day_is_explained` |
+//! | R70 | `r70_a_thousand_changes_are_few_writes_and_the_last_is_right`, `what_waits_for_the_day_is_explained_and_sells_out_at_once` |
 //! | R71 | reason: it is about Etsy, which is not connected |
 //! | R72 | `a_refusal_for_speed_pauses_the_budget_and_headers_fill_it`, `shops_and_ledger_are_equal_when_the_faults_stop_on_sqlite` |
 //! | R73 | `r73_what_sells_goes_before_what_a_file_changed`; how long it takes is measured by the bench of channels |

@@ -29,8 +29,6 @@ pub const KIND: &str = "bazaar";
 const PAGE_MAX: usize = 50;
 /// Changes of one write at most.
 const CHANGES_MAX: usize = 25;
-/// Changes of one number that it takes in a day.
-const DAILY_MAX: u32 = 250;
 /// The largest number it takes.
 const QUANTITY_MAX: i64 = 1_000_000;
 /// A read costs a point, a write one and another for each change.
@@ -97,7 +95,7 @@ fn capability(quota: Quota) -> Capability {
             compare: Compare::Number,
             quantity_max: QUANTITY_MAX,
             zero: Zero::Number,
-            daily_max: Some(DAILY_MAX),
+            daily_max: None,
         }),
         has_catalog: true,
         fulfilment: None,
