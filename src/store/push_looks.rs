@@ -4,6 +4,8 @@ use super::pushes::{At, PushRow, columns, push};
 use super::statement::{Rows, Type, args, cells, statement};
 use super::{Conn, Statement, StoreError};
 
+// That the holder is any of them says nothing more, but keeps PostgreSQL at the key where it
+// knows nothing of the table yet.
 statement!(
     FIND_MANY,
     sqlite concat!(
@@ -17,7 +19,8 @@ statement!(
         "select ",
         columns!(),
         " from unnest($2::text[], $3::text[]) as wanted (at_holder, at_place)
-          join push on channel_id = $1 and holder = at_holder and place = at_place"
+          join push on channel_id = $1 and holder = at_holder and place = at_place
+          where holder = any($2::text[])"
     )
 );
 statement!(
