@@ -23,6 +23,7 @@ statement!(
           where holder = any($2::text[])"
     )
 );
+statement!(COUNT, "select count(*) from push where channel_id = $1");
 statement!(
     CONFIRMED,
     "select holder, place, baseline from push
@@ -58,7 +59,7 @@ statement!(
 );
 
 pub(super) const STATEMENTS: &[&Statement] =
-    &[&FIND_MANY, &CONFIRMED, &MARK_DIFFERING, &UNSEEN, &LOOK_AT];
+    &[&FIND_MANY, &COUNT, &CONFIRMED, &MARK_DIFFERING, &UNSEEN, &LOOK_AT];
 
 /// What carries a number on a channel, and at which place of it.
 pub(crate) type Name = (String, String);
@@ -70,6 +71,11 @@ pub(crate) async fn find_many(
     names: &[Name],
 ) -> Result<Vec<PushRow>, StoreError> {
     conn.all(&FIND_MANY, args![channel, rows(names)]).await?.iter().map(push).collect()
+}
+
+/// Numbers of a channel.
+pub(crate) async fn count(conn: &mut Conn<'_>, channel: i64) -> Result<i64, StoreError> {
+    conn.one(&COUNT, args![channel]).await?.int(0)
 }
 
 /// What carries numbers on a channel, by name, with what was last confirmed there.

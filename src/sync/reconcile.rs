@@ -25,7 +25,7 @@ use crate::store::pushes::PushRow;
 /// Numbers of the ledger's side that are read at a time.
 const PAGE: i64 = 500;
 /// Numbers that are compared at a time, from as many pages as that takes.
-const TOGETHER: usize = 500;
+const TOGETHER: usize = 1000;
 /// Pages of a channel at most.
 const PAGES_MAX: usize = 100_000;
 
@@ -161,7 +161,6 @@ pub async fn reconcile(channel: &Channel, look: Look<'_>) -> Result<Reconciled, 
         // The next are read while these are compared.
         let (compared, next) = tokio::join!(run.compare(&read), next);
         let compared = compared?;
-        run.listed.add(read.rows.iter().map(|level| key(&level.holder)));
         run.found.shown += read.rows.len();
         run.take(compared).await?;
         if (look.watch)(run.found.shown).is_break() {
@@ -185,27 +184,28 @@ fn key(holder: &Holder) -> Name {
     (holder.id.to_string(), place.unwrap_or_default())
 }
 
-/// Names that a channel listed, as keyed hashes: of a million names two have one hash once
-/// in some ten million looks, and another key is drawn for the next.
+/// Names of ours that a channel listed, as keyed hashes: of a million names two have one hash
+/// once in some ten million looks, and another key is drawn for the next.
 #[derive(Debug, Default)]
 struct Listed {
     state: RandomState,
     hashes: Vec<u64>,
-    sorted: bool,
 }
 
 impl Listed {
-    fn add(&mut self, names: impl Iterator<Item = Name>) {
-        self.hashes.extend(names.map(|name| self.state.hash_one(&name)));
-        self.sorted = false;
+    fn hash(&self, name: &Name) -> u64 {
+        self.state.hash_one(name)
     }
 
-    fn has(&mut self, name: &Name) -> bool {
-        if !self.sorted {
-            self.hashes.sort_unstable();
-            self.sorted = true;
-        }
-        self.hashes.binary_search(&self.state.hash_one(name)).is_ok()
+    /// How many there are, once all of them are; only then they are found.
+    fn count(&mut self) -> usize {
+        self.hashes.sort_unstable();
+        self.hashes.dedup();
+        self.hashes.len()
+    }
+
+    fn has(&self, name: &Name) -> bool {
+        self.hashes.binary_search(&self.hash(name)).is_ok()
     }
 }
 
@@ -219,6 +219,8 @@ struct Read {
 /// What came of a page.
 #[derive(Default)]
 struct Compared {
+    /// Names of ours that were listed, as hashes.
+    listed: Vec<u64>,
     right: usize,
     differences: Vec<Difference>,
 }
@@ -260,7 +262,8 @@ impl Run<'_> {
             .zip(quantities)
             .map(|(row, wanted)| ((row.holder.clone(), row.place.clone()), (row, wanted)))
             .collect();
-        let mut compared = Compared::default();
+        let listed = known.keys().map(|name| self.listed.hash(name)).collect();
+        let mut compared = Compared { listed, ..Compared::default() };
         for (name, shown) in names.into_iter().zip(shown) {
             let (row, wanted) = match known.get(&name) {
                 Some((row, wanted)) => (Some(row), *wanted),
@@ -300,6 +303,7 @@ impl Run<'_> {
 
     /// Counts what was found, keeps of it what is to be kept, and marks what is to be fixed.
     async fn take(&mut self, compared: Compared) -> Result<(), SyncError> {
+        self.listed.hashes.extend(compared.listed);
         self.found.right += compared.right;
         for one in &compared.differences {
             *self.found.causes.entry(one.cause).or_default() += 1;
@@ -314,6 +318,12 @@ impl Run<'_> {
 
     /// Finds those of ours that the channel did not list.
     async fn missing(&mut self) -> Result<(), SyncError> {
+        let mut reader = self.channel.shop.db.read().await?;
+        let ours = push_looks::count(&mut reader.conn(), self.channel.id).await?;
+        drop(reader);
+        if usize::try_from(ours).is_ok_and(|ours| ours == self.listed.count()) {
+            return Ok(());
+        }
         let mut last = (String::new(), String::new());
         loop {
             let mut reader = self.channel.shop.db.read().await?;

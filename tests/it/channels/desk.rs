@@ -184,6 +184,24 @@ both!(a_number_typed_by_hand_is_in_the_report_of_drift, |shop| {
     world.end().await;
 });
 
+both!(what_is_listed_no_more_is_found_by_comparing, |shop| {
+    let mut world = World::new(&shop, &["web"]).await;
+    let mugs = [world.item("MUG", 10).await[0], world.item("POT", 4).await[0]];
+    let web = world.webs[0].shop.clone();
+    let compared = async |world: &World<'_>| {
+        sync::reconcile(&world.webs[0].channel, sync::Look::only()).await.unwrap()
+    };
+    assert_eq!((compared(&world).await.right, compared(&world).await.off()), (2, 0));
+    web.state().products.remove(&mugs[1]);
+    // What is not ours makes up for nothing.
+    web.state().add_product("CUP", 1, 990);
+    let found = compared(&world).await;
+    let gone = &found.differences.iter().find(|one| one.cause == sync::Cause::Gone).unwrap();
+    assert_eq!((gone.holder.clone(), gone.confirmed), (mugs[1].to_string(), Some(4)));
+    assert_eq!((found.shown, found.right, found.off()), (2, 1, 1));
+    world.end().await;
+});
+
 fn careful(config: ChannelConfig) -> ChannelConfig {
     let stale_buffer = if config.name == "other" { 4 } else { 0 };
     ChannelConfig { rules: RulesConfig { stale_buffer, ..config.rules }, ..config }
