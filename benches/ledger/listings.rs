@@ -245,20 +245,24 @@ impl World {
             .spawn()?;
         let process = child.id().context("a process without an id")?.to_string();
         let mut stdout = child.stdout.take().context("no stdout")?;
-        let reading = tokio::spawn(async move {
+        let reading = async {
             let mut text = String::new();
             stdout.read_to_string(&mut text).await.map(|_| text)
-        });
+        };
         let mut peak_kib = 0;
-        let status = loop {
-            peak_kib = machine::peak_kib(&process).unwrap_or(0).max(peak_kib);
-            if let Ok(status) = tokio::time::timeout(LOOK, child.wait()).await {
-                break status?;
+        let ending = async {
+            loop {
+                peak_kib = machine::peak_kib(&process).unwrap_or(0).max(peak_kib);
+                if let Ok(status) = tokio::time::timeout(LOOK, child.wait()).await {
+                    break status;
+                }
             }
         };
+        let (text, status) = tokio::join!(reading, ending);
+        let status = status?;
         // Something differs: it says so.
         ensure!(status.code() == Some(1), "reconcile ended with {status}");
-        Ok((reading.await??, peak_kib))
+        Ok((text?, peak_kib))
     }
 
     async fn end(self, bed: &Bed) -> anyhow::Result<()> {

@@ -59,21 +59,18 @@ impl Shown {
         let field = |name: &str| {
             query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name)
         };
-        let total = match field("include") {
-            Some((_, ids)) => {
-                let ids = ids.split("%2C").flat_map(|some| some.split(','));
-                let ids: Vec<u64> = ids.filter_map(|id| id.parse().ok()).collect();
-                let shown = ids.iter().filter(|id| (1..=self.products).contains(*id));
-                shown.for_each(|id| self.push(*id, &mut text));
-                ids.len() as u64
-            }
-            None => {
-                let page = field("page").and_then(|(_, page)| page.parse().ok()).unwrap_or(1);
-                let first = (page - 1) * PER_PAGE + 1;
-                let last = self.products.min(first + PER_PAGE - 1);
-                (first..=last).for_each(|id| self.push(id, &mut text));
-                self.products
-            }
+        let total = if let Some((_, ids)) = field("include") {
+            let ids = ids.split("%2C").flat_map(|some| some.split(','));
+            let ids: Vec<u64> = ids.filter_map(|id| id.parse().ok()).collect();
+            let shown = ids.iter().filter(|id| (1..=self.products).contains(*id));
+            shown.for_each(|id| self.push(*id, &mut text));
+            ids.len() as u64
+        } else {
+            let page = field("page").and_then(|(_, page)| page.parse().ok()).unwrap_or(1);
+            let first = (page - 1) * PER_PAGE + 1;
+            let last = self.products.min(first + PER_PAGE - 1);
+            (first..=last).for_each(|id| self.push(id, &mut text));
+            self.products
         };
         text.push(']');
         (total, text)

@@ -26,8 +26,8 @@ use crate::store::pushes::PushRow;
 const PAGE: i64 = 500;
 /// Numbers that are compared at a time, from as many pages as that takes.
 const TOGETHER: usize = 1000;
-/// Pages of a channel at most.
-const PAGES_MAX: usize = 100_000;
+/// How often some pages of a channel are read at most.
+const READS_MAX: usize = 100_000;
 
 /// Why a number is another than the ledger implies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -150,7 +150,7 @@ pub async fn reconcile(channel: &Channel, look: Look<'_>) -> Result<Reconciled, 
     let mut run =
         Run { channel, look, mirrored, listed: Listed::default(), found: Reconciled::default() };
     let mut read = run.read(reads, None).await?;
-    for _ in 0..PAGES_MAX {
+    for _ in 0..READS_MAX {
         let after = read.next.take();
         let next = async {
             match &after {
@@ -166,14 +166,12 @@ pub async fn reconcile(channel: &Channel, look: Look<'_>) -> Result<Reconciled, 
         if (look.watch)(run.found.shown).is_break() {
             return Err(SyncError::Interrupted);
         }
-        match next? {
-            Some(next) => read = next,
-            None => {
-                run.missing().await?;
-                record(channel, &run.found).await?;
-                return Ok(run.found);
-            }
-        }
+        let Some(next) = next? else {
+            run.missing().await?;
+            record(channel, &run.found).await?;
+            return Ok(run.found);
+        };
+        read = next;
     }
     let cannot = "lists its numbers without an end";
     Err(SyncError::Cannot { channel: channel.name().to_owned(), cannot })
