@@ -29,6 +29,8 @@ use crate::shops::{Bed, Kind, chunk_of, open_batch};
 use crate::wanted::{ITEMS, ON_HAND, sku};
 
 const NAMES: [&str; 3] = ["web", "outlet", "market"];
+/// Requests a second that a shop takes.
+const REQUESTS: u32 = 1_000;
 /// How long a request travels, milliseconds.
 const TRAVELS_MS: u64 = 20;
 /// Orders a second.
@@ -88,7 +90,8 @@ impl Lags {
     }
 }
 
-fn config(name: &str, url: &str) -> anyhow::Result<ChannelConfig> {
+/// A live shop that takes so many requests a second.
+pub(crate) fn config(name: &str, url: &str, requests: u32) -> anyhow::Result<ChannelConfig> {
     let secret = |text: &str| Secret::resolve(text, &|_| None, std::path::Path::new(""));
     let credentials = BTreeMap::from([
         ("consumer_key".to_owned(), secret("ck_BENCH")?),
@@ -103,7 +106,7 @@ fn config(name: &str, url: &str) -> anyhow::Result<ChannelConfig> {
         places: BTreeMap::new(),
         stale_after_seconds: 1_800,
         poll_seconds: 60,
-        requests_per_second: Some(1_000),
+        requests_per_second: Some(requests),
         credentials,
         webhook: None,
         rules: RulesConfig::default(),
@@ -118,7 +121,7 @@ impl World {
             let now: Now = Arc::new(|| SystemClock.now().as_millis());
             let (web, serve) = WebShop::open(now, ("ck_BENCH", "cs_BENCH")).await?;
             running.spawn(serve);
-            let config = config(name, &web.url())?;
+            let config = config(name, &web.url(), REQUESTS)?;
             let connector = sync::connectors(&shop, KINDS, std::slice::from_ref(&config));
             let connector = connector.ok().and_then(|mut all| all.pop()).context("no connector")?;
             let channel = Arc::new(Channel::open(&shop, config, connector).await?);

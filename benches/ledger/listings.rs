@@ -2,16 +2,13 @@
 //! channel's pages alone; and what the daemon needs while it looks at all numbers of three
 //! channels with 100 000 listings each.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use invshop::config::{ChannelConfig, ChannelMode, RulesConfig};
 use invshop::connectors::registry::KINDS;
-use invshop::secret::Secret;
 use invshop::shop::Shop;
 use invshop::sync;
 use serde_json::Value;
@@ -19,6 +16,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::task::JoinSet;
 
 use crate::arguments::{Arguments, ShopArguments};
+use crate::channels::config;
 use crate::drive::float;
 use crate::machine;
 use crate::pages::{Shown, serve};
@@ -123,7 +121,7 @@ fn check(output: &str, shown: Shown) -> anyhow::Result<()> {
 /// Reads all pages of the channel and does nothing with them; seconds.
 async fn read_alone(world: &World, shown: Shown) -> anyhow::Result<f64> {
     let shop = Shop::open(world.made.opening.clone()).await?;
-    let config = config("web", &world.url)?;
+    let config = config("web", &world.url, REQUESTS)?;
     let mut connectors = sync::connectors(&shop, KINDS, std::slice::from_ref(&config))
         .map_err(|error| anyhow::anyhow!("{error:?}"))?;
     let connector = connectors.pop().context("no connector")?;
@@ -210,7 +208,8 @@ impl World {
         (rows, names, url): (usize, &[&str], &str),
     ) -> anyhow::Result<Self> {
         let (made, shop) = bed.empty(kind).await?;
-        let configs = names.iter().map(|name| config(name, url)).collect::<Result<Vec<_>, _>>()?;
+        let configs =
+            names.iter().map(|name| config(name, url, REQUESTS)).collect::<Result<Vec<_>, _>>()?;
         let shop = std::sync::Arc::new(shop);
         let channels = sync::open_all(&shop, KINDS, &configs)
             .await
@@ -299,25 +298,4 @@ fn file(made: &ShopArguments, names: &[&str], url: &str) -> anyhow::Result<Strin
         }
     }
     Ok(text)
-}
-
-fn config(name: &str, url: &str) -> anyhow::Result<ChannelConfig> {
-    let secret = |text: &str| Secret::resolve(text, &|_| None, Path::new(""));
-    let pairs = FIELDS.into_iter().zip(SECRETS);
-    let credentials = pairs.map(|(field, (_, text))| Ok((field.to_owned(), secret(text)?)));
-    let credentials = credentials.collect::<anyhow::Result<BTreeMap<_, _>>>()?;
-    Ok(ChannelConfig {
-        name: name.to_owned(),
-        kind: "woocommerce".to_owned(),
-        url: Some(url.to_owned()),
-        mode: ChannelMode::Live,
-        locations: None,
-        places: BTreeMap::new(),
-        stale_after_seconds: 1_800,
-        poll_seconds: 60,
-        requests_per_second: Some(REQUESTS),
-        credentials,
-        webhook: None,
-        rules: RulesConfig::default(),
-    })
 }

@@ -4,12 +4,12 @@ use invshop::config::ChannelConfig;
 use invshop::connectors::registry::KINDS;
 use invshop::domain::AccountName;
 use invshop::ledger::catalogue::NewAccount;
-use invshop::sandbox::woocommerce::{Managed, Mishaps, Product};
+use invshop::sandbox::woocommerce::{Managed, Mishaps};
 use invshop::sync::{self, Channel};
 use invshop::writer::Command;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::world::{World, config};
+use super::world::{World, config, variable};
 use crate::acts::refused;
 use crate::api::client::Client;
 use crate::both;
@@ -26,18 +26,8 @@ both!(a_product_that_carries_its_variations_number_is_looked_at, |shop| {
     world.serve_hooks().await;
     shop.item("SHIRT", 8).await;
     let web = world.webs[0].shop.clone();
-    let product = |parent, managed, name: &str| Product {
-        name: name.to_owned(),
-        sku: name.to_owned(),
-        parent,
-        is_variable: parent.is_none(),
-        managed,
-        stock: 8,
-        price: 1500,
-        modified: 0,
-    };
-    let parent = web.state().add(product(None, Managed::Own, "SHIRT"));
-    let red = web.state().add(product(Some(parent), Managed::Parent, "SHIRT-RED"));
+    let parent = web.state().add(variable(None, Managed::Own, "SHIRT"));
+    let red = web.state().add(variable(Some(parent), Managed::Parent, "SHIRT-RED"));
     let channel = world.webs[0].channel.clone();
     sync::discover(&channel).await.unwrap();
     sync::map(&channel, &red.to_string(), &sku("SHIRT")).await.unwrap();

@@ -3,11 +3,11 @@
 use invshop::config::{ChannelConfig, ChannelMode, RulesConfig};
 use invshop::domain::{Delta, Quantity};
 use invshop::ledger::stock::Change;
-use invshop::sandbox::woocommerce::{Managed, Product};
+use invshop::sandbox::woocommerce::Managed;
 use invshop::sync::{self, MapError};
 use invshop::writer::Command;
 
-use super::world::World;
+use super::world::{World, variable};
 use crate::both;
 use crate::harness::{place, sku};
 use crate::raw::Raw;
@@ -178,19 +178,9 @@ both!(variations_that_share_their_parents_number_are_one_number, |shop| {
     shop.item("SHIRT", 8).await;
     shop.item("CAP", 3).await;
     let web = world.webs[0].shop.clone();
-    let product = |parent, managed, name: &str| Product {
-        name: name.to_owned(),
-        sku: name.to_owned(),
-        parent,
-        is_variable: parent.is_none(),
-        managed,
-        stock: 8,
-        price: 1500,
-        modified: 0,
-    };
-    let parent = web.state().add(product(None, Managed::Own, "SHIRT"));
-    let red = web.state().add(product(Some(parent), Managed::Parent, "SHIRT-RED"));
-    let blue = web.state().add(product(Some(parent), Managed::Parent, "SHIRT-BLUE"));
+    let parent = web.state().add(variable(None, Managed::Own, "SHIRT"));
+    let red = web.state().add(variable(Some(parent), Managed::Parent, "SHIRT-RED"));
+    let blue = web.state().add(variable(Some(parent), Managed::Parent, "SHIRT-BLUE"));
     let channel = world.webs[0].channel.clone();
     let found = sync::discover(&channel).await.unwrap();
     assert_eq!((found.listings, found.uncounted), (2, 0));

@@ -10,7 +10,7 @@ use invshop::connectors::registry::KINDS;
 use invshop::domain::AllocationPolicy;
 use invshop::reports;
 use invshop::sandbox::bazaar::Bazaar;
-use invshop::sandbox::woocommerce::{Now, Shop as WebShop};
+use invshop::sandbox::woocommerce::{Managed, Now, Product, Shop as WebShop};
 use invshop::secret::Secret;
 use invshop::shop::Shop;
 use invshop::sync::{self, Channel, Lane};
@@ -297,5 +297,19 @@ impl<'s> World<'s> {
             // A connection that serves webhooks ends when its client does.
             Err(shared) => shared.db.close().await,
         }
+    }
+}
+
+/// A product with variations, or one of them, that shows eight.
+pub(super) fn variable(parent: Option<u64>, managed: Managed, name: &str) -> Product {
+    Product {
+        name: name.to_owned(),
+        sku: name.to_owned(),
+        parent,
+        is_variable: parent.is_none(),
+        managed,
+        stock: 8,
+        price: 1500,
+        modified: 0,
     }
 }
