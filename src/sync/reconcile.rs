@@ -25,7 +25,7 @@ use crate::store::pushes::PushRow;
 /// Numbers of the ledger's side that are read at a time.
 const PAGE: i64 = 500;
 /// Numbers that are compared at a time, from as many pages as that takes.
-const TOGETHER: usize = 1000;
+const TOGETHER: usize = 500;
 /// How often some pages of a channel are read at most.
 const READS_MAX: usize = 100_000;
 
