@@ -1,4 +1,4 @@
-//! The table `push` where a whole channel is compared, many numbers at a time.
+//! The table `push` where many numbers of a channel are compared or looked at in turn.
 
 use super::pushes::{At, PushRow, columns, push};
 use super::statement::{Rows, Type, args, cells, statement};

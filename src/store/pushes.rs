@@ -356,8 +356,9 @@ pub(crate) async fn find(
 
 /// Writes down what the lane knows of numbers after they were read: of those that are right,
 /// and of those that wait, which stay as urgent as they are, whoever said that they are not
-/// right. What waits without having failed is due at once where it changed since. What others change of them stays, and what they said since. One that was unmapped
-/// meanwhile is none any more.
+/// right. What waits without having failed is due at once where it changed since. What others
+/// change of them stays, and what they said since. One that was unmapped meanwhile is none any
+/// more.
 pub(crate) async fn save(
     conn: &mut Conn<'_>,
     right: &[PushRow],

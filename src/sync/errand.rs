@@ -36,10 +36,15 @@ impl Errand {
         if !self.pauses.lasts() {
             return true;
         }
+        self.say_again(channel).await;
+        false
+    }
+
+    /// Why it failed last is written down again, where it did.
+    pub(super) async fn say_again(&self, channel: &Channel) {
         if let Some(error) = &self.failure {
             channel.note_failure(error).await;
         }
-        false
     }
 
     /// When it was last done, by the shop's clock.

@@ -20,6 +20,8 @@ use crate::store::quiet_orders;
 const QUIET_MS: i64 = 24 * 60 * 60 * 1000;
 /// How long after a round another one is begun.
 const REST: Duration = Duration::from_hours(24);
+/// The same where a round ended with orders that are gone and of which nothing was made.
+const REST_AFTER_GONE: Duration = Duration::from_hours(1);
 /// Orders asked for at a time: numbers wait meanwhile.
 const ASKED_MAX: usize = 5;
 /// No more are asked for after so long: the channel is leased for 28 seconds.
@@ -34,11 +36,11 @@ const NAMED_MAX: usize = 10;
 pub(super) struct Quiet {
     pub(super) errand: Errand,
     round: Round,
-    resting_since: Option<Instant>,
+    rests_until: Option<Instant>,
 }
 
 /// What is known of a round.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Round {
     /// The last order that was asked for, by its id here.
     after: i64,
@@ -50,37 +52,39 @@ impl Quiet {
     pub(super) fn new() -> Self {
         let complaint = "orders that nothing was heard of for long cannot be asked for";
         let errand = Errand::new(Duration::ZERO, complaint);
-        Self { errand, round: Round::default(), resting_since: None }
+        Self { errand, round: Round::default(), rests_until: None }
     }
 
     /// A round is begun with the next step.
     pub(super) fn next(&mut self) {
-        (self.round, self.resting_since) = (Round::default(), None);
+        (self.round, self.rests_until) = (Round::default(), None);
     }
 
-    /// Asks for the next few orders; after a failure the round is begun again.
+    /// Asks for the next few orders; after a failure for the same ones.
     pub(super) async fn ask(&mut self, channel: &Channel) {
-        if self.resting_since.is_some_and(|since| since.elapsed() < REST)
-            || !self.errand.is_due(channel).await
-        {
+        if self.rests_until.is_some_and(|until| Instant::now() < until) {
+            // What was found gone stays told until the next round.
+            return self.errand.say_again(channel).await;
+        }
+        if !self.errand.is_due(channel).await {
             return;
         }
         let began = (Instant::now(), channel.shop.clock.now());
-        let mut round = std::mem::take(&mut self.round);
+        let mut round = self.round.clone();
         let outcome = match channel.ask_for_quiet(&mut round).await {
             Ok(true) => {
                 self.round = round;
                 Ok(())
             }
             Ok(false) => {
-                self.resting_since = Some(Instant::now());
-                channel.settle_gone(round.gone).await
+                let settled = channel.settle_gone(round.gone).await;
+                let rest = if settled.is_ok() { REST } else { REST_AFTER_GONE };
+                self.next();
+                self.rests_until = Some(Instant::now() + rest);
+                settled
             }
             Err(error) => Err(error),
         };
-        if outcome.is_err() {
-            self.resting_since = None;
-        }
         self.errand.ended(channel, began, outcome).await;
     }
 }
