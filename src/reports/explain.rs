@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::ReportError;
-use super::items::{Shelf, find};
+use super::items::find;
 use super::orders::shown_id;
+use super::shelf::Shelf;
 use super::view::time;
 use crate::clock::Timestamp;
 use crate::domain::{AllocationPolicy, ItemId, ItemStatus, Location, Refusal, Sku};
@@ -242,7 +243,7 @@ fn at_location(
 
 /// Why an item that is not sold is not.
 fn off_sale(shelf: &Shelf, item: ItemId) -> TermName {
-    match shelf.records.get(&item).map(|record| record.status) {
+    match shelf.status(item) {
         Some(ItemStatus::Stopped) => TermName::Stopped,
         _ => TermName::Discontinued,
     }

@@ -6,12 +6,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::ReportError;
+use super::shelf::{Named, Shelf};
 use super::view::{AmountView, Page, TotalsView, json, limit_of, probe, time};
 use crate::clock::Timestamp;
-use crate::domain::{
-    AllocationPolicy, BundlePart, ItemId, ItemStatus, Location, LocationCode, Refusal, Sku,
-};
-use crate::store::item_reads::{self, ItemPage, ItemRecord, LevelRecord};
+use crate::domain::{AllocationPolicy, ItemId, ItemStatus, Location, LocationCode, Refusal, Sku};
+use crate::store::item_reads::{self, ItemBrief, ItemPage, ItemRecord};
 use crate::store::{self, Conn, Db, StoreError};
 
 /// One level of an item.
@@ -128,12 +127,12 @@ pub async fn item_state(
     let Some(id) = find(&mut conn, sku).await? else {
         return Ok(None);
     };
-    let shelf = Shelf::load(&mut conn, vec![id]).await?;
-    let ids = shelf.records.keys().map(|item| item.get()).collect();
+    let shown = Shown::load(&mut conn, vec![id]).await?;
+    let ids = shown.records.keys().map(|item| item.get()).collect();
     let stock_seq = item_reads::newest_movement(&mut conn, ids).await?;
-    let parts = shelf.parts(id).iter().filter_map(|part| shelf.records.get(&part.item));
+    let parts = shown.shelf.parts(id).iter().filter_map(|part| shown.records.get(&part.item));
     let parts_version = parts.map(|record| record.version).sum();
-    Ok(shelf.view(id, policy)?.map(|item| ItemState { item, stock_seq, parts_version }))
+    Ok(shown.view(id, policy)?.map(|item| ItemState { item, stock_seq, parts_version }))
 }
 
 /// Items by any of their names, in the order asked for; three statements, however
@@ -154,9 +153,9 @@ pub async fn items_by_sku(
     let mut ids: Vec<ItemId> = found.values().copied().collect();
     ids.sort_unstable();
     ids.dedup();
-    let shelf = Shelf::load(&mut conn, ids).await?;
+    let shown = Shown::load(&mut conn, ids).await?;
     let view = |sku: &Sku| match found.get(sku) {
-        Some(&id) => shelf.view(id, policy),
+        Some(&id) => shown.view(id, policy),
         None => Ok(None),
     };
     Ok(skus.iter().map(view).collect::<Result<_, StoreError>>()?)
@@ -173,16 +172,17 @@ pub async fn item_detail(
     let Some(id) = find(&mut conn, sku).await? else {
         return Ok(None);
     };
-    let shelf = Shelf::load(&mut conn, vec![id]).await?;
-    let (Some(record), Some(item)) = (shelf.records.get(&id), shelf.view(id, policy)?) else {
+    let shown = Shown::load(&mut conn, vec![id]).await?;
+    let (Some(record), Some(item)) = (shown.records.get(&id), shown.view(id, policy)?) else {
         return Ok(None);
     };
     let mut aliases = item_reads::names(&mut conn, id).await?;
     aliases.retain(|name| name != record.sku.as_str());
-    let components = shelf
+    let components = shown
+        .shelf
         .parts(id)
         .iter()
-        .map(|part| Component { sku: shelf.sku(part.item), quantity: part.per_unit });
+        .map(|part| Component { sku: shown.shelf.sku(part.item), quantity: part.per_unit });
     Ok(Some(ItemDetail {
         barcode: record.barcode.clone(),
         cost: AmountView::of(record.cost, record.currency.as_deref()),
@@ -217,10 +217,10 @@ pub async fn items(
         last.as_str().clone_into(&mut page.after);
         let complete = ids.len() <= limit;
         let ids: Vec<ItemId> = ids.into_iter().map(|(id, _)| id).collect();
-        let shelf = Shelf::load(&mut conn, ids.clone()).await?;
+        let shown = Shown::load(&mut conn, ids.clone()).await?;
         for id in ids {
-            let low = !filter.low_stock || shelf.is_low(id, policy);
-            found.extend(shelf.view(id, policy)?.filter(|_| low));
+            let low = !filter.low_stock || shown.is_low(id, policy);
+            found.extend(shown.view(id, policy)?.filter(|_| low));
         }
         if complete || found.len() > limit {
             break;
@@ -283,147 +283,30 @@ pub(super) async fn location(
     found.ok_or_else(|| Refusal::UnknownLocation { location: code.to_string() }.into())
 }
 
-/// Items with all that their ATP depends on, read in one moment.
+/// Items with all that is shown of them, read in one moment.
 #[derive(Debug)]
-pub(crate) struct Shelf {
+pub(super) struct Shown {
     pub(super) records: HashMap<ItemId, ItemRecord>,
-    /// All locations by priority, then code.
-    pub(crate) locations: Vec<Location>,
-    levels: HashMap<ItemId, Vec<LevelRecord>>,
-    recipes: HashMap<ItemId, Vec<BundlePart>>,
+    pub(super) shelf: Shelf,
 }
 
-impl Shelf {
+impl Shown {
     /// Reads items, their components, and the levels of both.
-    pub(crate) async fn load(conn: &mut Conn<'_>, items: Vec<ItemId>) -> Result<Self, StoreError> {
-        let mut ids: Vec<i64> = items.iter().map(|item| item.get()).collect();
-        let mut recipes: HashMap<ItemId, Vec<BundlePart>> = HashMap::new();
-        for (bundle, part) in store::catalogue::recipes(conn, ids.clone()).await? {
-            ids.push(part.item.get());
-            recipes.entry(bundle).or_default().push(part);
-        }
-        ids.sort_unstable();
-        ids.dedup();
-        let records = item_reads::records(conn, ids.clone()).await?;
-        let mut levels: HashMap<ItemId, Vec<LevelRecord>> = HashMap::new();
-        for level in item_reads::levels(conn, ids).await? {
-            levels.entry(level.key.item).or_default().push(level);
-        }
-        Ok(Self {
-            records: records.into_iter().map(|record| (record.id, record)).collect(),
-            locations: store::locations::all(conn).await?,
-            levels,
-            recipes,
-        })
-    }
-
-    /// The components of a bundle; none of other items.
-    pub(super) fn parts(&self, item: ItemId) -> &[BundlePart] {
-        self.recipes.get(&item).map_or(&[], Vec::as_slice)
-    }
-
-    /// Whether an item is made of others.
-    pub(crate) fn is_bundle(&self, item: ItemId) -> bool {
-        !self.parts(item).is_empty()
-    }
-
-    /// Units of an item that are physically at a location.
-    pub(crate) fn on_hand_at(&self, item: ItemId, location: &Location) -> i64 {
-        self.level(item, location).map_or(0, |level| level.totals.on_hand)
-    }
-
-    /// Units of an item that are withheld at a location.
-    pub(crate) fn safety_at(&self, item: ItemId, location: &Location) -> i64 {
-        self.level(item, location).map_or(0, |level| level.totals.safety)
-    }
-
-    /// An item's SKU.
-    pub(crate) fn sku(&self, item: ItemId) -> String {
-        self.records.get(&item).map(|record| record.sku.to_string()).unwrap_or_default()
-    }
-
-    /// An item's level at a location.
-    pub(super) fn level(&self, item: ItemId, location: &Location) -> Option<&LevelRecord> {
-        self.levels.get(&item)?.iter().find(|level| level.key.location == location.id)
-    }
-
-    /// Whether requests may have any of it.
-    pub(super) fn is_sold(&self, item: ItemId) -> bool {
-        self.records.get(&item).is_some_and(|record| record.status == ItemStatus::Active)
-    }
-
-    /// What a request may have of an item with stock of its own at a location.
-    fn own_at(&self, item: ItemId, location: &Location) -> i64 {
-        if !location.serves_orders() || !self.is_sold(item) {
-            return 0;
-        }
-        self.level(item, location).map_or(0, |level| level.totals.available_to_promise())
-    }
-
-    /// What a location that a channel names adds to its pool; a mirrored one does too.
-    fn pooled_at(&self, item: ItemId, location: &Location) -> i64 {
-        let sells = location.sellable && location.kind.may_sell();
-        if !location.is_mirrored() || !sells || !self.is_sold(item) {
-            return self.own_at(item, location);
-        }
-        self.level(item, location).map_or(0, |level| level.totals.available_to_promise())
-    }
-
-    /// What a request may have at one location.
-    pub(crate) fn available_at(&self, item: ItemId, location: &Location) -> i64 {
-        let parts = self.parts(item);
-        if parts.is_empty() {
-            return self.own_at(item, location);
-        }
-        if !self.is_sold(item) {
-            return 0;
-        }
-        let of = |part: &BundlePart| self.own_at(part.item, location) / part.per_unit;
-        parts.iter().map(of).min().unwrap_or(0)
-    }
-
-    /// What requests may have in all: of a bundle the least of its pooled
-    /// components, or what the best location has where orders may not be split.
-    pub(super) fn available(&self, item: ItemId, policy: AllocationPolicy) -> i64 {
-        let parts = self.parts(item);
-        let each = self.locations.iter().map(|location| self.available_at(item, location));
-        if parts.is_empty() {
-            return each.sum();
-        }
-        match policy {
-            AllocationPolicy::OneLocation => each.max().unwrap_or(0),
-            AllocationPolicy::Split if !self.is_sold(item) => 0,
-            AllocationPolicy::Split => {
-                let pooled = |part: &BundlePart| {
-                    let at = |location| self.own_at(part.item, location);
-                    self.locations.iter().map(at).sum::<i64>() / part.per_unit
-                };
-                parts.iter().map(pooled).min().unwrap_or(0)
-            }
-        }
-    }
-
-    /// What facts may have of an item at some of the locations: of a bundle the least of
-    /// its components, pooled over them.
-    pub(crate) fn available_from(&self, item: ItemId, is_one: impl Fn(&Location) -> bool) -> i64 {
-        if !self.is_sold(item) {
-            return 0;
-        }
-        let pooled = |item: ItemId| -> i64 {
-            let ours = self.locations.iter().filter(|location| is_one(location));
-            ours.map(|location| self.pooled_at(item, location)).sum()
-        };
-        let parts = self.parts(item);
-        if parts.is_empty() {
-            return pooled(item);
-        }
-        parts.iter().map(|part| pooled(part.item) / part.per_unit).min().unwrap_or(0)
+    pub(super) async fn load(conn: &mut Conn<'_>, items: Vec<ItemId>) -> Result<Self, StoreError> {
+        let named = Named::load(conn, items).await?;
+        let records = item_reads::records(conn, named.ids.clone()).await?;
+        let brief =
+            |record: &ItemRecord| ItemBrief { sku: record.sku.clone(), status: record.status };
+        let briefs: Vec<_> = records.iter().map(|record| (record.id, brief(record))).collect();
+        let shelf = Shelf::of(conn, named, briefs).await?;
+        Ok(Self { records: records.into_iter().map(|one| (one.id, one)).collect(), shelf })
     }
 
     /// Whether an item's ATP is at or below its reorder point.
     pub(super) fn is_low(&self, item: ItemId, policy: AllocationPolicy) -> bool {
         let point = self.records.get(&item).and_then(|record| record.reorder_point);
-        self.is_sold(item) && point.is_some_and(|point| self.available(item, policy) <= point)
+        self.shelf.is_sold(item)
+            && point.is_some_and(|point| self.shelf.available(item, policy) <= point)
     }
 
     /// The item as it is shown.
@@ -435,15 +318,19 @@ impl Shelf {
         let Some(record) = self.records.get(&item) else {
             return Ok(None);
         };
-        let levels: Vec<LevelView> =
-            self.locations.iter().filter_map(|location| self.level_view(item, location)).collect();
+        let levels: Vec<LevelView> = self
+            .shelf
+            .locations
+            .iter()
+            .filter_map(|location| self.level_view(item, location))
+            .collect();
         let sum = |of: fn(&TotalsView) -> i64| levels.iter().map(|level| of(&level.totals)).sum();
         let totals = TotalsView {
             on_hand: sum(|totals| totals.on_hand),
             reserved: sum(|totals| totals.reserved),
             shortfall: sum(|totals| totals.shortfall),
             safety: sum(|totals| totals.safety),
-            available_to_promise: self.available(item, policy),
+            available_to_promise: self.shelf.available(item, policy),
         };
         Ok(Some(ItemView {
             sku: record.sku.to_string(),
@@ -460,15 +347,15 @@ impl Shelf {
     /// A level with a row; of a bundle what its components make up where orders are served.
     fn level_view(&self, item: ItemId, location: &Location) -> Option<LevelView> {
         let code = location.code.to_string();
-        if !self.parts(item).is_empty() {
+        if !self.shelf.parts(item).is_empty() {
             let totals = TotalsView {
-                available_to_promise: self.available_at(item, location),
+                available_to_promise: self.shelf.available_at(item, location),
                 ..TotalsView::default()
             };
             let level = LevelView { location: code, totals, version: 0 };
             return location.serves_orders().then_some(level);
         }
-        let level = self.level(item, location).filter(|level| level.version > 0)?;
+        let level = self.shelf.level(item, location).filter(|level| level.version > 0)?;
         Some(LevelView { location: code, totals: level.totals.into(), version: level.version })
     }
 }

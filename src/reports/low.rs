@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::ReportError;
-use super::items::Shelf;
+use super::items::Shown;
 use crate::domain::{AllocationPolicy, ItemId};
 use crate::store::Db;
 use crate::store::item_reads::{self, ItemPage};
@@ -44,10 +44,10 @@ pub async fn low_stock(db: &Db, policy: AllocationPolicy) -> Result<Vec<LowStock
         };
         last.as_str().clone_into(&mut page.after);
         let ids: Vec<ItemId> = ids.into_iter().map(|(id, _)| id).collect();
-        let shelf = Shelf::load(&mut conn, ids.clone()).await?;
-        for id in ids.into_iter().filter(|id| shelf.is_low(*id, policy)) {
-            let point = shelf.records.get(&id).and_then(|record| record.reorder_point);
-            let (Some(item), Some(reorder_point)) = (shelf.view(id, policy)?, point) else {
+        let shown = Shown::load(&mut conn, ids.clone()).await?;
+        for id in ids.into_iter().filter(|id| shown.is_low(*id, policy)) {
+            let point = shown.records.get(&id).and_then(|record| record.reorder_point);
+            let (Some(item), Some(reorder_point)) = (shown.view(id, policy)?, point) else {
                 continue;
             };
             low.push(LowStockRow {

@@ -18,6 +18,7 @@ mod low;
 mod newest;
 mod orders;
 mod sales;
+mod shelf;
 mod stats;
 mod value;
 mod verify;
@@ -31,7 +32,6 @@ pub use explain::{
     explain,
 };
 pub use history::{AsOf, Change, EntryView, HistoryFilter, Order, as_of, history, order_history};
-pub(crate) use items::Shelf;
 pub use items::{
     Component, ItemDetail, ItemFilter, ItemState, ItemView, LevelView, item, item_detail,
     item_state, items, items_by_sku,
@@ -47,6 +47,7 @@ pub use orders::{
     orders, resolve_order,
 };
 pub use sales::{Sales, SalesDay, SalesPeriod, SalesSum, sales};
+pub(crate) use shelf::Shelf;
 pub use stats::{Stats, TableStats, stats};
 pub use value::{StockValue, StockValueRow, StockValueSum, stock_value};
 pub use verify::{FINDINGS_MAX, Finding, FindingKind, Verified, verify};

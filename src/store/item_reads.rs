@@ -23,6 +23,13 @@ pub(crate) struct ItemRecord {
     pub(crate) updated_at: i64,
 }
 
+/// Of an item what its numbers depend on, and its name.
+#[derive(Clone, Debug)]
+pub(crate) struct ItemBrief {
+    pub(crate) sku: Sku,
+    pub(crate) status: ItemStatus,
+}
+
 /// A level as it stands, without a lock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LevelRecord {
@@ -128,13 +135,39 @@ pub(crate) async fn records(
     conn.all(&ITEM_RECORDS, args![ids]).await?.iter().map(record).collect()
 }
 
+// A channel's numbers are computed by the million, and every value of a row costs.
+statement!(
+    ITEM_BRIEFS,
+    sqlite "select i.id, i.sku, i.sale
+            from json_each($1) as wanted cross join item as i on i.id = wanted.value",
+    postgres "select id, sku, sale from item where id = any($1::bigint[])"
+);
+
+/// The least of items by their ids, in no order.
+pub(crate) async fn briefs(
+    conn: &mut Conn<'_>,
+    ids: Vec<i64>,
+) -> Result<Vec<(ItemId, ItemBrief)>, StoreError> {
+    let rows = conn.all(&ITEM_BRIEFS, args![ids]).await?;
+    rows.iter()
+        .map(|row| {
+            let brief = ItemBrief { sku: row.parsed(1, Sku::new)?, status: status(row, 2)? };
+            Ok((ItemId::new(row.int(0)?), brief))
+        })
+        .collect()
+}
+
+fn status(row: &Row, column: usize) -> Result<ItemStatus, StoreError> {
+    let status = ItemStatus::parse(&row.text(column)?);
+    status.ok_or_else(|| row.decode_error("an unknown item status"))
+}
+
 fn record(row: &Row) -> Result<ItemRecord, StoreError> {
-    let status = ItemStatus::parse(&row.text(3)?);
     Ok(ItemRecord {
         id: ItemId::new(row.int(0)?),
         sku: row.parsed(1, Sku::new)?,
         title: row.text(2)?,
-        status: status.ok_or_else(|| row.decode_error("an unknown item status"))?,
+        status: status(row, 3)?,
         barcode: row.text_opt(4)?,
         price: row.int_opt(5)?,
         cost: row.int_opt(6)?,
@@ -206,4 +239,4 @@ pub(crate) async fn names(conn: &mut Conn<'_>, item: ItemId) -> Result<Vec<Strin
 }
 
 pub(super) const STATEMENTS: &[&Statement] =
-    &[&ITEM_PAGE, &ITEM_RECORDS, &LEVELS_OF_ITEMS, &NEWEST_MOVEMENT, &ALIASES];
+    &[&ITEM_PAGE, &ITEM_RECORDS, &ITEM_BRIEFS, &LEVELS_OF_ITEMS, &NEWEST_MOVEMENT, &ALIASES];
