@@ -1,8 +1,9 @@
 //! The table `push` where many numbers of a channel are compared or looked at in turn.
 
 use super::pushes::{At, PushRow, columns, push};
-use super::statement::{Rows, Type, args, cells, statement};
+use super::statement::{Row, Rows, Type, args, cells, statement};
 use super::{Conn, Statement, StoreError};
+use crate::domain::ItemId;
 
 // That the holder is any of them says nothing more, but keeps PostgreSQL at the key where it
 // knows nothing of the table yet.
@@ -22,6 +23,16 @@ statement!(
           join push on channel_id = $1 and holder = at_holder and place = at_place
           where holder = any($2::text[])"
     )
+);
+statement!(
+    ITEMS_OF,
+    sqlite "select holder, place, item_id from json_each($2) as wanted
+            cross join push on channel_id = $1 and holder = wanted.value->>0
+              and place = wanted.value->>1",
+    postgres "select holder, place, item_id
+              from unnest($2::text[], $3::text[]) as wanted (at_holder, at_place)
+              join push on channel_id = $1 and holder = at_holder and place = at_place
+              where holder = any($2::text[])"
 );
 statement!(COUNT, "select count(*) from push where channel_id = $1");
 statement!(
@@ -59,10 +70,31 @@ statement!(
 );
 
 pub(super) const STATEMENTS: &[&Statement] =
-    &[&FIND_MANY, &COUNT, &CONFIRMED, &MARK_DIFFERING, &UNSEEN, &LOOK_AT];
+    &[&FIND_MANY, &ITEMS_OF, &COUNT, &CONFIRMED, &MARK_DIFFERING, &UNSEEN, &LOOK_AT];
 
 /// What carries a number on a channel, and at which place of it.
 pub(crate) type Name = (String, String);
+
+/// A number on a channel, and the item it is of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Number<'n> {
+    pub(crate) holder: &'n str,
+    pub(crate) place: &'n str,
+    pub(crate) item: ItemId,
+}
+
+impl<'n> From<&'n (Name, ItemId)> for Number<'n> {
+    fn from(((holder, place), item): &'n (Name, ItemId)) -> Self {
+        Self { holder, place, item: *item }
+    }
+}
+
+impl PushRow {
+    /// Which number it is.
+    pub(crate) fn number(&self) -> Number<'_> {
+        Number { holder: &self.holder, place: &self.place, item: self.item }
+    }
+}
 
 /// Numbers by the names of what carries them, in no order; one that is not known is left out.
 pub(crate) async fn find_many(
@@ -71,6 +103,18 @@ pub(crate) async fn find_many(
     names: &[Name],
 ) -> Result<Vec<PushRow>, StoreError> {
     conn.all(&FIND_MANY, args![channel, rows(names)]).await?.iter().map(push).collect()
+}
+
+/// What numbers are of, by the names of what carries them, in no order; one that is not
+/// known is left out. Of a million that are right nothing else is asked.
+pub(crate) async fn items_of(
+    conn: &mut Conn<'_>,
+    channel: i64,
+    names: &[Name],
+) -> Result<Vec<(Name, ItemId)>, StoreError> {
+    let rows = conn.all(&ITEMS_OF, args![channel, rows(names)]).await?;
+    let item = |row: &Row| Ok(((row.text(0)?, row.text(1)?), ItemId::new(row.int(2)?)));
+    rows.iter().map(item).collect()
 }
 
 /// Numbers of a channel.

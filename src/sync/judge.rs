@@ -141,7 +141,8 @@ impl Lane {
             rows.extend(pushes::find(&mut reader.conn(), at).await?);
             before.insert(key(row), Looked { number, flow: row.flow });
         }
-        let Targets { seq, quantities } = self.channel.targets(&rows).await?;
+        let Targets { seq, quantities } =
+            self.channel.targets(rows.iter().map(PushRow::number)).await?;
         let wanted = self.fed(rows, quantities).await?;
         let mut reader = self.channel.shop.db.read().await?;
         let unread = inbox::count_unread(&mut reader.conn(), self.channel.id).await? > 0;

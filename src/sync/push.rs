@@ -25,6 +25,8 @@ use crate::store::{self, StoreError, sold};
 /// Numbers that are looked at for the next call: those that go to zero come first, then
 /// those that changed by themselves, then what a file or a rule changed (R73).
 const CANDIDATES: i64 = 500;
+/// The same beside a few that are urgent: their call is a short one, and they wait for it.
+const BESIDE: i64 = 100;
 /// Numbers of one call where a few are urgent or few wait: what sells is written soon, and a
 /// bulk goes on beside it.
 const FEW: usize = 25;
@@ -77,13 +79,15 @@ impl Lane {
         let mut rows = pushes::due_urgent(&mut conn, id, now, CANDIDATES).await?;
         let is_small = (1..=FEW).contains(&rows.len());
         if rows.len() < FEW {
-            rows.extend(pushes::due(&mut conn, id, now, CANDIDATES).await?);
+            let limit = if is_small { BESIDE } else { CANDIDATES };
+            rows.extend(pushes::due(&mut conn, id, now, limit).await?);
         }
         drop(reader);
         if rows.is_empty() {
             return Ok(None);
         }
-        let Targets { seq, quantities } = self.channel.targets(&rows).await?;
+        let Targets { seq, quantities } =
+            self.channel.targets(rows.iter().map(PushRow::number)).await?;
         let mut wanted = self.fed(rows, quantities).await?;
         wanted.sort_by_key(|one| {
             (is_only_looked_at(&one.row), one.target != Quantity::ZERO, !one.row.is_urgent)

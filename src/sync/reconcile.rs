@@ -19,13 +19,13 @@ use super::{Channel, SyncError};
 use crate::connectors::{Cursor, Holder, Page, RemoteLevel, StockRead};
 use crate::domain::{Location, Quantity, RemoteQuantity};
 use crate::store::drift;
-use crate::store::push_looks::{self, Name};
+use crate::store::push_looks::{self, Name, Number};
 use crate::store::pushes::PushRow;
 
 /// Numbers of the ledger's side that are read at a time.
 const PAGE: i64 = 500;
 /// Numbers that are compared at a time, from as many pages as that takes.
-const TOGETHER: usize = 500;
+const TOGETHER: usize = 1000;
 /// How often some pages of a channel are read at most.
 const READS_MAX: usize = 100_000;
 
@@ -214,6 +214,9 @@ struct Read {
     next: Option<Cursor>,
 }
 
+/// A number of ours that is not known to be right, with what is wanted and what is shown.
+type Off = (Name, Option<Quantity>, Option<RemoteQuantity>);
+
 /// What came of a page.
 #[derive(Default)]
 struct Compared {
@@ -252,41 +255,56 @@ impl Run<'_> {
         let levels = levels.filter(|((_, place), _)| !self.mirrored.contains_key(place));
         let (names, shown): (Vec<Name>, Vec<_>) = levels.unzip();
         let mut reader = self.channel.shop.db.read().await?;
-        let known = push_looks::find_many(&mut reader.conn(), self.channel.id, &names).await?;
+        let ours = push_looks::items_of(&mut reader.conn(), self.channel.id, &names).await?;
         drop(reader);
-        let Targets { quantities, .. } = self.channel.targets(&known).await?;
-        let known: HashMap<Name, (PushRow, Option<Quantity>)> = known
-            .into_iter()
-            .zip(quantities)
-            .map(|(row, wanted)| ((row.holder.clone(), row.place.clone()), (row, wanted)))
-            .collect();
-        let listed = known.keys().map(|name| self.listed.hash(name)).collect();
+        let Targets { quantities, .. } =
+            self.channel.targets(ours.iter().map(Number::from)).await?;
+        let listed = ours.iter().map(|(name, _)| self.listed.hash(name)).collect();
+        let wanted: HashMap<Name, Option<Quantity>> =
+            ours.into_iter().map(|(name, _)| name).zip(quantities).collect();
         let mut compared = Compared { listed, ..Compared::default() };
+        let mut off = Vec::new();
         for (name, shown) in names.into_iter().zip(shown) {
-            let (row, wanted) = match known.get(&name) {
-                Some((row, wanted)) => (Some(row), *wanted),
-                None => (None, None),
-            };
+            let is_shown = |wanted: Quantity| shown == Some(RemoteQuantity::Known(wanted.get()));
+            match wanted.get(&name) {
+                Some(wanted) if wanted.is_some_and(is_shown) => compared.right += 1,
+                Some(&wanted) => off.push((name, wanted, shown)),
+                None => {
+                    let shown = shown.and_then(RemoteQuantity::known);
+                    let numbers = (None, None, shown);
+                    compared.differences.push(self.difference(name, numbers, Cause::Unmapped));
+                }
+            }
+        }
+        compared.differences.extend(self.explained(*begun_at, off).await?);
+        Ok(compared)
+    }
+
+    /// Why numbers of ours differ. What was confirmed meanwhile, or is to be written since, is
+    /// newer than what was read of the channel.
+    async fn explained(&self, begun_at: i64, off: Vec<Off>) -> Result<Vec<Difference>, SyncError> {
+        if off.is_empty() {
+            return Ok(Vec::new());
+        }
+        let names: Vec<Name> = off.iter().map(|(name, ..)| name.clone()).collect();
+        let mut reader = self.channel.shop.db.read().await?;
+        let rows = push_looks::find_many(&mut reader.conn(), self.channel.id, &names).await?;
+        let known: HashMap<Name, PushRow> =
+            rows.into_iter().map(|row| ((row.holder.clone(), row.place.clone()), row)).collect();
+        let difference = |(name, wanted, shown): Off| {
+            let row = known.get(&name);
             let cause = match (row, wanted) {
-                // What was confirmed meanwhile is newer than what was read.
-                (Some(row), Some(wanted)) => cause(row, wanted, shown).map(|cause| {
-                    let confirmed_at = row.known.map(|known| known.confirmed_at);
-                    let is_newer = confirmed_at.max(row.seen_at) > Some(*begun_at);
-                    if is_newer { Cause::Pending } else { cause }
-                }),
-                (Some(_), None) => Some(Cause::Unfed),
-                (None, _) => Some(Cause::Unmapped),
-            };
-            let Some(cause) = cause else {
-                compared.right += 1;
-                continue;
+                (Some(row), Some(_)) => cause(row, shown, begun_at),
+                (Some(_), None) => Cause::Unfed,
+                // It was let go meanwhile.
+                (None, _) => Cause::Unmapped,
             };
             let confirmed = row.and_then(|row| row.known).map(|known| known.baseline);
             let shown = shown.and_then(RemoteQuantity::known);
-            let wanted = wanted.map(Quantity::get);
-            compared.differences.push(self.difference(name, (wanted, confirmed, shown), cause));
-        }
-        Ok(compared)
+            let wanted = row.and(wanted).map(Quantity::get);
+            self.difference(name, (wanted, confirmed, shown), cause)
+        };
+        Ok(off.into_iter().map(difference).collect())
     }
 
     fn difference(
@@ -342,27 +360,26 @@ impl Run<'_> {
     }
 }
 
-/// Why a number differs; `None` where it does not.
-fn cause(row: &PushRow, wanted: Quantity, shown: Option<RemoteQuantity>) -> Option<Cause> {
-    let shown = match shown {
-        None => return Some(Cause::Gone),
-        Some(RemoteQuantity::Known(number)) => number,
-        Some(RemoteQuantity::Untracked | RemoteQuantity::Unreadable) => {
-            return Some(Cause::Untracked);
-        }
-    };
-    if shown == wanted.get() {
-        return None;
+/// Why a number differs from what is wanted, as it was shown at `begun_at` or later.
+fn cause(row: &PushRow, shown: Option<RemoteQuantity>, begun_at: i64) -> Cause {
+    let confirmed_at = row.known.map(|known| known.confirmed_at);
+    if confirmed_at.max(row.seen_at) > Some(begun_at) {
+        return Cause::Pending;
     }
+    let shown = match shown {
+        None => return Cause::Gone,
+        Some(RemoteQuantity::Known(number)) => number,
+        Some(RemoteQuantity::Untracked | RemoteQuantity::Unreadable) => return Cause::Untracked,
+    };
     if row.sending.is_some() {
-        return Some(Cause::LostPush);
+        return Cause::LostPush;
     }
     let explained = row.known.is_some_and(|known| Expected::of(&known, row.flow).has(shown));
-    Some(match (row.dirty_seq > row.pushed_seq || row.remote_changed > 0, explained) {
+    match (row.dirty_seq > row.pushed_seq || row.remote_changed > 0, explained) {
         (true, _) => Cause::Pending,
         (false, true) => Cause::MissedOrder,
         (false, false) => Cause::ManualEdit,
-    })
+    }
 }
 
 /// Writes down how many are off, by why; what is only to be written is not.

@@ -4,7 +4,7 @@ use super::Channel;
 use crate::domain::{PublishRules, Quantity};
 use crate::reports::Shelf;
 use crate::store::listings::{self, ListingRules};
-use crate::store::pushes::PushRow;
+use crate::store::push_looks::Number;
 use crate::store::{self, StoreError};
 
 /// Numbers of one moment.
@@ -19,22 +19,27 @@ pub(super) struct Targets {
 
 impl Channel {
     /// What some numbers should be, from one snapshot.
-    pub(super) async fn targets(&self, rows: &[PushRow]) -> Result<Targets, StoreError> {
+    pub(super) async fn targets<'n>(
+        &self,
+        numbers: impl Iterator<Item = Number<'n>>,
+    ) -> Result<Targets, StoreError> {
+        let numbers: Vec<Number<'n>> = numbers.collect();
         let mut reader = self.shop.db.snapshot().await?;
         let mut conn = reader.conn();
         let (seq, _) = store::journal::newest(&mut conn).await?;
-        let shelf = Shelf::load(&mut conn, rows.iter().map(|row| row.item).collect()).await?;
-        let holders = rows.iter().map(|row| row.holder.clone()).collect();
+        let shelf =
+            Shelf::load(&mut conn, numbers.iter().map(|number| number.item).collect()).await?;
+        let holders = numbers.iter().map(|number| number.holder.to_owned()).collect();
         let own = listings::rules_of(&mut conn, self.id, holders).await?;
         let stale = self.stale_buffer(&mut conn).await?;
-        let quantity = |row: &PushRow| {
-            let own = own.get(&(row.holder.clone(), row.place.clone()));
-            let sells = |location: &_| self.sells_from(&row.place, location);
-            let available = self.is_fed(&row.place).then(|| shelf.available_from(row.item, sells));
+        let quantity = |&Number { holder, place, item }: &Number<'_>| {
+            let own = own.get(&(holder.to_owned(), place.to_owned()));
+            let sells = |location: &_| self.sells_from(place, location);
+            let available = self.is_fed(place).then(|| shelf.available_from(item, sells));
             let rules = over(self.rules(), own.copied().unwrap_or_default()).holding_back(stale);
             available.map(|available| rules.published(available, self.channel_max()))
         };
-        Ok(Targets { seq, quantities: rows.iter().map(quantity).collect() })
+        Ok(Targets { seq, quantities: numbers.iter().map(quantity).collect() })
     }
 
     /// The largest number the channel can hold.
