@@ -35,6 +35,8 @@ const REQUESTS: u32 = 1_000;
 const TRAVELS_MS: u64 = 20;
 /// Orders a second.
 const ORDERS: u64 = 50;
+/// Seconds of sales that are not counted.
+const WARM_UP: u64 = 1;
 /// What a bulk adds to every level.
 const BULK: i64 = 5;
 /// How long all numbers may take to be right.
@@ -61,11 +63,13 @@ pub(crate) async fn measure(
     for &kind in &arguments.database {
         let (made, shop) = bed.stocked(kind).await?;
         let mut world = World::open(Arc::new(shop)).await?;
-        let alone = world.sell(0, seconds).await?;
+        // What is said for the first time is prepared, and connections are made.
+        world.sell(0, WARM_UP).await?;
+        let alone = world.sell(ORDERS * WARM_UP, seconds).await?;
         world.settled().await?;
         let begun = Instant::now();
         world.bulk().await?;
-        let beside = world.sell(ORDERS * seconds, seconds).await?;
+        let beside = world.sell(ORDERS * (WARM_UP + seconds), seconds).await?;
         world.settled().await?;
         let drained = begun.elapsed();
         world.add_lines(report, kind, (&alone, &beside), drained);
