@@ -263,20 +263,24 @@ impl Run<'_> {
         let wanted: HashMap<Name, Option<Quantity>> =
             ours.into_iter().map(|(name, _)| name).zip(quantities).collect();
         let mut compared = Compared { listed, ..Compared::default() };
-        let mut off = Vec::new();
-        for (name, shown) in names.into_iter().zip(shown) {
+        let (mut off, mut differing) = (Vec::new(), Vec::new());
+        for (at, (name, shown)) in names.into_iter().zip(shown).enumerate() {
             let is_shown = |wanted: Quantity| shown == Some(RemoteQuantity::Known(wanted.get()));
             match wanted.get(&name) {
                 Some(wanted) if wanted.is_some_and(is_shown) => compared.right += 1,
-                Some(&wanted) => off.push((name, wanted, shown)),
+                Some(&wanted) => off.push((at, (name, wanted, shown))),
                 None => {
                     let shown = shown.and_then(RemoteQuantity::known);
                     let numbers = (None, None, shown);
-                    compared.differences.push(self.difference(name, numbers, Cause::Unmapped));
+                    differing.push((at, self.difference(name, numbers, Cause::Unmapped)));
                 }
             }
         }
-        compared.differences.extend(self.explained(*begun_at, off).await?);
+        let (places, off): (Vec<usize>, Vec<Off>) = off.into_iter().unzip();
+        differing.extend(places.into_iter().zip(self.explained(*begun_at, off).await?));
+        // They are told in the order in which the channel lists them.
+        differing.sort_unstable_by_key(|(at, _)| *at);
+        compared.differences = differing.into_iter().map(|(_, difference)| difference).collect();
         Ok(compared)
     }
 
