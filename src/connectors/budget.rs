@@ -142,6 +142,15 @@ impl Budget {
         }
     }
 
+    /// A call cost so many points less than were taken for it.
+    pub fn give_back(&self, points: u32) {
+        let mut state = self.lock();
+        let buckets = state.buckets.iter_mut();
+        for bucket in buckets.filter(|bucket| bucket.quota.measure == Measure::Points) {
+            bucket.milli = (bucket.milli + bucket.needs(points)).min(bucket.capacity_milli());
+        }
+    }
+
     /// The channel refused a call for being one too many. It says when to come again,
     /// or is left alone for longer each time; its buckets fill more slowly for a while.
     pub fn refused(&self, retry_after: Option<Duration>) {
@@ -252,6 +261,19 @@ mod tests {
             taken += 1;
         }
         taken
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn points_that_were_taken_too_many_are_given_back_up_to_a_full_bucket() {
+        let points = Quota { measure: Measure::Points, capacity: 100, reserve: 0, ..TEN };
+        let budget = Budget::new(&[points, TEN]);
+        budget.try_take(90, Urgency::Ordinary).unwrap();
+        budget.try_take(20, Urgency::Ordinary).unwrap_err();
+        budget.give_back(50);
+        budget.try_take(60, Urgency::Ordinary).unwrap();
+        budget.give_back(500);
+        budget.try_take(101, Urgency::Ordinary).unwrap();
+        budget.try_take(1, Urgency::Ordinary).unwrap_err();
     }
 
     #[tokio::test(start_paused = true)]

@@ -31,14 +31,15 @@ pub struct Kind {
     pub name: &'static str,
     /// Whether it wants an address.
     pub has_url: bool,
-    /// The names of the credentials it wants, all of them.
-    pub credentials: &'static [&'static str],
+    /// The names of the credentials it wants: all of one of these.
+    pub credentials: &'static [&'static [&'static str]],
     /// Makes one, of settings that have all this; asks nobody anything.
     pub open: fn(&Settings<'_>) -> Result<Arc<dyn Connector>, String>,
 }
 
 /// Every kind.
-pub const KINDS: &[Kind] = &[super::woocommerce::ENTRY, super::bazaar::ENTRY];
+pub const KINDS: &[Kind] =
+    &[super::woocommerce::ENTRY, super::shopify::ENTRY, super::bazaar::ENTRY];
 
 /// What is wrong with a setting of a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,17 +71,17 @@ pub fn open(
         }
         _ => {}
     }
-    for name in found.credentials {
-        if !settings.credentials.contains_key(*name) {
-            all.push(wrong(&format!("credentials.{name}"), format!("is missing: {kind} wants it")));
-        }
+    let given = |name: &str| settings.credentials.contains_key(name);
+    // Of several ways that is meant of which most is there.
+    let most = |names: &&&[&str]| names.iter().filter(|name| given(name)).count();
+    let wanted = found.credentials.iter().rev().max_by_key(most).copied().unwrap_or_default();
+    for name in wanted.iter().filter(|name| !given(name)) {
+        all.push(wrong(&format!("credentials.{name}"), format!("is missing: {kind} wants it")));
     }
-    for name in settings.credentials.keys() {
-        if !found.credentials.contains(&name.as_str()) {
-            let names = found.credentials.join(", ");
-            let message = format!("unknown credential; {kind} wants {names}");
-            all.push(wrong(&format!("credentials.{name}"), message));
-        }
+    for name in settings.credentials.keys().filter(|name| !wanted.contains(&name.as_str())) {
+        let ways: Vec<String> = found.credentials.iter().map(|names| names.join(", ")).collect();
+        let message = format!("unknown credential; {kind} wants {}", ways.join("; or "));
+        all.push(wrong(&format!("credentials.{name}"), message));
     }
     if !all.is_empty() {
         return Err(all);

@@ -45,6 +45,11 @@ impl Secret {
         Ok(Self { value: value.into(), source })
     }
 
+    /// A secret that was given to us while we ran, as a token is.
+    pub fn given(value: String) -> Self {
+        Self { value: value.into(), source: SecretSource::Plain }
+    }
+
     /// The secret itself. Must not reach a log, an error or a response.
     pub fn expose(&self) -> &str {
         self.value.expose_secret()

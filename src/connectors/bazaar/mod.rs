@@ -40,7 +40,7 @@ const QUOTA: Quota = Quota {
 };
 
 /// The entry of the registry.
-pub(super) const ENTRY: Kind = Kind { name: KIND, has_url: true, credentials: &["token"], open };
+pub(super) const ENTRY: Kind = Kind { name: KIND, has_url: true, credentials: &[&["token"]], open };
 
 fn open(settings: &Settings<'_>) -> Result<Arc<dyn Connector>, String> {
     let token = settings.credentials.get("token").cloned().ok_or("token is missing")?;

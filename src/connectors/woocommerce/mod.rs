@@ -49,7 +49,7 @@ const QUANTITY_MAX: i64 = 999_999_999;
 
 /// The entry of the registry.
 pub(super) const ENTRY: Kind =
-    Kind { name: KIND, has_url: true, credentials: &["consumer_key", "consumer_secret"], open };
+    Kind { name: KIND, has_url: true, credentials: &[&["consumer_key", "consumer_secret"]], open };
 
 fn open(settings: &Settings<'_>) -> Result<Arc<dyn Connector>, String> {
     let credential = |name: &str| {
