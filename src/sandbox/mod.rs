@@ -5,4 +5,5 @@
 //! itself. Tests and `invshop demo` sell on them.
 
 pub mod bazaar;
+pub mod shopify;
 pub mod woocommerce;

@@ -1,0 +1,185 @@
+//! Webhooks: signed over their bytes, made again as they were, and given up with their
+//! subscription.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde_json::Value;
+use sha2::Sha256;
+
+use super::state::State;
+use super::{Caller, Mishaps, ShopifyShop, VERSION, document};
+
+/// How often a call is made again before its subscription is removed.
+const RETRIES_MAX: u32 = 8;
+/// How long it waits for an answer.
+const WAIT: Duration = Duration::from_secs(5);
+
+/// A subscription.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Hook {
+    pub(super) topic: String,
+    pub(super) uri: String,
+}
+
+/// A call that is to be made, with the body that it had at first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Delivery {
+    hook: u64,
+    uri: String,
+    topic: String,
+    body: Vec<u8>,
+    /// The same each time it is made.
+    id: u64,
+    /// The same for all that hear of one event.
+    event: u64,
+    triggered: i64,
+    attempts: u32,
+}
+
+impl State {
+    /// An order changed.
+    pub(super) fn order_happened(&mut self, topic: &str, id: u64) {
+        let Some(order) = self.orders.get(&id) else { return };
+        let body = match topic {
+            "ORDERS_EDITED" => document::edit(id, order),
+            _ => document::order(self, id, order),
+        };
+        self.happened(topic, &body);
+    }
+
+    /// Something was taken back of an order.
+    pub(super) fn refund_happened(&mut self, id: u64, refund: u64) {
+        let found = super::nodes::refund(self, id, refund);
+        let Some(body) = found.map(|refund| document::refund(id, refund)) else { return };
+        self.happened("REFUNDS_CREATE", &body);
+    }
+
+    /// A number of an item changed at a location.
+    pub(super) fn stock_happened(&mut self, item: u64, location: u64) {
+        let body = document::level(self, item, location);
+        self.happened("INVENTORY_LEVELS_UPDATE", &body);
+    }
+
+    /// An item is stocked at a location from now on.
+    pub(super) fn connect_happened(&mut self, item: u64, location: u64) {
+        let body = document::level(self, item, location);
+        self.happened("INVENTORY_LEVELS_CONNECT", &body);
+    }
+
+    /// Something is to be told to whoever wants to hear of it, as it is now.
+    fn happened(&mut self, topic: &str, document: &Value) {
+        let hooks = self.hooks.iter().filter(|(_, hook)| hook.topic == topic);
+        let hooks: Vec<(u64, String)> = hooks.map(|(id, hook)| (*id, hook.uri.clone())).collect();
+        if hooks.is_empty() {
+            return;
+        }
+        let (event, triggered) = (self.small_id(), self.seconds());
+        let body = document::body(document);
+        for (hook, uri) in hooks {
+            let (id, body, topic) = (self.small_id(), body.clone(), topic.to_owned());
+            self.queue.push(Delivery { hook, uri, topic, body, id, event, triggered, attempts: 0 });
+        }
+    }
+}
+
+/// A topic as calls name it: what it is about, a stroke, and what happened.
+fn named(topic: &str) -> String {
+    let topic = topic.to_lowercase();
+    topic.rsplit_once('_').map_or(topic.clone(), |(about, event)| format!("{about}/{event}"))
+}
+
+/// A number as an id of the kind that calls have.
+fn uuid(number: u64) -> String {
+    format!("00000000-0000-4000-8000-{number:012x}")
+}
+
+impl ShopifyShop {
+    /// Subscriptions that there are.
+    pub fn hooks(&self) -> usize {
+        self.state().hooks.len()
+    }
+
+    /// Forgets all that it had to tell.
+    pub fn forget(&self) {
+        self.state().queue.clear();
+    }
+
+    /// Calls that wait to be made.
+    pub fn waiting(&self) -> usize {
+        self.state().queue.len()
+    }
+
+    /// Makes the calls that are due, with what happens to them on their way; `random`
+    /// gives a number below its argument. What nobody took is due again. How many arrived.
+    pub async fn deliver(
+        &self,
+        http: &Caller,
+        mishaps: Mishaps,
+        random: &mut (dyn FnMut(u32) -> u32 + Send),
+    ) -> usize {
+        let mut calls = std::mem::take(&mut self.state().queue);
+        if mishaps.is_shuffled {
+            for last in (1..calls.len()).rev() {
+                let bound = u32::try_from(last + 1).unwrap_or(u32::MAX);
+                calls.swap(last, random(bound) as usize);
+            }
+        }
+        let mut arrived = 0;
+        for mut call in calls {
+            if !self.state().hooks.contains_key(&call.hook) {
+                continue;
+            }
+            let mut is_taken = false;
+            if random(100) >= mishaps.dropped_percent {
+                for _ in 0..=mishaps.repeated {
+                    let took = self.call(http, &call).await;
+                    arrived += usize::from(took);
+                    is_taken |= took;
+                }
+            }
+            call.attempts += 1;
+            if is_taken {
+                continue;
+            }
+            let mut state = self.state();
+            if call.attempts > RETRIES_MAX {
+                state.hooks.remove(&call.hook);
+            } else {
+                state.queue.push(call);
+            }
+        }
+        arrived
+    }
+
+    async fn call(&self, http: &Caller, call: &Delivery) -> bool {
+        let Some(signature) = self.sign(&call.body) else { return false };
+        let domain = self.state().domain.clone();
+        let answer = http
+            .post(&call.uri)
+            .header("content-type", "application/json")
+            .header("x-shopify-topic", named(&call.topic))
+            .header("x-shopify-hmac-sha256", signature)
+            .header("x-shopify-shop-domain", domain)
+            .header("x-shopify-api-version", VERSION)
+            .header("x-shopify-webhook-id", uuid(call.id))
+            .header("x-shopify-event-id", uuid(call.event))
+            .header("x-shopify-triggered-at", document::time(call.triggered))
+            .timeout(WAIT)
+            .body(call.body.clone())
+            .send()
+            .await;
+        answer.is_ok_and(|answer| answer.status().is_success())
+    }
+
+    /// The signature of a body: in base 64, with the secret of the app, or the one before.
+    fn sign(&self, body: &[u8]) -> Option<String> {
+        let old = self.state().old_secret.clone();
+        let secret = old.as_deref().unwrap_or(&self.inner.secret);
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).ok()?;
+        mac.update(body);
+        Some(BASE64.encode(mac.finalize().into_bytes()))
+    }
+}
