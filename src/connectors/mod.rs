@@ -16,6 +16,7 @@ mod http;
 mod intake;
 mod orders;
 pub mod registry;
+pub mod shopify;
 mod stock;
 pub mod woocommerce;
 

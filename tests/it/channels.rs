@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | R17 | `r17_every_pair_of_states_moves_the_stock_by_the_book`, `a_recorded_order_is_read_as_it_is`, `an_order_follows_what_the_shop_makes_of_it` |
 //! | R21 | `r67_r21_a_file_touches_only_what_it_names`; the basis of what a channel shows: `what_a_shop_shows_is_counted_and_can_be_taken_back` |
-//! | R22 | `r22_a_sale_between_read_and_write_is_not_lost` |
+//! | R22 | `r22_a_sale_between_read_and_write_is_not_lost`, `shopify_no_sale_is_lost_in_a_thousand_races` |
 //! | R23 | `r23_a_stale_count_is_refused_with_what_is_there_now` |
 //! | R24 | `a_number_that_was_just_read_is_not_what_a_write_is_compared_with`, `after_a_refused_write_the_orders_come_first` |
 //! | R25 | `a_shop_that_is_down_is_left_alone_and_caught_up_with`, `shops_and_ledger_are_equal_when_the_faults_stop_on_sqlite` |
@@ -74,6 +74,7 @@ mod quiet;
 mod recorded;
 mod recording;
 mod replay;
+mod shopify;
 mod states;
 mod table;
 mod world;

@@ -10,23 +10,15 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use crate::connectors::contracts;
 use crate::harness::START;
 
 /// What the keys are here: nothing may ever say it.
 pub(super) const SECRET: &str = "cs_not-to-be-told";
 
-/// A recorded file; `None` where the records are not there.
+/// Where the recorded exchanges are; `None` where they are not there.
 pub(crate) fn folder() -> Option<PathBuf> {
-    let contracts = match std::env::var_os("INVSHOP_CONTRACTS") {
-        Some(given) => PathBuf::from(given),
-        None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/contracts"),
-    };
-    let folder = contracts.join("woocommerce/observed");
-    if !folder.is_dir() {
-        println!("SKIPPED: no recorded exchanges at {}", folder.display());
-        return None;
-    }
-    Some(folder)
+    contracts("woocommerce/observed")
 }
 
 pub(crate) fn file(name: &str) -> Vec<u8> {

@@ -1,0 +1,316 @@
+//! Documents sent to a shop: who asks, what they cost, and what an answer says.
+//!
+//! A document is answered 200 whatever became of it: what went wrong stands in `errors`
+//! (shopify.dev, "API response status and error codes"). Each has a cost in points; what
+//! was asked for too much is given back with the answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::HeaderMap;
+use reqwest::{Method, Url};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+use crate::clock::{Clock, Timestamp};
+use crate::connectors::{
+    Budget, Call, ChannelError, ChannelHttp, ErrorKind, Heard, Measure, Quota, Reply, Said,
+    Urgency, WRITE_MAX,
+};
+use crate::secret::Secret;
+
+/// Where documents go: the version that the documents of this connector were checked with.
+const GRAPHQL: &str = "admin/api/2026-10/graphql.json";
+/// Where tokens come from.
+const TOKEN: &str = "admin/oauth/access_token";
+/// A token is replaced so long before it ends, milliseconds: a call may be on its way.
+const TOKEN_EARLY_MS: i64 = 5 * 60 * 1000;
+const ASK_TOKEN: &str = "ask for an access token";
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub(super) enum Keys {
+    /// A token that does not end.
+    Fixed(Secret),
+    /// What tokens of a day are asked for with (the client credentials grant).
+    Grant {
+        /// The client's id.
+        id: Secret,
+        /// The client's secret; webhooks are signed with it too.
+        secret: Secret,
+    },
+}
+
+/// A document of `graphql/`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Document {
+    /// What it is sent for, as a verb with its object.
+    pub(super) what: &'static str,
+    /// Its text.
+    pub(super) text: &'static str,
+    /// What it costs at most, in points: 1 for an object, 2 for a list and as much for each
+    /// entry asked for, 10 for a change.
+    pub(super) cost: u32,
+    /// Whether it changes numbers: it is given up when its sender may have lost the channel.
+    pub(super) is_write: bool,
+}
+
+impl Document {
+    /// One that reads.
+    pub(super) const fn reading(what: &'static str, text: &'static str, cost: u32) -> Self {
+        Self { what, text, cost, is_write: false }
+    }
+
+    /// The same for a call that asks for less than it could.
+    pub(super) const fn costing(self, cost: u32) -> Self {
+        Self { cost, ..self }
+    }
+
+    /// One that changes something.
+    pub(super) const fn writing(what: &'static str, text: &'static str, cost: u32) -> Self {
+        Self { what, text, cost, is_write: true }
+    }
+}
+
+#[derive(Debug)]
+struct Token {
+    secret: Secret,
+    until: Timestamp,
+}
+
+/// The API of one shop.
+#[derive(Debug)]
+pub(super) struct Api {
+    http: ChannelHttp,
+    graphql: Url,
+    token_url: Url,
+    keys: Keys,
+    /// The token of the grant. Whoever needs one while it is asked for waits.
+    token: Mutex<Option<Token>>,
+    clock: Arc<dyn Clock>,
+}
+
+#[derive(Deserialize)]
+struct Granted {
+    access_token: String,
+    expires_in: i64,
+}
+
+#[derive(Deserialize)]
+struct Answered<T> {
+    data: Option<T>,
+    #[serde(default)]
+    errors: Vec<Failure>,
+    extensions: Option<Extensions>,
+}
+
+#[derive(Deserialize)]
+struct Failure {
+    #[serde(default)]
+    message: String,
+    extensions: Option<FailureExtensions>,
+}
+
+#[derive(Deserialize)]
+struct FailureExtensions {
+    code: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Extensions {
+    cost: Option<Cost>,
+}
+
+#[derive(Deserialize)]
+struct Cost {
+    #[serde(rename = "requestedQueryCost")]
+    requested: f64,
+    #[serde(rename = "actualQueryCost")]
+    actual: Option<f64>,
+    #[serde(rename = "throttleStatus")]
+    throttle: Throttle,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Throttle {
+    maximum_available: f64,
+    currently_available: f64,
+    restore_rate: f64,
+}
+
+/// Points as whole numbers: what is not one is taken as the next lower.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped before")]
+fn points(number: f64) -> u32 {
+    if number.is_finite() { number.clamp(0.0, f64::from(u32::MAX)) as u32 } else { 0 }
+}
+
+impl Cost {
+    fn said(&self) -> Said {
+        let Throttle { maximum_available: all, currently_available: left, restore_rate: rate } =
+            self.throttle;
+        Said {
+            left: Some(points(left)),
+            capacity: Some(points(all)),
+            fills_in: Duration::try_from_secs_f64(all / rate).ok(),
+        }
+    }
+
+    /// How long until there is room for what was asked for.
+    fn wait(&self) -> Duration {
+        let missing = self.requested - self.throttle.currently_available;
+        let seconds = (missing / self.throttle.restore_rate).max(0.0);
+        Duration::try_from_secs_f64(seconds).unwrap_or_default().max(Duration::from_secs(1))
+    }
+}
+
+impl Api {
+    pub(super) fn new(
+        url: &str,
+        keys: Keys,
+        quota: Quota,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, String> {
+        let mut root = Url::parse(url).map_err(|error| error.to_string())?;
+        if !matches!(root.scheme(), "http" | "https") || !root.has_host() {
+            return Err("expected the shop's address, as https://SHOP.myshopify.com".to_owned());
+        }
+        if !root.path().ends_with('/') {
+            root.set_path(&format!("{}/", root.path()));
+        }
+        let join = |path: &str| root.join(path).map_err(|error| error.to_string());
+        let (graphql, token_url) = (join(GRAPHQL)?, join(TOKEN)?);
+        let http =
+            ChannelHttp::new(Budget::new(&[quota]), |_: &HeaderMap| None, Arc::clone(&clock))
+                .map_err(|error| error.to_string())?;
+        Ok(Self { http, graphql, token_url, keys, token: Mutex::new(None), clock })
+    }
+
+    /// Has somebody told of every call.
+    pub(super) fn heard_by(mut self, heard: Heard) -> Self {
+        self.http = self.http.heard_by(heard);
+        self
+    }
+
+    /// Sends a document once, and reads what it was answered. A token that is not taken any
+    /// more is replaced, and the document sent with the new one: nothing was done before.
+    pub(super) async fn run<T: DeserializeOwned>(
+        &self,
+        document: &Document,
+        variables: &Value,
+        urgency: Urgency,
+    ) -> Result<T, ChannelError> {
+        let token = self.token(document.what).await?;
+        let reply = self.send(document, variables, (&token, urgency)).await?;
+        let is_refused = reply.status == reqwest::StatusCode::UNAUTHORIZED;
+        if is_refused && matches!(self.keys, Keys::Grant { .. }) {
+            self.token.lock().await.take_if(|known| known.secret.expose() == token.expose());
+            let token = self.token(document.what).await?;
+            let reply = self.send(document, variables, (&token, urgency)).await?;
+            return self.read(document, reply);
+        }
+        self.read(document, reply)
+    }
+
+    async fn send(
+        &self,
+        document: &Document,
+        variables: &Value,
+        (token, urgency): (&Secret, Urgency),
+    ) -> Result<Reply, ChannelError> {
+        let body = json!({ "query": document.text, "variables": variables });
+        let call = self.http.call(document.what, Method::POST, self.graphql.clone());
+        let call = call
+            .cost(document.cost)
+            .with(|request| request.header("x-shopify-access-token", token.expose()).json(&body));
+        let call: Call = if document.is_write { call.within(WRITE_MAX) } else { call };
+        self.http.send(if urgency == Urgency::Urgent { call.urgent() } else { call }).await
+    }
+
+    fn read<T: DeserializeOwned>(
+        &self,
+        document: &Document,
+        reply: Reply,
+    ) -> Result<T, ChannelError> {
+        let reply = self.http.succeeded(reply, explain)?;
+        let Answered { data, errors, extensions } = reply.json::<Answered<Value>>()?;
+        let cost = extensions.and_then(|extensions| extensions.cost);
+        if let Some(cost) = &cost {
+            let actual = cost.actual.map_or(document.cost, points);
+            self.http.budget().give_back(document.cost.saturating_sub(actual));
+            self.http.budget().said(Measure::Points, cost.said());
+        }
+        let error = |kind| ChannelError::new(document.what, kind);
+        if let Some(failure) = errors.into_iter().next() {
+            return Err(self.failed(document.what, failure, cost.as_ref()));
+        }
+        let data = data.filter(|data| !data.is_null());
+        let data = data.ok_or_else(|| error(ErrorKind::Unreadable("it has no data".to_owned())))?;
+        serde_json::from_value(data).map_err(|_| {
+            error(ErrorKind::Unreadable("its data has another shape than was asked for".to_owned()))
+        })
+    }
+
+    fn failed(&self, what: &'static str, failure: Failure, cost: Option<&Cost>) -> ChannelError {
+        let code = failure.extensions.and_then(|extensions| extensions.code).unwrap_or_default();
+        let message = failure.message;
+        match code.as_str() {
+            "THROTTLED" => {
+                let wait = cost.map(Cost::wait);
+                self.http.budget().refused(wait);
+                let error = ChannelError::new(what, ErrorKind::RateLimited);
+                wait.map_or(error.clone(), |wait| error.after(wait))
+            }
+            "ACCESS_DENIED" => ChannelError::new(what, ErrorKind::Forbidden(message)),
+            "INTERNAL_SERVER_ERROR" | "TIMEOUT" => {
+                ChannelError::new(what, ErrorKind::Broken(message))
+            }
+            _ => ChannelError::new(what, ErrorKind::Refused { code, detail: message }),
+        }
+    }
+
+    /// The token to ask with; a new one where the known one ends soon.
+    async fn token(&self, what: &'static str) -> Result<Secret, ChannelError> {
+        let (id, secret) = match &self.keys {
+            Keys::Fixed(token) => return Ok(token.clone()),
+            Keys::Grant { id, secret } => (id, secret),
+        };
+        let mut known = self.token.lock().await;
+        let now = self.clock.now().as_millis();
+        if let Some(token) = known.as_ref()
+            && token.until.as_millis() - TOKEN_EARLY_MS > now
+        {
+            return Ok(token.secret.clone());
+        }
+        let body = json!({
+            "client_id": id.expose(), "client_secret": secret.expose(),
+            "grant_type": "client_credentials",
+        });
+        let call = self.http.call(ASK_TOKEN, Method::POST, self.token_url.clone());
+        let reply = self.http.send(call.cost(0).with(|request| request.json(&body))).await?;
+        let refused = |reply: &Reply| {
+            let why = "the shop does not give these keys a token".to_owned();
+            matches!(reply.status.as_u16(), 400 | 401 | 403).then(|| ErrorKind::Unauthorized(why))
+        };
+        let granted: Granted = self.http.succeeded(reply, refused)?.json()?;
+        let lasts = granted.expires_in.clamp(0, 366 * 24 * 60 * 60) * 1000;
+        let until = Timestamp::from_millis(now + lasts)
+            .map_err(|error| ChannelError::new(what, ErrorKind::Unreadable(error.to_string())))?;
+        let token = Token { secret: Secret::given(granted.access_token), until };
+        Ok(known.insert(token).secret.clone())
+    }
+}
+
+/// What an answer says that is no success; `None` where its status says it all.
+fn explain(reply: &Reply) -> Option<ErrorKind> {
+    let told = match reply.status.as_u16() {
+        401 => return Some(ErrorKind::Unauthorized("the access token is not taken".to_owned())),
+        402 => "the shop is frozen until its bill is paid",
+        423 => "the shop is locked",
+        404 => "there is no such shop: is the url that of SHOP.myshopify.com?",
+        _ => return None,
+    };
+    Some(ErrorKind::Broken(told.to_owned()))
+}

@@ -1,0 +1,442 @@
+//! Variants and their numbers, one for each location.
+//!
+//! A holder is an inventory item at a location; its number is `available`, without what is
+//! committed to open orders. Every write names the number that it expects, which the shop
+//! compares: nothing is ever written whatever is there.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+use std::sync::{Mutex, PoisonError};
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::api::Document;
+use super::ids::{gid, number, numbered};
+use super::slices::Slice;
+use super::{Listed, Shopify, TARGETS_MAX};
+use crate::connectors::{
+    Answer, Catalog, ChannelError, Cursor, ErrorKind, Group, Holder, Page, RemoteLevel,
+    RemoteListing, StockOutcome, StockRead, StockTarget, StockWrite, Ticket, TicketState, Urgency,
+};
+use crate::domain::{RemoteId, RemoteQuantity};
+
+/// Variants, or items, of a page: with ten levels each it stays below 1 000 points.
+const PAGE_MAX: usize = 25;
+/// Attempts that failed whose names are remembered.
+const FAILED_MAX: usize = 1_000;
+
+const LISTINGS: Document =
+    Document::reading("read the variants", include_str!("graphql/listings.graphql"), 700);
+const LEVELS: Document =
+    Document::reading("read stock", include_str!("graphql/levels.graphql"), 900);
+const LEVELS_OF: Document =
+    Document::reading("read stock", include_str!("graphql/levels_of.graphql"), 320);
+const LEVELS_AT: Document =
+    Document::reading("read stock", include_str!("graphql/levels_at.graphql"), 760);
+const SET: Document = Document::writing("write stock", include_str!("graphql/set.graphql"), 15);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Variant {
+    id: String,
+    display_name: String,
+    sku: Option<String>,
+    product: Product,
+    inventory_item: Item,
+}
+
+#[derive(Deserialize)]
+struct Product {
+    status: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Item {
+    id: String,
+    tracked: bool,
+    inventory_levels: Listed<Level>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Level {
+    is_active: bool,
+    location: Named,
+    #[serde(default)]
+    quantities: Vec<Amount>,
+}
+
+/// A thing of which only the id was asked for.
+#[derive(Deserialize)]
+pub(super) struct Named {
+    pub(super) id: String,
+}
+
+#[derive(Deserialize)]
+struct Amount {
+    name: String,
+    quantity: i64,
+}
+
+/// The number among amounts.
+fn available(amounts: &[Amount]) -> RemoteQuantity {
+    let found = amounts.iter().find(|amount| amount.name == "available");
+    found.map_or(RemoteQuantity::Unreadable, |amount| RemoteQuantity::Known(amount.quantity))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Variants {
+    product_variants: Listed<Variant>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Items {
+    inventory_items: Listed<Item>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OneItem {
+    inventory_item: Option<Item>,
+}
+
+#[derive(Deserialize)]
+struct Nodes {
+    nodes: Vec<Option<At>>,
+}
+
+/// An item at one location.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct At {
+    id: Option<String>,
+    #[serde(default)]
+    tracked: bool,
+    inventory_level: Option<LevelAt>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LevelAt {
+    is_active: bool,
+    quantities: Vec<Amount>,
+}
+
+impl Shopify {
+    /// The levels of an item, read on where a page of items had not all of them.
+    async fn levels_of(&self, item: Item) -> Result<(RemoteId, Vec<Level>), ChannelError> {
+        let id = numbered(LEVELS.what, &item.id)?;
+        let Listed { nodes: mut levels, page_info } = item.inventory_levels;
+        if !page_info.has_next_page {
+            return Ok((id, levels));
+        }
+        levels.clear();
+        let mut after: Option<String> = None;
+        loop {
+            let variables = json!({ "item": gid("InventoryItem", &id), "after": after });
+            let one: OneItem = self.api.run(&LEVELS_OF, &variables, Urgency::Ordinary).await?;
+            let Some(Item { inventory_levels: page, .. }) = one.inventory_item else {
+                return Ok((id, Vec::new()));
+            };
+            after = page.next();
+            levels.extend(page.nodes);
+            if after.is_none() {
+                return Ok((id, levels));
+            }
+        }
+    }
+}
+
+fn holder(item: &RemoteId, location: &str) -> Option<Holder> {
+    Some(Holder { id: item.clone(), location: Some(number(location)?) })
+}
+
+fn after_id(slice: &Slice) -> Option<String> {
+    (!slice.from.is_empty()).then(|| format!("id:>{}", slice.from))
+}
+
+impl Catalog for Shopify {
+    fn listings<'a>(&'a self, after: Option<&'a Cursor>) -> Answer<'a, Page<RemoteListing>> {
+        async move {
+            let slice = Slice::at(after);
+            let variables =
+                json!({ "first": PAGE_MAX, "after": slice.after, "query": after_id(&slice) });
+            let all: Variants = self.api.run(&LISTINGS, &variables, Urgency::Ordinary).await?;
+            let end = all.product_variants.next();
+            let last = all.product_variants.nodes.last().and_then(|one| number(&one.id));
+            let mut rows = Vec::new();
+            for variant in all.product_variants.nodes {
+                let id = numbered(LISTINGS.what, &variant.id)?;
+                let tracked = variant.inventory_item.tracked;
+                let (item, levels) = self.levels_of(variant.inventory_item).await?;
+                let counted = levels.iter().filter(|level| level.is_active && tracked);
+                rows.push(RemoteListing {
+                    id,
+                    holders: counted.filter_map(|one| holder(&item, &one.location.id)).collect(),
+                    order_keys: vec![item],
+                    sku_text: variant.sku.unwrap_or_default(),
+                    title: variant.display_name,
+                    is_active: variant.product.status == "ACTIVE",
+                    quantity: None,
+                });
+            }
+            let next = slice.next(rows.len(), end, last.map(|id| id.to_string()));
+            Ok(Page { rows, next })
+        }
+        .boxed()
+    }
+}
+
+impl StockRead for Shopify {
+    fn read<'a>(&'a self, holders: &'a [Holder], urgency: Urgency) -> Answer<'a, Vec<RemoteLevel>> {
+        async move {
+            let mut by_location: BTreeMap<&RemoteId, Vec<&RemoteId>> = BTreeMap::new();
+            for holder in holders {
+                if let Some(location) = &holder.location {
+                    by_location.entry(location).or_default().push(&holder.id);
+                }
+            }
+            let mut found: HashMap<Holder, RemoteQuantity> = HashMap::new();
+            for (location, items) in by_location {
+                for some in items.chunks(TARGETS_MAX) {
+                    let ids: Vec<String> = some.iter().map(|id| gid("InventoryItem", id)).collect();
+                    let variables = json!({ "items": ids, "location": gid("Location", location) });
+                    // Three objects for each.
+                    let cost = u32::try_from(3 * some.len()).unwrap_or(LEVELS_AT.cost);
+                    let document = LEVELS_AT.costing(cost);
+                    let at: Nodes = self.api.run(&document, &variables, urgency).await?;
+                    let known =
+                        at.nodes.into_iter().flatten().filter_map(|one| one.known(location));
+                    found.extend(known);
+                }
+            }
+            let level = |holder: &Holder| RemoteLevel {
+                holder: holder.clone(),
+                quantity: found.get(holder).copied(),
+            };
+            Ok(holders.iter().map(level).collect())
+        }
+        .boxed()
+    }
+
+    fn read_all<'a>(&'a self, after: Option<&'a Cursor>) -> Answer<'a, Page<RemoteLevel>> {
+        async move {
+            let slice = Slice::at(after);
+            let variables =
+                json!({ "first": PAGE_MAX, "after": slice.after, "query": after_id(&slice) });
+            let all: Items = self.api.run(&LEVELS, &variables, Urgency::Ordinary).await?;
+            let (end, read) = (all.inventory_items.next(), all.inventory_items.nodes.len());
+            let last = all.inventory_items.nodes.last().and_then(|one| number(&one.id));
+            let mut rows = Vec::new();
+            for item in all.inventory_items.nodes {
+                let tracked = item.tracked;
+                let (id, levels) = self.levels_of(item).await?;
+                rows.extend(levels.into_iter().filter(|level| level.is_active).filter_map(|one| {
+                    let counted = if tracked {
+                        available(&one.quantities)
+                    } else {
+                        RemoteQuantity::Untracked
+                    };
+                    let holder = holder(&id, &one.location.id)?;
+                    Some(RemoteLevel { holder, quantity: Some(counted) })
+                }));
+            }
+            Ok(Page { rows, next: slice.next(read, end, last.map(|id| id.to_string())) })
+        }
+        .boxed()
+    }
+}
+
+impl At {
+    /// Its number at the location; none where it is not kept there.
+    fn known(self, location: &RemoteId) -> Option<(Holder, RemoteQuantity)> {
+        let holder = Holder { id: number(&self.id?)?, location: Some(location.clone()) };
+        let level = self.inventory_level.filter(|level| level.is_active)?;
+        let counted =
+            if self.tracked { available(&level.quantities) } else { RemoteQuantity::Untracked };
+        Some((holder, counted))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Written {
+    inventory_set_quantities: Option<Payload>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Payload {
+    user_errors: Vec<UserError>,
+}
+
+/// What a shop says against a change.
+#[derive(Deserialize)]
+pub(super) struct UserError {
+    #[serde(default)]
+    pub(super) code: Option<String>,
+    #[serde(default)]
+    pub(super) field: Option<Vec<String>>,
+    pub(super) message: String,
+}
+
+impl UserError {
+    /// Which of the quantities it is about: `["input", "quantities", "3", …]`.
+    fn index(&self) -> Option<usize> {
+        let field = self.field.as_ref()?;
+        let at = field.iter().position(|part| part == "quantities")?;
+        field.get(at + 1)?.parse().ok()
+    }
+
+    /// As a refusal.
+    pub(super) fn refusal(self) -> (String, String) {
+        (self.code.unwrap_or_else(|| "refused".to_owned()), self.message)
+    }
+
+    fn outcome(self) -> StockOutcome {
+        if self.code.as_deref() == Some("CHANGE_FROM_QUANTITY_STALE") {
+            return StockOutcome::Stale { current: None };
+        }
+        let (code, detail) = self.refusal();
+        StockOutcome::Refused { code, detail }
+    }
+}
+
+/// Names of writes that failed. A shop remembers a name and what came of it; whoever writes
+/// the same again after a failure needs another name, and after a lost answer the same.
+#[derive(Debug, Default)]
+pub(super) struct Failed(Mutex<HashMap<String, u32>>);
+
+impl Failed {
+    /// The name of a write: the same for the same targets over the same numbers.
+    fn name(&self, targets: &[&StockTarget]) -> String {
+        let mut digest = Sha256::new();
+        for target in targets {
+            digest.update(format!("{}={:?}\n", target.key, target.expected).as_bytes());
+        }
+        let bytes = digest.finalize();
+        let name = bytes.iter().take(16).fold(String::new(), |mut text, byte| {
+            write!(text, "{byte:02x}").ok();
+            text
+        });
+        let failed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.get(&name).map_or(name.clone(), |times| format!("{name}-{times}"))
+    }
+
+    /// The write of this name failed: the next has another.
+    fn note(&self, name: &str) {
+        let (base, times) = name.split_once('-').unwrap_or((name, "0"));
+        let times = times.parse::<u32>().unwrap_or(0).saturating_add(1);
+        let mut failed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if failed.len() >= FAILED_MAX {
+            failed.clear();
+        }
+        failed.insert(base.to_owned(), times);
+    }
+}
+
+impl Shopify {
+    async fn set(
+        &self,
+        targets: &[&StockTarget],
+        quantities: &[Value],
+        urgency: Urgency,
+    ) -> Result<Vec<StockOutcome>, ChannelError> {
+        let key = self.failed.name(targets);
+        let input =
+            json!({ "name": "available", "reason": "correction", "quantities": quantities });
+        let variables = json!({ "input": input, "key": key });
+        let written: Written = self.api.run(&SET, &variables, urgency).await?;
+        let unreadable = || ErrorKind::Unreadable("it does not say what became of it".to_owned());
+        let payload = written.inventory_set_quantities;
+        let errors = payload.ok_or_else(|| ChannelError::new(SET.what, unreadable()))?.user_errors;
+        if errors.is_empty() {
+            let stored = |one: &&StockTarget| RemoteQuantity::Known(one.quantity.get());
+            return Ok(targets.iter().map(|one| StockOutcome::Stored(stored(one))).collect());
+        }
+        let concurrent = "IDEMPOTENCY_CONCURRENT_REQUEST";
+        if errors.iter().any(|error| error.code.as_deref() == Some(concurrent)) {
+            // The same is being done: its name is kept, and what came of it is looked for.
+            let under_way = ErrorKind::Broken("the same write is still under way".to_owned());
+            return Err(ChannelError::new(SET.what, under_way));
+        }
+        self.failed.note(&key);
+        // Of what a call changes nothing stays where a part is refused; whoever reads again
+        // does not have to believe it.
+        let mut outcomes = vec![StockOutcome::Unknown; targets.len()];
+        for error in errors {
+            if error.code.as_deref() == Some("IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED") {
+                continue;
+            }
+            match error.index() {
+                Some(index) if index < outcomes.len() => outcomes[index] = error.outcome(),
+                _ => {
+                    let (code, detail) = error.refusal();
+                    return Err(ChannelError::new(SET.what, ErrorKind::Refused { code, detail }));
+                }
+            }
+        }
+        Ok(outcomes)
+    }
+}
+
+impl StockWrite for Shopify {
+    fn group_of(&self, _: &Holder) -> Group {
+        Group(String::new())
+    }
+
+    fn write<'a>(
+        &'a self,
+        targets: &'a [StockTarget],
+        urgency: Urgency,
+    ) -> BoxFuture<'a, Result<Vec<StockOutcome>, ChannelError>> {
+        async move {
+            // A write that expects nothing would be one that nobody can take back.
+            let quantity = |target: &StockTarget| {
+                Some(json!({
+                    "inventoryItemId": gid("InventoryItem", &target.holder.id),
+                    "locationId": gid("Location", target.holder.location.as_ref()?),
+                    "quantity": target.quantity.get(), "changeFromQuantity": target.expected?,
+                }))
+            };
+            let (mut sent, mut quantities, mut is_sent) = (Vec::new(), Vec::new(), Vec::new());
+            for target in targets {
+                let value = quantity(target);
+                is_sent.push(value.is_some());
+                if let Some(value) = value {
+                    sent.push(target);
+                    quantities.push(value);
+                }
+            }
+            let outcomes = if sent.is_empty() {
+                Vec::new()
+            } else {
+                self.set(&sent, &quantities, urgency).await?
+            };
+            let mut outcomes = outcomes.into_iter();
+            let outcome = |is_sent: bool| {
+                if is_sent {
+                    return outcomes.next().unwrap_or(StockOutcome::Unknown);
+                }
+                StockOutcome::Refused {
+                    code: "nothing_expected".to_owned(),
+                    detail: "the write names no location, or no number that it expects".to_owned(),
+                }
+            };
+            Ok(is_sent.into_iter().map(outcome).collect())
+        }
+        .boxed()
+    }
+
+    fn ticket<'a>(&'a self, _: &'a Ticket) -> Answer<'a, TicketState> {
+        // Nothing is done later here, so there is none that it knows.
+        async { Ok(TicketState::Lost) }.boxed()
+    }
+}

@@ -1,0 +1,205 @@
+//! A Shopify shop: compared writes by location over GraphQL, and orders that are told of
+//! parcels and cancellations.
+
+use std::sync::Arc;
+
+use invshop::clock::Clock as _;
+use invshop::config::{ChannelConfig, WebhookConfig};
+use invshop::domain::Quantity;
+use invshop::ledger::stock::Change;
+use invshop::sandbox::shopify::{Bucket, Financial, Restock, ShopifyShop};
+use invshop::sync::{self, Channel, Lane};
+use invshop::writer::Command;
+use tokio::task::JoinSet;
+
+use super::world::{World, config, secret};
+use crate::both;
+use crate::dice::Dice;
+use crate::harness::{TestShop, place, sku};
+use crate::raw::Raw;
+
+/// A shop with one location that is fed, and ten mugs there and in the ledger.
+struct Lamps<'s> {
+    world: World<'s>,
+    shop: ShopifyShop,
+    channel: Arc<Channel>,
+    lane: Lane,
+    main: u64,
+    mug: u64,
+    _serving: JoinSet<()>,
+}
+
+impl<'s> Lamps<'s> {
+    async fn new(test: &'s TestShop) -> Self {
+        let world = World::new(test, &[]).await;
+        let clock = test.clock.clone();
+        let now = Arc::new(move || clock.now().as_millis());
+        let (shop, serve) = ShopifyShop::open(now, ("app", "app-secret")).await.unwrap();
+        let mut serving = JoinSet::new();
+        serving.spawn(serve);
+        shop.set_token("token-TEST");
+        // Its time is the test's, in which little passes.
+        shop.state().bucket = Bucket::new(1_000_000_000, 1_000_000);
+        let main = shop.state().add_location("Main");
+        let mug = shop.state().add_variant("MUG", &[(main, 10)], 990);
+        let config = ChannelConfig {
+            kind: "shopify".to_owned(),
+            places: [(main.to_string(), vec!["main".to_owned()])].into(),
+            credentials: [("access_token".to_owned(), secret("token-TEST"))].into(),
+            webhook: Some(WebhookConfig { secret: secret("app-secret"), previous: None }),
+            ..config("lamps", &shop.url())
+        };
+        let (channel, lane) = World::lane(&world.shop, config).await;
+        test.item("MUG", 10).await;
+        sync::discover(&channel).await.unwrap();
+        sync::map(&channel, &format!("{mug}@{main}"), &sku("MUG")).await.unwrap();
+        let mut lamps = Self { world, shop, channel, lane, main, mug, _serving: serving };
+        lamps.settle().await;
+        lamps
+    }
+
+    async fn step(&mut self) {
+        self.world.tick();
+        sync::find_dirty(&self.world.shop).await.unwrap();
+        self.lane.pull_next();
+        self.lane.step().await.unwrap();
+    }
+
+    async fn settle(&mut self) {
+        for _ in 0..3 {
+            self.step().await;
+        }
+    }
+
+    /// Somebody buys mugs there.
+    fn buy(&self, units: i64) -> u64 {
+        self.shop.state().buy(&[(self.mug, self.main, units)], Financial::Paid).unwrap()
+    }
+
+    /// What is shown there.
+    fn shown(&self) -> i64 {
+        let state = self.shop.state();
+        state.levels[&(state.variants[&self.mug].item, self.main)].available
+    }
+
+    /// Writes: the number, and what it expected.
+    fn writes(&self) -> Vec<(i64, Option<i64>)> {
+        self.shop.state().writes.iter().map(|write| (write.quantity, write.expected)).collect()
+    }
+
+    /// Ledger and shop have the same, and nothing waits.
+    async fn is_equal(&self, units: i64) {
+        assert_eq!((self.world.available("MUG").await, self.shown()), (units, units));
+        assert_eq!(self.world.unsettled().await, 0, "{:?}", self.world.numbers().await);
+    }
+
+    async fn end(self) {
+        drop((self.channel, self.lane));
+        self.world.end().await;
+    }
+}
+
+both!(shopify_a_sale_on_either_side_is_one_write_or_none, |shop| {
+    let mut lamps = Lamps::new(&shop).await;
+    assert_eq!(lamps.writes(), [], "what is right is not written");
+    shop.run(Command::Place(place("A", &[("MUG", 3)]))).await.unwrap();
+    lamps.settle().await;
+    assert_eq!(lamps.writes(), [(7, Some(10))]);
+    // One variant on two lines.
+    let lines = [(lamps.mug, lamps.main, 1), (lamps.mug, lamps.main, 2)];
+    lamps.shop.state().buy(&lines, Financial::Pending).unwrap();
+    lamps.settle().await;
+    lamps.is_equal(4).await;
+    assert_eq!(lamps.writes().len(), 1, "it took them off itself");
+    assert_eq!(lamps.world.drifts().await, 0);
+    lamps.end().await;
+});
+
+// Semantics §9 "Shopify race": a sale between the read and the write.
+both!(shopify_race, |shop| {
+    let mut lamps = Lamps::new(&shop).await;
+    shop.run(Command::Place(place("A", &[("MUG", 1)]))).await.unwrap();
+    lamps.shop.state().sell_before_write = vec![(lamps.mug, lamps.main, 2)];
+    lamps.settle().await;
+    assert_eq!(lamps.shop.state().stale, 1);
+    assert_eq!(lamps.writes(), [(7, Some(8))], "never the number that hides the sale");
+    lamps.is_equal(7).await;
+    assert_eq!(lamps.world.drifts().await, 0);
+    lamps.end().await;
+});
+
+both!(shopify_what_is_done_to_an_order_there_is_done_here, |shop| {
+    let mut lamps = Lamps::new(&shop).await;
+    let (edited, refunded, cancelled, kept) =
+        (lamps.buy(3), lamps.buy(2), lamps.buy(1), lamps.buy(1));
+    lamps.settle().await;
+    lamps.is_equal(3).await;
+    let line = |order: u64| lamps.shop.state().orders[&order].lines[0].id;
+    let (edited_line, refunded_line) = (line(edited), line(refunded));
+    let kept_line = line(kept);
+    assert!(lamps.shop.state().edit_line(edited, edited_line, 1));
+    lamps.shop.state().refund(refunded, refunded_line, 1, Restock::Cancel).unwrap();
+    assert!(lamps.shop.state().cancel(cancelled, "CUSTOMER", true));
+    lamps.shop.state().fulfil(kept, &[(kept_line, 1)]);
+    lamps.settle().await;
+    // Two, one and one came back.
+    lamps.is_equal(7).await;
+    let status = format!("select status from orders where external_id = '{kept}'");
+    assert_eq!(Raw::open(&shop.opening.place).await.texts(&status).await, ["shipped"]);
+    lamps.end().await;
+});
+
+both!(shopify_is_told_what_left_and_what_will_not, |shop| {
+    let mut lamps = Lamps::new(&shop).await;
+    let (sent, dropped) = (lamps.buy(2), lamps.buy(3));
+    lamps.settle().await;
+    shop.ship(&format!("lamps:{sent}"), "s1").await.unwrap();
+    shop.cancel(&format!("lamps:{dropped}")).await.unwrap();
+    // Its answer is lost: it is told once all the same.
+    lamps.shop.state().faults.lose_changes = 1;
+    lamps.lane.step().await.ok();
+    lamps.lane.forget_pauses();
+    shop.clock.advance_millis(60_000);
+    lamps.settle().await;
+    lamps.lane.forget_pauses();
+    lamps.settle().await;
+    {
+        let state = lamps.shop.state();
+        assert_eq!(state.orders[&sent].parcels.len(), 1);
+        assert!(state.orders[&dropped].cancelled.is_some());
+    }
+    lamps.is_equal(8).await;
+    lamps.end().await;
+});
+
+// What a sale took off a number is never written over, whenever it comes: five hundred times
+// on each database.
+both!(shopify_no_sale_is_lost_in_a_thousand_races, |shop| {
+    let mut lamps = Lamps::new(&shop).await;
+    let mut dice = Dice::new(5);
+    shop.stock("MUG", "main", Change::Receive(Quantity::new(5_000).unwrap())).await.unwrap();
+    lamps.settle().await;
+    for round in 0..500 {
+        let order = place(&format!("A{round}"), &[("MUG", dice.range(1, 2))]);
+        shop.run(Command::Place(order)).await.unwrap();
+        if dice.chance(30) {
+            lamps.buy(1);
+        }
+        if dice.chance(80) {
+            lamps.shop.state().sell_before_write = vec![(lamps.mug, lamps.main, 1)];
+        }
+        // What was seen before is not in the window any more.
+        shop.clock.advance_millis(300_000);
+        lamps.step().await;
+        if round % 100 == 99 {
+            lamps.shop.state().sell_before_write.clear();
+            lamps.settle().await;
+            let units = lamps.world.available("MUG").await;
+            lamps.is_equal(units).await;
+        }
+    }
+    let stale = lamps.shop.state().stale;
+    assert!(stale > 150, "{stale}");
+    assert_eq!(lamps.world.drifts().await, 0);
+    lamps.end().await;
+});

@@ -1,0 +1,160 @@
+//! Orders, and what the shop is told of them.
+
+use invshop::clock::Timestamp;
+use invshop::connectors::{
+    Fetched, LineUnits, Parcel, RemoteOrder, RemoteState, Told, Tracking, Window,
+};
+use invshop::domain::{FactId, Quantity, RemoteId};
+use invshop::sandbox::shopify::{Bucket, Financial, Restock};
+
+use super::twin::{NOW, World, read_to_the_end};
+
+fn id(number: u64) -> RemoteId {
+    RemoteId::of_numbers(&[number])
+}
+
+impl World {
+    async fn order(&self, number: u64) -> RemoteOrder {
+        let orders = self.connector.orders().unwrap();
+        let Fetched::Found(raw) = orders.fetch(&id(number)).await.unwrap() else {
+            panic!("the order is gone");
+        };
+        orders.decode(&raw.body).unwrap()
+    }
+
+    fn line(&self, order: u64, index: usize) -> u64 {
+        self.shop.state().orders[&order].lines[index].id
+    }
+}
+
+/// Ordered, cancelled, shipped, restocked, deducted.
+fn counts(order: &RemoteOrder, line: usize) -> [i64; 5] {
+    let line = &order.lines[line];
+    let [ordered, cancelled, shipped] = [line.ordered, line.cancelled, line.shipped];
+    [ordered, cancelled, shipped, line.restocked, line.deducted.unwrap()].map(Quantity::get)
+}
+
+#[tokio::test]
+async fn an_order_is_read_with_all_that_happened_to_it() {
+    let world = World::new().await;
+    let main = world.shop.state().add_location("Main");
+    let (mug, holder) = world.stocked("MUG", main, 50);
+    let lines = [(mug, main, 5), (mug, main, 2)];
+    let number = world.shop.state().buy(&lines, Financial::Paid).unwrap();
+    let order = world.order(number).await;
+    assert_eq!((order.id.clone(), order.state), (id(number), RemoteState::Open));
+    assert_eq!(order.lines[0].order_keys, std::slice::from_ref(&holder.id));
+    assert_eq!(order.lines[0].order_keys, order.lines[1].order_keys, "one variant, two lines");
+    assert_eq!(order.lines[0].holder, Some(holder));
+    assert_eq!((counts(&order, 0), counts(&order, 1)), ([5, 0, 0, 0, 5], [2, 0, 0, 0, 2]));
+    let first = world.line(number, 0);
+    world.shop.state().fulfil(number, &[(first, 2)]);
+    assert_eq!(counts(&world.order(number).await, 0), [5, 0, 2, 0, 5]);
+    world.shop.state().refund(number, first, 1, Restock::Cancel).unwrap();
+    assert_eq!(counts(&world.order(number).await, 0), [5, 0, 2, 1, 4]);
+    world.shop.state().refund(number, first, 1, Restock::Return).unwrap();
+    assert_eq!(counts(&world.order(number).await, 0), [5, 0, 2, 2, 3]);
+    let other = world.shop.state().buy(&[(mug, main, 2)], Financial::Authorized).unwrap();
+    assert!(world.shop.state().cancel(other, "CUSTOMER", false));
+    let order = world.order(other).await;
+    assert_eq!((order.state, counts(&order, 0)), (RemoteState::Cancelled, [2, 2, 0, 0, 2]));
+    let orders = world.connector.orders().unwrap();
+    assert_eq!(orders.fetch(&id(1)).await.unwrap(), Fetched::Gone);
+    world.is_sound();
+}
+
+#[tokio::test]
+async fn an_order_of_many_lines_and_parcels_is_read_whole() {
+    let world = World::new().await;
+    let main = world.shop.state().add_location("Main");
+    let lines: Vec<(u64, u64, i64)> = (0..35)
+        .map(|number| (world.stocked(&format!("SKU-{number}"), main, 50).0, main, 2))
+        .collect();
+    let number = world.shop.state().buy(&lines, Financial::Paid).unwrap();
+    let all: Vec<(u64, i64)> = (0..35).map(|index| (world.line(number, index), 1)).collect();
+    world.shop.state().fulfil(number, &all);
+    let order = world.order(number).await;
+    assert_eq!(order.lines.len(), 35);
+    assert!((0..35).all(|line| counts(&order, line) == [2, 0, 1, 0, 2]));
+    world.is_sound();
+}
+
+#[tokio::test]
+async fn changed_orders_come_by_their_last_change() {
+    let world = World::new().await;
+    let main = world.shop.state().add_location("Main");
+    let (mug, _) = world.stocked("MUG", main, 500);
+    // Its clock stands still, and so does its bucket.
+    world.shop.state().bucket = Bucket::new(1_000_000, 1_000);
+    for _ in 0..60 {
+        world.shop.state().buy(&[(mug, main, 1)], Financial::Pending).unwrap();
+    }
+    let orders = world.connector.orders().unwrap();
+    let at = |millis: i64| Timestamp::from_millis(millis).unwrap();
+    let window = Window { from: at(NOW - 60_000), until: at(NOW + 1) };
+    let page = |cursor: Option<_>| async move { orders.changed(window, cursor.as_ref()).await };
+    let (rows, pages) = read_to_the_end!(page);
+    assert_eq!((rows.len(), pages), (60, 3));
+    let open = orders.decode(&rows[0].body).unwrap();
+    assert_eq!(open.state, RemoteState::Open, "it is taken from the number before it is paid");
+    let later = Window { from: at(NOW + 60_000), until: at(NOW + 120_000) };
+    let page = |cursor: Option<_>| async move { orders.changed(later, cursor.as_ref()).await };
+    let (rows, _) = read_to_the_end!(page);
+    assert_eq!(rows.len(), 0);
+    assert!(world.shop.state().ignored.is_empty(), "{:?}", world.shop.state().ignored);
+    world.is_sound();
+}
+
+fn parcel(order: u64, name: &str, lines: &[(u64, i64)], is_last: bool) -> Parcel {
+    let units = |&(line, quantity): &(u64, i64)| LineUnits {
+        line: id(line),
+        quantity: Quantity::new(quantity).unwrap(),
+    };
+    Parcel {
+        order: id(order),
+        shipment: FactId::new(name).unwrap(),
+        lines: lines.iter().map(units).collect(),
+        is_last,
+        tracking: Some(Tracking { number: format!("T-{name}"), carrier: None }),
+    }
+}
+
+#[tokio::test]
+async fn parcels_leave_from_where_their_lines_are() {
+    let world = World::new().await;
+    let (main, other) = {
+        let mut state = world.shop.state();
+        (state.add_location("Main"), state.add_location("Other"))
+    };
+    let mug = world.shop.state().add_variant("MUG", &[(main, 9), (other, 9)], 990);
+    let bought = [(mug, main, 3), (mug, other, 2)];
+    let number = world.shop.state().buy(&bought, Financial::Paid).unwrap();
+    let (first, second) = (world.line(number, 0), world.line(number, 1));
+    let fulfilment = world.connector.fulfilment().unwrap();
+    let one = parcel(number, "one", &[(first, 1)], false);
+    assert_eq!(fulfilment.ship(&one).await.unwrap(), Told::Done);
+    assert_eq!(counts(&world.order(number).await, 0), [3, 0, 1, 0, 3]);
+    let rest = parcel(number, "rest", &[(first, 2), (second, 2)], true);
+    assert_eq!(fulfilment.ship(&rest).await.unwrap(), Told::Done);
+    let order = world.order(number).await;
+    assert_eq!(order.state, RemoteState::Shipped);
+    assert_eq!(fulfilment.ship(&rest).await.unwrap(), Told::Already);
+    assert_eq!(world.shop.state().orders[&number].parcels.len(), 3, "one for each location");
+    assert!(matches!(fulfilment.cancel(&id(number)).await.unwrap(), Told::Refused { .. }));
+    world.is_sound();
+}
+
+#[tokio::test]
+async fn an_order_is_cancelled_once_and_gives_its_units_back() {
+    let world = World::new().await;
+    let main = world.shop.state().add_location("Main");
+    let (mug, _) = world.stocked("MUG", main, 9);
+    let number = world.shop.state().buy(&[(mug, main, 3)], Financial::Paid).unwrap();
+    let fulfilment = world.connector.fulfilment().unwrap();
+    assert_eq!(fulfilment.cancel(&id(number)).await.unwrap(), Told::Done);
+    assert_eq!(fulfilment.cancel(&id(number)).await.unwrap(), Told::Already);
+    let order = world.order(number).await;
+    assert_eq!((order.state, counts(&order, 0)), (RemoteState::Cancelled, [3, 0, 0, 3, 0]));
+    fulfilment.cancel(&id(1)).await.unwrap_err();
+    world.is_sound();
+}
