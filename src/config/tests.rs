@@ -31,7 +31,8 @@ fn problems(text: &str, environment: &[(&str, &str)]) -> Vec<String> {
 fn example_in_force() -> String {
     let setting = |line: &str| {
         let bare = line.strip_prefix('#')?;
-        bare.starts_with(|c: char| c.is_ascii_lowercase() || c == '[').then(|| bare.to_owned())
+        let begins = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '[';
+        bare.starts_with(begins).then(|| bare.to_owned())
     };
     let lines = Config::example_text().lines();
     lines.map(|line| setting(line).unwrap_or_else(|| line.to_owned()) + "\n").collect()

@@ -377,9 +377,10 @@ impl Shopify {
             }
             match error.index() {
                 Some(index) if index < outcomes.len() => outcomes[index] = error.outcome(),
+                // It is about all of them.
                 _ => {
                     let (code, detail) = error.refusal();
-                    return Err(ChannelError::new(SET.what, ErrorKind::Refused { code, detail }));
+                    outcomes.fill(StockOutcome::Refused { code, detail });
                 }
             }
         }

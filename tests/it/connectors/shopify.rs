@@ -76,7 +76,9 @@ fn it_is_asked_with_a_token_or_with_what_gets_one() {
         wrong(&[("access_token", "t"), ("token", "x")]),
         [format!("credentials.token: {both}")]
     );
-    assert_eq!(opened("lamps.myshopify.com", &[("access_token", "t")]).unwrap_err().len(), 1);
+    for bad in ["lamps.myshopify.com", "http://lamps.myshopify.com", "ftp://127.0.0.1"] {
+        assert_eq!(opened(bad, &[("access_token", "t")]).unwrap_err().len(), 1, "{bad}");
+    }
 }
 
 fn call(topic: &str, body: &[u8], signature: &str) -> Inbound {
