@@ -10,6 +10,9 @@ pub struct LineUnits {
     pub line: RemoteId,
     /// How many.
     pub quantity: Quantity,
+    /// How many of the line left in all until then, these included: a channel that knows of
+    /// so many was told before.
+    pub left: Quantity,
 }
 
 /// A parcel that has left.
@@ -57,6 +60,6 @@ pub trait Fulfilment: Send + Sync {
     /// Tells that a parcel has left.
     fn ship<'a>(&'a self, parcel: &'a Parcel) -> Answer<'a, Told>;
 
-    /// Tells that nothing more of an order will leave.
-    fn cancel<'a>(&'a self, order: &'a RemoteId) -> Answer<'a, Told>;
+    /// Tells that nothing more of an order will leave, and why, as it was said here.
+    fn cancel<'a>(&'a self, order: &'a RemoteId, reason: Option<&'a str>) -> Answer<'a, Told>;
 }

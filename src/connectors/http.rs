@@ -39,6 +39,7 @@ pub struct Call {
     urgency: Urgency,
     limit: Duration,
     body_bytes_max: usize,
+    refuses_in_body: bool,
 }
 
 /// Keys are in its headers, or its address: they are never shown.
@@ -53,6 +54,14 @@ impl Call {
     #[must_use]
     pub const fn cost(mut self, points: u32) -> Self {
         self.cost = points;
+        self
+    }
+
+    /// Its channel refuses a call for being one too many in a body, with a status of success:
+    /// whoever reads that tells the budget.
+    #[must_use]
+    pub const fn refused_in_body(mut self) -> Self {
+        self.refuses_in_body = true;
         self
     }
 
@@ -157,6 +166,7 @@ impl ChannelHttp {
             urgency: Urgency::Ordinary,
             limit: CALL_MAX,
             body_bytes_max: BODY_BYTES_MAX,
+            refuses_in_body: false,
         }
     }
 
@@ -201,7 +211,9 @@ impl ChannelHttp {
             return Err(wait.map_or(error.clone(), |wait| error.after(wait)));
         }
         let body = whole(what, response, call.body_bytes_max).await?;
-        self.budget.answered();
+        if !call.refuses_in_body {
+            self.budget.answered();
+        }
         Ok(Reply { what, status, headers, body })
     }
 

@@ -40,7 +40,8 @@ pub use intake::{
     Forged, Handshake, Hint, Inbound, Intake, Message, Queue, Subscription, Webhook, WebhookSecrets,
 };
 pub use orders::{
-    Fetched, OrderSource, RawOrder, RemoteLine, RemoteOrder, RemoteState, RemoteVersion, Window,
+    Deducted, Fetched, ListedOrder, OrderSource, RawOrder, RemoteLine, RemoteOrder, RemoteState,
+    RemoteVersion, Window,
 };
 pub use stock::{
     Group, Holder, RemoteLevel, StockOutcome, StockRead, StockTarget, StockWrite, Ticket,
@@ -61,6 +62,13 @@ pub struct Page<T> {
     pub rows: Vec<T>,
     /// Where the next one begins; `None` on the last.
     pub next: Option<Cursor>,
+}
+
+impl<T> Page<T> {
+    /// The same with each of its rows as something else.
+    pub(crate) fn into<U: From<T>>(self) -> Page<U> {
+        Page { rows: self.rows.into_iter().map(U::from).collect(), next: self.next }
+    }
 }
 
 /// Why a stored document cannot be understood: it is kept, and tried again by a newer

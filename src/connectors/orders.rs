@@ -32,6 +32,27 @@ impl std::fmt::Debug for RawOrder {
     }
 }
 
+/// An order in a list of what changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListedOrder {
+    /// All of it.
+    Whole(RawOrder),
+    /// That it changed, and when: what it is now is asked for by its id, where that is not
+    /// known yet.
+    Named {
+        /// The channel's id of it.
+        id: RemoteId,
+        /// When it last changed, by the channel's clock; the version of that state.
+        changed_at: Timestamp,
+    },
+}
+
+impl From<RawOrder> for ListedOrder {
+    fn from(raw: RawOrder) -> Self {
+        Self::Whole(raw)
+    }
+}
+
 /// Which of two states of an order is newer; the larger one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RemoteVersion {
@@ -80,6 +101,28 @@ pub enum RemoteState {
     Deleted,
 }
 
+/// What a channel took off its own numbers for a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deducted {
+    /// It does not say: its kind does ([`StockMeaning::deducts`](super::StockMeaning::deducts)).
+    Unsaid,
+    /// Units of the line's holder, or of its listing's.
+    Units(Quantity),
+    /// Units of each holder; fewer than none where more came back than was taken there.
+    At(Vec<(Holder, i64)>),
+}
+
+impl Deducted {
+    /// Units of all holders together; `None` where the channel does not say.
+    pub fn units(&self) -> Option<i64> {
+        match self {
+            Self::Unsaid => None,
+            Self::Units(units) => Some(units.get()),
+            Self::At(all) => Some(all.iter().map(|(_, units)| units).sum()),
+        }
+    }
+}
+
 /// A line of an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteLine {
@@ -100,9 +143,9 @@ pub struct RemoteLine {
     pub shipped: Quantity,
     /// Of these, units that came back into stock there, whether they had left or not.
     pub restocked: Quantity,
-    /// What the channel took off its own number for it by now, where it says so.
-    pub deducted: Option<Quantity>,
-    /// Where the channel wants it to leave from.
+    /// What the channel took off its own numbers for it by now.
+    pub deducted: Deducted,
+    /// Where the channel wants it to leave from, where that is one place.
     pub holder: Option<Holder>,
     /// The price of one unit.
     pub unit_price: Option<Money>,
@@ -124,7 +167,7 @@ pub trait OrderSource: Send + Sync {
         &'a self,
         window: Window,
         after: Option<&'a Cursor>,
-    ) -> Answer<'a, Page<RawOrder>>;
+    ) -> Answer<'a, Page<ListedOrder>>;
 
     /// A page of the orders that changed in a window and that [`changed`](Self::changed)
     /// leaves out, where there are such ([`OrderWindow::omits`](super::OrderWindow::omits)).

@@ -60,7 +60,7 @@ macro_rules! table {
 }
 
 /// The tables of a shop, each after those it refers to.
-pub(crate) static TABLES: [Table; 29] = [
+pub(crate) static TABLES: [Table; 30] = [
     table!(shop by "one": one Int, format Text, key_id Text, created_at Int, moved_to Text),
     table!(account by "id" sequence: id Int, name Text, role Text, created_at Int),
     table!(api_key by "id" sequence: id Int, prefix Text, account_id Int, hash Bytes,
@@ -120,7 +120,9 @@ pub(crate) static TABLES: [Table; 29] = [
     table!(push_latency by "channel_id, slot_at, bound_ms": channel_id Int, slot_at Int,
         bound_ms Int, sales Int),
     table!(remote_line by "channel_id, order_key, line": channel_id Int, order_key Text,
-        line Text, number Int, holder Text, place Text, units Int, listing_keys Text),
+        line Text, number Int, listing_keys Text),
+    table!(deduction by "channel_id, order_key, line, holder, place": channel_id Int,
+        order_key Text, line Text, holder Text, place Text, units Int),
     table!(inbox by "id" sequence: id Int, channel_id Int, kind Text, dedupe_key Text,
         sealed Bytes, state Text, received_at Int, attempts Int, retry_at Int, reason Text,
         done_at Int),

@@ -71,6 +71,12 @@ const TWINS: &[Twin] = &[
         sqlite: include_str!("../../migrations/sqlite/0009_looks.sql"),
         postgres: include_str!("../../migrations/postgres/0009_looks.sql"),
     },
+    Twin {
+        version: 10,
+        name: "deductions",
+        sqlite: include_str!("../../migrations/sqlite/0010_deductions.sql"),
+        postgres: include_str!("../../migrations/postgres/0010_deductions.sql"),
+    },
 ];
 
 /// The newest schema version this program knows.

@@ -1,5 +1,7 @@
 //! The table `push_back`: what channels are to be told of their orders.
 
+use std::collections::BTreeMap;
+
 use super::statement::{Row, args, statement};
 use super::{Conn, Statement, StoreError};
 use crate::domain::OrderId;
@@ -104,6 +106,12 @@ statement!(
      where order_id = $1 and seq >= $2 order by seq limit $3"
 );
 statement!(
+    LEFT_BEFORE,
+    "select line, coalesce(part, 0), cast(sum(quantity) as bigint) from journal
+     where order_id = $1 and seq < $2 and line is not null and (kind = 'ship' or data = $3)
+     group by line, coalesce(part, 0)"
+);
+statement!(
     CANCELLED_HERE,
     "select count(*) from journal
      where order_id = $1 and kind = 'order.cancelled' and coalesce(data, '') <> $2
@@ -141,6 +149,7 @@ pub(super) const STATEMENTS: &[&Statement] = &[
     &LATER,
     &NEXT_OF_ORDER,
     &GOODS,
+    &LEFT_BEFORE,
     &CANCELLED_HERE,
     &AGAIN,
     &BY_HAND,
@@ -222,6 +231,17 @@ pub(crate) async fn goods(
         })
     };
     conn.all(&GOODS, args![order.get(), seq, limit]).await?.iter().map(one).collect()
+}
+
+/// Units of each (line, part) of an order that left before an entry; `unmapped` is what the
+/// data of such an entry says that is of no item.
+pub(crate) async fn left_before(
+    conn: &mut Conn<'_>,
+    (order, seq): (OrderId, i64),
+    unmapped: &str,
+) -> Result<BTreeMap<(i64, i64), i64>, StoreError> {
+    let rows = conn.all(&LEFT_BEFORE, args![order.get(), seq, unmapped]).await?;
+    rows.iter().map(|row| Ok(((row.int(0)?, row.int(1)?), row.int(2)?))).collect()
 }
 
 /// Whether some of an order was cancelled here; `theirs` is what the data of a

@@ -1,4 +1,5 @@
-//! The table `remote_line`: the lines of channels' orders.
+//! The tables `remote_line`, the lines of channels' orders, and `deduction`, what their
+//! channels took off their own numbers for them.
 
 use std::collections::BTreeMap;
 
@@ -33,18 +34,27 @@ statement!(
      order by l.order_id, l.line limit $5"
 );
 statement!(
-    FIND,
-    "select holder, place, units from remote_line
+    DEDUCTED,
+    "select holder, place, units from deduction
      where channel_id = $1 and order_key = $2 and line = $3"
 );
+// A line that is not here is of no order that is: nothing is taken for it.
 statement!(
     DEDUCT,
-    "update remote_line set holder = $4, place = $5, units = $6
-     where channel_id = $1 and order_key = $2 and line = $3"
+    "insert into deduction (channel_id, order_key, line, holder, place, units)
+     select channel_id, order_key, line, $4, $5, $6 from remote_line
+     where channel_id = $1 and order_key = $2 and line = $3
+     on conflict (channel_id, order_key, line, holder, place)
+     do update set units = excluded.units"
+);
+statement!(
+    GIVEN_BACK,
+    "delete from deduction
+     where channel_id = $1 and order_key = $2 and line = $3 and holder = $4 and place = $5"
 );
 
 pub(super) const STATEMENTS: &[&Statement] =
-    &[&OF_ORDER, &INSERT, &SET_KEYS, &UNMAPPED, &FIND, &DEDUCT];
+    &[&OF_ORDER, &INSERT, &SET_KEYS, &UNMAPPED, &DEDUCTED, &DEDUCT, &GIVEN_BACK];
 
 /// A line of a channel's order, with the ids it has for its listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,44 +137,54 @@ pub(crate) async fn unmapped(
         .collect()
 }
 
-/// What a channel took off a number for a line of one of its orders, as it says now.
+/// A holder and its place, as the tables name them.
+pub(crate) type Spot = (String, String);
+
+/// What a channel took off its numbers for a line of one of its orders, as it says now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Deduction {
     pub(crate) order: String,
     pub(crate) line: String,
-    pub(crate) holder: String,
-    pub(crate) place: String,
-    pub(crate) units: i64,
+    /// Units by the number they were taken off; those that are not named have none of it.
+    pub(crate) taken: BTreeMap<Spot, i64>,
+    /// Nobody says which number that was: the one that is known from before, where one is.
+    pub(crate) is_guessed: bool,
 }
 
-/// Writes down what a channel took; what is more or less than before moves the number's
-/// flow. The same again changes nothing.
+/// Writes down what a channel took; what is more or less than before moves the flows of the
+/// numbers. The same again changes nothing.
 pub(crate) async fn deduct(
     conn: &mut Conn<'_>,
     channel: i64,
     now: &Deduction,
 ) -> Result<(), StoreError> {
-    let key = args![channel, now.order.as_str(), now.line.as_str()];
-    let Some(row) = conn.optional(&FIND, key).await? else {
-        return Ok(());
-    };
-    let (holder, place, units) = (row.text(0)?, row.text(1)?, row.int(2)?);
-    if (&holder, &place, units) == (&now.holder, &now.place, now.units) {
-        return Ok(());
+    let (order, line) = (now.order.as_str(), now.line.as_str());
+    // What it is to be, and what it is.
+    let mut units: BTreeMap<Spot, (i64, i64)> =
+        now.taken.iter().map(|(spot, units)| (spot.clone(), (*units, 0))).collect();
+    let rows = conn.all(&DEDUCTED, args![channel, order, line]).await?;
+    if let [row] = rows.as_slice()
+        && now.is_guessed
+    {
+        let all = now.taken.values().sum();
+        units = [((row.text(0)?, row.text(1)?), (all, 0))].into();
     }
-    if (&holder, &place) == (&now.holder, &now.place) {
-        flow(conn, (channel, &holder, &place), now.units - units).await?;
-    } else {
-        flow(conn, (channel, &holder, &place), -units).await?;
-        flow(conn, (channel, &now.holder, &now.place), now.units).await?;
+    for row in &rows {
+        units.entry((row.text(0)?, row.text(1)?)).or_default().1 = row.int(2)?;
     }
-    let args = args![
-        channel,
-        now.order.as_str(),
-        now.line.as_str(),
-        now.holder.as_str(),
-        now.place.as_str(),
-        now.units,
-    ];
-    conn.execute_one(&DEDUCT, args).await
+    for ((holder, place), (now, before)) in units {
+        if now == before {
+            continue;
+        }
+        let (holder, place) = (holder.as_str(), place.as_str());
+        let is_known = if now == 0 {
+            conn.execute(&GIVEN_BACK, args![channel, order, line, holder, place]).await?
+        } else {
+            conn.execute(&DEDUCT, args![channel, order, line, holder, place, now]).await?
+        };
+        if is_known > 0 {
+            flow(conn, (channel, holder, place), now - before).await?;
+        }
+    }
+    Ok(())
 }

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
 use super::Channel;
-use crate::connectors::{DecodeError, Inbound, RawOrder};
+use crate::connectors::{DecodeError, Inbound, ListedOrder, RawOrder};
 use crate::domain::RemoteId;
 use crate::store::StoreError;
 use crate::store::inbox::{self, Stored};
@@ -16,6 +16,10 @@ use crate::store::inbox::{self, Stored};
 pub(crate) const DELIVERY: &str = "delivery";
 /// An order that was read.
 pub(crate) const ORDER: &str = "order";
+/// What a state of an order begins with, in its name, of which only the last change is known.
+/// The name of one that was read is hexadecimal, and as long.
+const NAMED: &str = "at";
+const NAMED_DIGITS: usize = 32 - NAMED.len();
 /// Things that may wait for one channel: more than a day's, so that a sender that floods
 /// does not fill the disk.
 pub(crate) const WAITING_MAX: i64 = 100_000;
@@ -40,6 +44,8 @@ pub(crate) enum Opened {
     Delivery(Box<Inbound>),
     /// An order.
     Order(RawOrder),
+    /// The name of an order that changed.
+    Named(RemoteId),
 }
 
 impl Opened {
@@ -47,6 +53,7 @@ impl Opened {
     pub(crate) fn text(&self) -> String {
         match self {
             Self::Order(raw) => String::from_utf8_lossy(&raw.body).into_owned(),
+            Self::Named(id) => format!("the order {id} changed; it is read by its id\n"),
             Self::Delivery(call) => {
                 let mut text = format!("{} {}\n", call.method, call.url);
                 for (name, value) in &call.headers {
@@ -98,9 +105,18 @@ impl Channel {
         Ok(kept == 1)
     }
 
-    /// Keeps orders as they were read; how many are new.
-    pub(crate) async fn keep_orders(&self, orders: &[RawOrder]) -> Result<usize, StoreError> {
-        let plain = |order: &RawOrder| (format!("order {}", order.id), order.body.clone());
+    /// Keeps orders as they were listed; how many are new.
+    pub(crate) async fn keep_orders(&self, orders: &[ListedOrder]) -> Result<usize, StoreError> {
+        // Two states of one order are two things.
+        let plain = |listed: &ListedOrder| match listed {
+            ListedOrder::Whole(raw) => {
+                (format!("order {} {}", raw.id, self.hash(&raw.body)), raw.body.clone())
+            }
+            ListedOrder::Named { id, changed_at } => {
+                let moment = changed_at.as_millis();
+                (format!("order {id} {NAMED}{moment:0width$}", width = NAMED_DIGITS), Vec::new())
+            }
+        };
         self.keep_all(ORDER, orders.iter().map(plain).collect()).await
     }
 
@@ -110,12 +126,7 @@ impl Channel {
         things: Vec<(String, Vec<u8>)>,
     ) -> Result<usize, StoreError> {
         let random = self.shop.random.as_ref();
-        let seal = |(key, plain): (String, Vec<u8>)| {
-            let dedupe_key = match kind {
-                // Two states of one order are two things.
-                ORDER => format!("{key} {}", self.hash(&plain)),
-                _ => key,
-            };
+        let seal = |(dedupe_key, plain): (String, Vec<u8>)| {
             let sealed = self.shop.key.seal(&self.context(&dedupe_key), &plain, random);
             (dedupe_key, sealed)
         };
@@ -152,8 +163,11 @@ impl Channel {
         if stored.kind == ORDER {
             let id =
                 stored.dedupe_key.strip_prefix("order ").and_then(|rest| rest.rsplit_once(' '));
-            let id = id.and_then(|(id, _)| RemoteId::new(id).ok());
-            let id = id.ok_or_else(|| wrong("an order without an id".to_owned()))?;
+            let id = id.and_then(|(id, state)| Some((RemoteId::new(id).ok()?, state)));
+            let (id, state) = id.ok_or_else(|| wrong("an order without an id".to_owned()))?;
+            if state.starts_with(NAMED) {
+                return Ok(Opened::Named(id));
+            }
             return Ok(Opened::Order(RawOrder { id, body: plain }));
         }
         let kept: Kept =

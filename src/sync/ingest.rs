@@ -127,6 +127,7 @@ impl Channel {
         let work = match (self.open_kept(&stored), self.connector.intake()) {
             (Err(error), _) => Work::Unusable(error.to_string()),
             (Ok(Opened::Order(raw)), _) => Work::Order(raw),
+            (Ok(Opened::Named(id)), _) => Work::Hints(vec![Hint::Order(id)]),
             (Ok(Opened::Delivery(call)), Intake::HttpWebhook(webhook)) => {
                 match webhook.decode(&call) {
                     Err(error) => Work::Unusable(error.to_string()),
@@ -265,7 +266,8 @@ impl Channel {
         }
     }
 
-    async fn known(&self, reference: &OrderRef) -> Result<Known, SyncError> {
+    /// Whether the ledger has an order, and how new it is there.
+    pub(super) async fn known(&self, reference: &OrderRef) -> Result<Known, SyncError> {
         let mut reader = self.shop.db.read().await?;
         let version = order_reads::source_version(&mut reader.conn(), reference).await?;
         Ok(match version {
@@ -283,8 +285,7 @@ impl Channel {
             self.numbers_of(remote).await?;
             let taken = order::deductions(remote, &known, stock);
             // No entry of the journal tells of it: the numbers are looked at for that.
-            let at = taken.iter().map(|one| (one.holder.clone(), one.place.clone()));
-            aside.changed.extend(at);
+            aside.changed.extend(taken.iter().flat_map(|one| one.taken.keys().cloned()));
             aside.deductions.extend(taken);
         }
         Ok(())

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::connectors::{
-    Deducts, RemoteLine, RemoteOrder, RemoteState, RemoteVersion, Restores, StockMeaning,
+    Deducted, Deducts, Holder, RemoteLine, RemoteOrder, RemoteState, RemoteVersion, Restores,
+    StockMeaning,
 };
 use crate::domain::{
     ExternalId, FactId, FulfilledBy, LocationCode, Money, OrderRef, Payment, Quantity, Reason,
@@ -11,7 +12,7 @@ use crate::domain::{
 };
 use crate::orders::{Cancel, Disposition, Import, ImportLine, LineRequest, Return, ReturnLine};
 use crate::store::listings::KeyedListing;
-use crate::store::remote_lines::{Deduction, KeyedLine};
+use crate::store::remote_lines::{Deduction, KeyedLine, Spot};
 
 /// Units of a line that came back and are recorded one by one; more are somebody's to look at.
 const RETURNED_MAX: i64 = 200;
@@ -54,14 +55,19 @@ pub(super) fn concerns_stock(remote: &RemoteOrder) -> bool {
 /// Whether the channel took something off its own numbers for an order, by its own
 /// account or by what its kind does.
 pub(super) fn took_stock(remote: &RemoteOrder, stock: Option<&StockMeaning>) -> bool {
-    remote.lines.iter().any(|line| deducted(remote.state, line, stock) > Some(0))
+    remote.lines.iter().any(|line| match &line.deducted {
+        // More came back in one place than was taken there.
+        Deducted::At(all) => all.iter().any(|(_, units)| *units != 0),
+        Deducted::Unsaid | Deducted::Units(_) => deducted(remote.state, line, stock) > Some(0),
+    })
 }
 
-/// The one place of a channel that all lines of an order leave from.
+/// The one place of a channel that an order leaves from. A line of no place, such as one of
+/// nothing that is kept anywhere, may leave with the others.
 pub(super) fn place(remote: &RemoteOrder) -> Option<&str> {
-    let mut places = remote.lines.iter().map(place_of);
-    let first = places.next()??;
-    places.all(|place| place == Some(first)).then(|| first.as_str())
+    let mut places = remote.lines.iter().flat_map(places_of);
+    let first = places.next()?;
+    places.all(|place| place == first).then(|| first.as_str())
 }
 
 /// How an order comes in.
@@ -150,6 +156,18 @@ fn place_of(line: &RemoteLine) -> Option<&RemoteId> {
     line.holder.as_ref()?.location.as_ref()
 }
 
+/// The places a line leaves from.
+fn places_of(line: &RemoteLine) -> Vec<&RemoteId> {
+    match (place_of(line), &line.deducted) {
+        (Some(place), _) => vec![place],
+        (None, Deducted::At(all)) => {
+            let taken = all.iter().filter(|(_, units)| *units > 0);
+            taken.filter_map(|(holder, _)| holder.location.as_ref()).collect()
+        }
+        (None, Deducted::Unsaid | Deducted::Units(_)) => Vec::new(),
+    }
+}
+
 /// The listing a line is of: at the place it leaves from, else at any that is mapped.
 fn item_of<'k>(line: &RemoteLine, known: &'k [KeyedListing]) -> Option<&'k KeyedListing> {
     let place = place_of(line).map_or("", |place| place.as_str());
@@ -161,6 +179,11 @@ fn item_of<'k>(line: &RemoteLine, known: &'k [KeyedListing]) -> Option<&'k Keyed
     line.order_keys.iter().find_map(of_key)
 }
 
+fn spot_of(holder: &Holder) -> Spot {
+    let place = holder.location.as_ref().map(ToString::to_string);
+    (holder.id.to_string(), place.unwrap_or_default())
+}
+
 /// What the channel took off its own numbers.
 pub(super) fn deductions(
     remote: &RemoteOrder,
@@ -168,22 +191,21 @@ pub(super) fn deductions(
     stock: Option<&StockMeaning>,
 ) -> Vec<Deduction> {
     let of_line = |line: &RemoteLine| {
-        let listing = item_of(line, known);
-        let (holder, place) = match (&line.holder, listing) {
-            (Some(holder), _) => {
-                let place = holder.location.as_ref().map(ToString::to_string);
-                (holder.id.to_string(), place.unwrap_or_default())
-            }
-            (None, Some(listing)) => (listing.holder.clone(), listing.place.clone()),
-            (None, None) => (String::new(), String::new()),
+        let units = deducted(remote.state, line, stock)?;
+        let at = |all: &[(Holder, i64)]| {
+            all.iter().map(|(holder, units)| (spot_of(holder), *units)).collect()
         };
-        Some(Deduction {
-            order: remote.id.to_string(),
-            line: line.id.to_string(),
-            holder,
-            place,
-            units: deducted(remote.state, line, stock)?,
-        })
+        let (is_guessed, taken) = match (&line.deducted, &line.holder, item_of(line, known)) {
+            (Deducted::At(all), ..) => (false, at(all)),
+            (_, Some(holder), _) => (false, [(spot_of(holder), units)].into()),
+            (_, None, Some(listing)) => {
+                let spot = (listing.holder.clone(), listing.place.clone());
+                (!listing.place.is_empty(), [(spot, units)].into())
+            }
+            (_, None, None) => (false, [(Spot::default(), units)].into()),
+        };
+        let (order, line) = (remote.id.to_string(), line.id.to_string());
+        Some(Deduction { order, line, taken, is_guessed })
     };
     remote.lines.iter().filter_map(of_line).collect()
 }
@@ -191,8 +213,8 @@ pub(super) fn deductions(
 /// What the channel took off its own number for a line by now: as it says, else as its
 /// kind does it; `None` where nobody can tell.
 fn deducted(state: RemoteState, line: &RemoteLine, stock: Option<&StockMeaning>) -> Option<i64> {
-    if let Some(deducted) = line.deducted {
-        return Some(deducted.get());
+    if let Some(units) = line.deducted.units() {
+        return Some(units);
     }
     let stock = stock?;
     let takes = match stock.deducts {
@@ -278,7 +300,7 @@ mod tests {
             cancelled: units(cancelled),
             shipped: Quantity::ZERO,
             restocked: Quantity::ZERO,
-            deducted: said.map(units),
+            deducted: said.map_or(Deducted::Unsaid, |count| Deducted::Units(units(count))),
             holder: None,
             unit_price: None,
         }

@@ -6,15 +6,20 @@
 
 use std::collections::HashMap;
 
+use super::order::{self, Known};
 use super::{Channel, SyncError};
 use crate::clock::Timestamp;
-use crate::connectors::{OrderSource, OrderWindow, Window};
+use crate::connectors::{ListedOrder, OrderSource, OrderWindow, Window};
+use crate::domain::RemoteId;
 use crate::store::channels;
 
 /// How far back a channel is read that was never read.
 const HISTORY_MS: i64 = 60 * 24 * 60 * 60 * 1000;
 /// How far ahead of this machine's clock a channel's may be.
 const AHEAD_MS: i64 = 24 * 60 * 60 * 1000;
+/// After how long no second change can be of the moment of the first, milliseconds: the
+/// times of changes are whole seconds.
+const MOMENT_MS: i64 = 2_000;
 /// Pages of one window at most: a list without an end is an error, never "the rest is gone".
 const PAGES_MAX: usize = 10_000;
 /// Orders whose state is remembered, so that the overlap is not stored again and again.
@@ -32,20 +37,43 @@ enum List {
 
 /// What of a channel's orders was seen lately.
 #[derive(Debug, Default)]
-pub(crate) struct Seen(HashMap<String, u64>);
+pub(crate) struct Seen(HashMap<String, Sight>);
+
+/// How an order was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Sight {
+    /// What tells its state from others.
+    state: u64,
+    /// When it is to be read once more, milliseconds; never for one that was listed whole.
+    again_at: Option<i64>,
+}
+
+/// What is to be done with an order of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    /// It was not seen so before.
+    First,
+    /// It was seen so, and may have changed at the same moment since.
+    Again,
+    /// It is known.
+    None,
+}
 
 impl Seen {
-    /// Whether an order was seen exactly so.
-    fn is_known(&self, id: &str, hash: u64) -> bool {
-        self.0.get(id) == Some(&hash)
+    fn look(&self, id: &str, state: u64, now: Timestamp) -> Look {
+        match self.0.get(id).filter(|sight| sight.state == state) {
+            None => Look::First,
+            Some(sight) if sight.again_at.is_some_and(|at| at <= now.as_millis()) => Look::Again,
+            Some(_) => Look::None,
+        }
     }
 
-    fn remember(&mut self, id: String, hash: u64) {
+    fn remember(&mut self, id: String, sight: Sight) {
         if self.0.len() >= REMEMBERED_MAX {
             // What is stored twice is found to be known when it is looked at.
             self.0.clear();
         }
-        self.0.insert(id, hash);
+        self.0.insert(id, sight);
     }
 }
 
@@ -129,27 +157,15 @@ impl Channel {
         for _ in 0..PAGES_MAX {
             let page = match list {
                 List::Changed => orders.changed(window, cursor.as_ref()).await?,
-                List::Omitted => orders.omitted(window, cursor.as_ref()).await?,
+                List::Omitted => orders.omitted(window, cursor.as_ref()).await?.into(),
             };
             pulled.listed += page.rows.len();
-            let mut fresh = Vec::new();
-            for raw in page.rows {
-                let hash = short_hash(&raw.body);
-                let id = raw.id.to_string();
-                if let Ok(order) = orders.decode(&raw.body) {
-                    newest = newest.max(order.changed_at.map(Timestamp::as_millis));
-                }
-                if !seen.is_known(&id, hash) {
-                    fresh.push((raw, id, hash));
-                }
-            }
-            let raw: Vec<_> = fresh.iter().map(|(raw, _, _)| raw.clone()).collect();
-            if !raw.is_empty() {
-                pulled.new += self.keep_orders(&raw).await?;
-            }
-            for (_, id, hash) in fresh {
-                seen.remember(id, hash);
-            }
+            let changes = page.rows.iter().map(|listed| match listed {
+                ListedOrder::Named { changed_at, .. } => Some(*changed_at),
+                ListedOrder::Whole(raw) => orders.decode(&raw.body).ok()?.changed_at,
+            });
+            newest = newest.max(changes.flatten().map(Timestamp::as_millis).max());
+            pulled.new += self.keep_new(page.rows, now, seen).await?;
             cursor = page.next;
             if cursor.is_none() {
                 return Ok((pulled, newest));
@@ -161,6 +177,43 @@ impl Channel {
         })
     }
 
+    /// Keeps what was not seen before of a page of orders; how much is new.
+    async fn keep_new(
+        &self,
+        rows: Vec<ListedOrder>,
+        now: Timestamp,
+        seen: &mut Seen,
+    ) -> Result<usize, SyncError> {
+        let (mut fresh, mut sights) = (Vec::new(), Vec::new());
+        for listed in rows {
+            let (id, state) = state_of(&listed);
+            let look = seen.look(id.as_str(), state, now);
+            let again_at = match (&listed, look) {
+                (_, Look::None) => continue,
+                (ListedOrder::Named { .. }, Look::First) => Some(now.as_millis() + MOMENT_MS),
+                (ListedOrder::Named { .. } | ListedOrder::Whole(_), _) => None,
+            };
+            sights.push((id.to_string(), Sight { state, again_at }));
+            // What a webhook told of was read then.
+            if look == Look::Again || !self.is_read(&listed).await? {
+                fresh.push(listed);
+            }
+        }
+        let new = if fresh.is_empty() { 0 } else { self.keep_orders(&fresh).await? };
+        for (id, sight) in sights {
+            seen.remember(id, sight);
+        }
+        Ok(new)
+    }
+
+    /// Whether an order of which only the last change is listed is here as it was then.
+    async fn is_read(&self, listed: &ListedOrder) -> Result<bool, SyncError> {
+        let ListedOrder::Named { id, changed_at } = listed else { return Ok(false) };
+        let Ok(reference) = order::reference(self.name(), id) else { return Ok(false) };
+        let known = self.known(&reference).await?;
+        Ok(matches!(known, Known::At(version) if version >= changed_at.as_millis()))
+    }
+
     async fn note_pulled(&self, newest: Option<i64>, now: Timestamp) -> Result<(), SyncError> {
         let (id, now) = (self.id, now.as_millis());
         // Nothing was seen: the same history is asked for again.
@@ -169,6 +222,14 @@ impl Channel {
             Box::pin(async move { channels::pulled(&mut conn, id, watermark, now).await })
         });
         Ok(written.await?)
+    }
+}
+
+/// The id of an order of a list, and what tells its state from others.
+fn state_of(listed: &ListedOrder) -> (&RemoteId, u64) {
+    match listed {
+        ListedOrder::Whole(raw) => (&raw.id, short_hash(&raw.body)),
+        ListedOrder::Named { id, changed_at } => (id, changed_at.as_millis().unsigned_abs()),
     }
 }
 

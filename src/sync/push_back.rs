@@ -41,7 +41,7 @@ const PART_CANCELLED: &str = "some of the order was cancelled here and the rest 
 /// What there is to say.
 enum Saying {
     Ship(Parcel),
-    Cancel(RemoteId),
+    Cancel(RemoteId, Option<String>),
     /// Nothing, and why.
     Nothing(String),
     /// What cannot be said, and why.
@@ -126,8 +126,9 @@ impl Lane {
                 Saying::Ship(parcel) => {
                     (in_time(fulfilment.ship(&parcel)).await, push_backs::Told::Done)
                 }
-                Saying::Cancel(order) => {
-                    (in_time(fulfilment.cancel(&order)).await, push_backs::Told::Cancelled)
+                Saying::Cancel(order, reason) => {
+                    let told = fulfilment.cancel(&order, reason.as_deref());
+                    (in_time(told).await, push_backs::Told::Cancelled)
                 }
             };
         Ok(match answer {
@@ -174,9 +175,14 @@ impl Lane {
         match one.about {
             About::Shipped => {
                 let goods = push_backs::goods(&mut conn, one.order, one.seq, ENTRIES_MAX).await?;
-                Ok(subject.shipped(&goods, has_next))
+                let of = (one.order, one.seq);
+                let before = push_backs::left_before(&mut conn, of, LEFT_UNMAPPED).await?;
+                Ok(subject.shipped((&goods, &before), has_next))
             }
-            About::Cancelled => Ok(subject.cancelled(has_next)),
+            About::Cancelled => {
+                let entry = push_backs::goods(&mut conn, one.order, one.seq, 1).await?;
+                Ok(subject.cancelled(&data_of(&entry), has_next))
+            }
         }
     }
 }
@@ -187,7 +193,7 @@ impl Subject {
     }
 
     /// A shipment of ours, of which the first of the entries tells.
-    fn shipped(&self, goods: &[Goods], has_next: bool) -> Saying {
+    fn shipped(&self, (goods, before): (&[Goods], &Units), has_next: bool) -> Saying {
         let is_last = self.is_over() && !has_next;
         if !self.rules.ships_parts && !is_last {
             let why = "it knows only whole orders: it is told with the last parcel";
@@ -197,18 +203,21 @@ impl Subject {
             // It would say of what was cancelled that it left, and so would come back here.
             return Saying::Cannot(PART_CANCELLED.to_owned());
         }
-        self.parcel(goods, is_last)
+        self.parcel(goods, before, is_last)
     }
 
     /// What is cancelled: all of the order, or the rest of one of which goods left.
-    fn cancelled(&self, has_next: bool) -> Saying {
+    fn cancelled(&self, data: &serde_json::Value, has_next: bool) -> Saying {
         if !self.is_over() {
             let why = "some of the order was cancelled here, and the channel can only be told \
                        of the whole: change the order there";
             return Saying::Cannot(why.to_owned());
         }
         match (self.order.counts().shipped > 0, self.rules.ships_parts) {
-            (false, _) if self.rules.cancels => Saying::Cancel(self.id.clone()),
+            (false, _) if self.rules.cancels => {
+                let reason = data["reason"].as_str().map(ToOwned::to_owned);
+                Saying::Cancel(self.id.clone(), reason)
+            }
             (false, _) => {
                 let why = "the order was cancelled here, and the channel cannot be told: \
                            cancel it there";
@@ -227,11 +236,10 @@ impl Subject {
         }
     }
 
-    /// The parcel of a shipment's entries. Of a bundle whole units only are told: those all
-    /// parts of which are in it.
-    fn parcel(&self, goods: &[Goods], is_last: bool) -> Saying {
-        let data = goods.first().and_then(|entry| entry.data.as_deref()).unwrap_or_default();
-        let data: serde_json::Value = serde_json::from_str(data).unwrap_or_default();
+    /// The parcel of a shipment's entries. Of a bundle whole units only are told: with the
+    /// parcel that has the last part of one.
+    fn parcel(&self, goods: &[Goods], before: &Units, is_last: bool) -> Saying {
+        let data = data_of(goods);
         let Some(shipment) = data["shipment_id"].as_str().and_then(|id| FactId::new(id).ok())
         else {
             return Saying::Nothing("the shipment has no name".to_owned());
@@ -239,14 +247,16 @@ impl Subject {
         let units = units_of(goods);
         let mut lines = Vec::new();
         for line in &self.order.lines {
-            let part = |part: &crate::domain::Part| {
-                let left = units.get(&(line.number, part.number)).copied().unwrap_or(0);
-                left / part.per_unit
+            let of = |all: &Units, part: i64| all.get(&(line.number, part)).copied().unwrap_or(0);
+            let whole = |left: &dyn Fn(i64) -> i64| {
+                let parts = line.parts.iter().map(|part| left(part.number) / part.per_unit);
+                parts.min().unwrap_or(0)
             };
-            let whole = line.parts.iter().map(part).min().unwrap_or(0);
-            let quantity = Quantity::positive(whole).ok();
-            if let (Some(quantity), Some(id)) = (quantity, self.lines.get(&line.number)) {
-                lines.push(LineUnits { line: id.clone(), quantity });
+            let left = whole(&|part| of(before, part) + of(&units, part));
+            let quantity = left - whole(&|part| of(before, part));
+            let units = Quantity::positive(quantity).ok().zip(Quantity::positive(left).ok());
+            if let (Some((quantity, left)), Some(id)) = (units, self.lines.get(&line.number)) {
+                lines.push(LineUnits { line: id.clone(), quantity, left });
             }
         }
         if lines.is_empty() && !is_last {
@@ -258,10 +268,19 @@ impl Subject {
     }
 }
 
+/// What the first of some entries says beside its columns.
+fn data_of(goods: &[Goods]) -> serde_json::Value {
+    let data = goods.first().and_then(|entry| entry.data.as_deref()).unwrap_or_default();
+    serde_json::from_str(data).unwrap_or_default()
+}
+
+/// Units by (line, part).
+type Units = BTreeMap<(i64, i64), i64>;
+
 /// Units of each (line, part) that left with the shipment that the first of the entries
 /// tells of: its movements follow it.
-fn units_of(goods: &[Goods]) -> BTreeMap<(i64, i64), i64> {
-    let mut units = BTreeMap::new();
+fn units_of(goods: &[Goods]) -> Units {
+    let mut units = Units::new();
     let mut left = goods.first().map_or(0, |entry| entry.quantity);
     for entry in goods.iter().skip(1) {
         let is_unmapped = entry.data.as_deref() == Some(LEFT_UNMAPPED);

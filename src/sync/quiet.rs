@@ -105,7 +105,7 @@ impl Channel {
             round.after = order.get();
             let Ok(id) = RemoteId::new(id) else { continue };
             match orders.fetch(&id).await.map_err(SyncError::from) {
-                Ok(Fetched::Found(raw)) => found.push(raw),
+                Ok(Fetched::Found(raw)) => found.push(raw.into()),
                 Ok(Fetched::Gone) if round.gone.len() <= NAMED_MAX => {
                     round.gone.push((*order, id));
                 }

@@ -8,8 +8,9 @@ use super::api::Listed;
 use super::{Bazaar, PAGE_MAX};
 use crate::clock::Timestamp;
 use crate::connectors::{
-    Answer, ChannelError, Cursor, DecodeError, ErrorKind, Fetched, Holder, OrderSource, Page,
-    RawOrder, RemoteLine, RemoteOrder, RemoteState, RemoteVersion, Urgency, Window,
+    Answer, ChannelError, Cursor, DecodeError, Deducted, ErrorKind, Fetched, Holder, ListedOrder,
+    OrderSource, Page, RawOrder, RemoteLine, RemoteOrder, RemoteState, RemoteVersion, Urgency,
+    Window,
 };
 use crate::domain::{Currency, Money, Quantity, RemoteId};
 
@@ -21,7 +22,7 @@ impl OrderSource for Bazaar {
         &'a self,
         window: Window,
         after: Option<&'a Cursor>,
-    ) -> Answer<'a, Page<RawOrder>> {
+    ) -> Answer<'a, Page<ListedOrder>> {
         async move {
             let mut query = vec![
                 ("changed_since", window.from.as_millis().to_string()),
@@ -32,6 +33,7 @@ impl OrderSource for Bazaar {
                 self.api.get(LIST, "orders", &query, Urgency::Ordinary).await?;
             let next = listed.next();
             let rows = listed.data.iter().map(|raw| raw_order(LIST, raw));
+            let rows = rows.map(|raw| raw.map(ListedOrder::Whole));
             Ok(Page { rows: rows.collect::<Result<_, _>>()?, next })
         }
         .boxed()
@@ -157,7 +159,7 @@ fn line(line: Line, currency: Currency) -> Result<RemoteLine, Wrong> {
         cancelled,
         shipped,
         restocked: Quantity::ZERO,
-        deducted: Some(units("committed", line.committed)?),
+        deducted: Deducted::Units(units("committed", line.committed)?),
         holder: Some(holder),
         unit_price: Money::new(line.unit_price_cents, currency).ok(),
     })

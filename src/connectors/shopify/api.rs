@@ -196,9 +196,26 @@ impl Api {
         self
     }
 
-    /// Sends a document once, and reads what it was answered. A token that is not taken any
-    /// more is replaced, and the document sent with the new one: nothing was done before.
+    /// Sends a document once, and reads what it was answered. One that changes something is
+    /// given up after a time, whatever had to be done for it: its sender may have lost the
+    /// channel by then.
     pub(super) async fn run<T: DeserializeOwned>(
+        &self,
+        document: &Document,
+        variables: &Value,
+        urgency: Urgency,
+    ) -> Result<T, ChannelError> {
+        let answer = self.run_with_token(document, variables, urgency);
+        if !document.is_write {
+            return answer.await;
+        }
+        let timeout = |_| ChannelError::new(document.what, ErrorKind::Timeout);
+        tokio::time::timeout(WRITE_MAX, answer).await.map_err(timeout)?
+    }
+
+    /// A token that is not taken any more is replaced, and the document sent with the new
+    /// one: nothing was done before.
+    async fn run_with_token<T: DeserializeOwned>(
         &self,
         document: &Document,
         variables: &Value,
@@ -226,6 +243,7 @@ impl Api {
         let call = self.http.call(document.what, Method::POST, self.graphql.clone());
         let call = call
             .cost(document.cost)
+            .refused_in_body()
             .with(|request| request.header("x-shopify-access-token", token.expose()).json(&body));
         let call: Call = if document.is_write { call.within(WRITE_MAX) } else { call };
         self.http.send(if urgency == Urgency::Urgent { call.urgent() } else { call }).await
@@ -248,6 +266,7 @@ impl Api {
         if let Some(failure) = errors.into_iter().next() {
             return Err(self.failed(document.what, failure, cost.as_ref()));
         }
+        self.http.budget().answered();
         let data = data.filter(|data| !data.is_null());
         let data = data.ok_or_else(|| error(ErrorKind::Unreadable("it has no data".to_owned())))?;
         serde_json::from_value(data).map_err(|_| {

@@ -10,8 +10,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::ids::number;
+use super::places::Places;
 use crate::clock::Timestamp;
-use crate::connectors::{DecodeError, Holder, RemoteLine, RemoteOrder, RemoteState, RemoteVersion};
+use crate::connectors::{
+    DecodeError, Deducted, Holder, RemoteLine, RemoteOrder, RemoteState, RemoteVersion,
+};
 use crate::domain::{Currency, Money, Quantity, RemoteId};
 
 /// An order with the parts that were read of it; each list is whole.
@@ -107,6 +110,8 @@ struct Units {
     restock_type: Option<String>,
     #[serde(default)]
     restocked: bool,
+    /// Where it was put back into stock.
+    location: Option<Named>,
     line_item: Named,
 }
 
@@ -122,12 +127,7 @@ pub(super) struct Work {
 
 #[derive(Deserialize)]
 pub(super) struct Assigned {
-    pub(super) location: Option<Location>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct Location {
-    pub(super) id: String,
+    location: Option<Named>,
 }
 
 #[derive(Deserialize)]
@@ -135,7 +135,25 @@ pub(super) struct Location {
 pub(super) struct WorkLine {
     pub(super) id: String,
     pub(super) remaining_quantity: i64,
+    pub(super) total_quantity: i64,
     line_item: Named,
+}
+
+impl Work {
+    /// Where it is to leave from; nothing where the shop has no such location any more.
+    pub(super) fn location(&self) -> Option<RemoteId> {
+        number(&self.assigned_location.location.as_ref()?.id)
+    }
+
+    /// Whether its units may leave now: those on hold, or of a later day, may not.
+    pub(super) fn may_leave(&self) -> bool {
+        matches!(self.status.as_str(), "OPEN" | "IN_PROGRESS")
+    }
+
+    /// Whether its units are still the order's.
+    pub(super) fn counts(&self) -> bool {
+        self.status != "CANCELLED"
+    }
 }
 
 impl WorkLine {
@@ -170,42 +188,54 @@ fn add(sums: &mut Sums, units: &Units) {
 }
 
 /// What has happened to the lines of an order.
+#[derive(Default)]
 struct Happened {
     shipped: Sums,
     restocked: Sums,
     /// Of the restocked those that had not left.
     kept_back: Sums,
-    leaves: HashMap<String, RemoteId>,
+    places: HashMap<String, Places>,
 }
 
 impl Happened {
     fn of(parcels: &[Parcel], refunds: &[Refund], work: &[Work]) -> Self {
-        let (mut shipped, mut restocked, mut kept_back) = (Sums::new(), Sums::new(), Sums::new());
-        let mut leaves = HashMap::new();
+        let mut happened = Self::default();
         let left =
             |parcel: &&Parcel| !matches!(parcel.status.as_str(), "CANCELLED" | "ERROR" | "FAILURE");
         for parcel in parcels.iter().filter(left) {
-            parcel.fulfillment_line_items.iter().for_each(|units| add(&mut shipped, units));
+            parcel
+                .fulfillment_line_items
+                .iter()
+                .for_each(|units| add(&mut happened.shipped, units));
         }
+        work.iter().for_each(|one| happened.leaves(one));
         for units in refunds.iter().flat_map(|refund| &refund.refund_line_items) {
             if units.restocked && units.restock_type.as_deref() != Some("NO_RESTOCK") {
-                add(&mut restocked, units);
-                if units.restock_type.as_deref() != Some("RETURN") {
-                    add(&mut kept_back, units);
-                }
+                happened.came_back(units);
             }
         }
-        for one in work.iter().filter(|one| one.status != "CANCELLED") {
-            let location = one.assigned_location.location.as_ref();
-            let Some(location) = location.and_then(|location| number(&location.id)) else {
-                continue;
-            };
-            for line in &one.line_items {
-                // Of one that is parted the first place is told.
-                leaves.entry(line.line_item.id.clone()).or_insert_with(|| location.clone());
-            }
+        happened
+    }
+
+    fn leaves(&mut self, work: &Work) {
+        let Some(location) = work.location() else { return };
+        for line in &work.line_items {
+            let units = if work.counts() { line.total_quantity } else { 0 };
+            let places = self.places.entry(line.line_item.id.clone()).or_default();
+            places.leave(&location, units);
         }
-        Self { shipped, restocked, kept_back, leaves }
+    }
+
+    fn came_back(&mut self, units: &Units) {
+        let has_left = units.restock_type.as_deref() == Some("RETURN");
+        add(&mut self.restocked, units);
+        if !has_left {
+            add(&mut self.kept_back, units);
+        }
+        if let Some(places) = self.places.get_mut(&units.line_item.id) {
+            let location = units.location.as_ref().and_then(|location| number(&location.id));
+            places.come_back(location, units.quantity.unwrap_or(0), has_left);
+        }
     }
 
     fn line(&self, line: Line) -> Result<RemoteLine, (&'static str, String)> {
@@ -220,8 +250,20 @@ impl Happened {
             let why = "more has left or is still to leave than was ordered";
             return Err(("quantity", why.to_owned()));
         }
-        let location = self.leaves.get(&line.id).cloned();
-        let holder = |item: &RemoteId| Holder { id: item.clone(), location };
+        let left_of_it = units("refunds", line.quantity - restocked)?;
+        let places = self.places.get(&line.id);
+        let at = places.and_then(|places| places.deducted(line.quantity));
+        let holder = |item: &RemoteId, location: &RemoteId| Holder {
+            id: item.clone(),
+            location: Some(location.clone()),
+        };
+        let deducted = match (&item, at) {
+            (Some(item), Some(at)) => {
+                Deducted::At(at.iter().map(|(at, units)| (holder(item, at), *units)).collect())
+            }
+            _ => Deducted::Units(left_of_it),
+        };
+        let only = places.and_then(Places::only);
         Ok(RemoteLine {
             id,
             // A variant that was deleted leaves its lines without one.
@@ -232,8 +274,8 @@ impl Happened {
             cancelled: units("unfulfilledQuantity", (stays - sum(&self.kept_back)).max(0))?,
             shipped: units("fulfillments", shipped)?,
             restocked: units("refunds", restocked)?,
-            deducted: Some(units("refunds", line.quantity - restocked)?),
-            holder: item.as_ref().map(holder).filter(|one| one.location.is_some()),
+            deducted,
+            holder: item.as_ref().zip(only).map(|(item, at)| holder(item, at)),
             unit_price: line.original_unit_price_set.shop_money.money(),
         })
     }
@@ -357,8 +399,9 @@ mod tests {
     fn counts(order: &RemoteOrder, line: usize) -> [i64; 5] {
         let line = &order.lines[line];
         let [ordered, cancelled, shipped] = [line.ordered, line.cancelled, line.shipped];
-        let deducted = line.deducted.unwrap();
-        [ordered, cancelled, shipped, line.restocked, deducted].map(Quantity::get)
+        let counts = [ordered, cancelled, shipped, line.restocked].map(Quantity::get);
+        let [ordered, cancelled, shipped, restocked] = counts;
+        [ordered, cancelled, shipped, restocked, line.deducted.units().unwrap()]
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::Shopify;
 use super::api::Document;
-use super::document::{Work, each};
+use super::document::{Work, WorkLine, each};
 use super::ids::gid;
 use super::stock::UserError;
 use crate::connectors::{
@@ -22,8 +22,11 @@ const SHIP: Document =
     Document::writing("tell that an order left", include_str!("graphql/ship.graphql"), 15);
 const CANCEL: Document =
     Document::writing("cancel an order", include_str!("graphql/cancel.graphql"), 15);
-/// Why: an app is not told reasons of a person.
-const REASON: &str = "OTHER";
+/// Reasons a shop knows (`OrderCancelReason`); any other is told as a note.
+const REASONS: [&str; 5] = ["CUSTOMER", "DECLINED", "FRAUD", "INVENTORY", "STAFF"];
+const OTHER: &str = "OTHER";
+/// Characters of a note (`orderCancel`, `staffNote`).
+const NOTE_MAX: usize = 255;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -49,37 +52,77 @@ struct CancelledPayload {
     order_cancel_user_errors: Vec<UserError>,
 }
 
+fn gone(document: &Document) -> ChannelError {
+    ChannelError::new(document.what, ErrorKind::NotFound("the order is gone".to_owned()))
+}
+
 fn unreadable(document: &Document, why: String) -> ChannelError {
     ChannelError::new(document.what, ErrorKind::Unreadable(why))
 }
 
 /// Units of fulfilment orders, by location: one call carries those of one.
-type Loads = BTreeMap<String, BTreeMap<String, Vec<Value>>>;
+type Loads = BTreeMap<Option<RemoteId>, BTreeMap<String, Vec<Value>>>;
 
-/// Finds the units of a parcel among what is still to leave; units that are not there any
-/// more have left before.
-fn loads(parcel: &Parcel, work: &[Work]) -> Loads {
-    let mut loads = Loads::new();
+/// What is to be sent for a parcel.
+#[derive(Default)]
+struct Packed {
+    loads: Loads,
+    /// Units that are there, but may not leave now.
+    held: i64,
+    /// Units that are not there to leave any more.
+    missing: i64,
+}
+
+/// Finds the units of a parcel among what is still to leave. Of a line of which so many left
+/// as with this parcel, it was told before.
+fn pack(parcel: &Parcel, work: &[Work]) -> Packed {
+    let mut packed = Packed::default();
     for wanted in &parcel.lines {
-        let mut left = wanted.quantity.get();
-        let open = |one: &&Work| matches!(one.status.as_str(), "OPEN" | "IN_PROGRESS");
-        for one in work.iter().filter(open) {
-            let location = one.assigned_location.location.as_ref();
-            let location = location.map(|location| location.id.clone()).unwrap_or_default();
-            for line in
-                one.line_items.iter().filter(|line| line.line().as_ref() == Some(&wanted.line))
-            {
+        let of_line = |line: &&WorkLine| line.line().as_ref() == Some(&wanted.line);
+        let all = || work.iter().filter(|one| one.counts());
+        let lines = all().flat_map(|one| one.line_items.iter().filter(of_line));
+        let told: i64 = lines.map(|line| line.total_quantity - line.remaining_quantity).sum();
+        let mut left = (wanted.left.get() - told).clamp(0, wanted.quantity.get());
+        for one in all() {
+            for line in one.line_items.iter().filter(of_line) {
                 let units = left.min(line.remaining_quantity);
-                if units > 0 {
-                    let load = loads.entry(location.clone()).or_default();
+                if units <= 0 {
+                    continue;
+                }
+                left -= units;
+                if one.may_leave() {
+                    let load = packed.loads.entry(one.location()).or_default();
                     let unit = json!({ "id": line.id, "quantity": units });
                     load.entry(one.id.clone()).or_default().push(unit);
-                    left -= units;
+                } else {
+                    packed.held += units;
                 }
             }
         }
+        packed.missing += left;
     }
-    loads
+    packed
+}
+
+impl Packed {
+    /// What a person should know of what could not be told.
+    fn rest(&self) -> Option<Told> {
+        let refused =
+            |code: &str, detail: String| Some(Told::Refused { code: code.to_owned(), detail });
+        match (self.held, self.missing) {
+            (0, 0) => None,
+            (0, missing) => refused(
+                "not_there",
+                format!("{missing} units that left here are not to leave there any more"),
+            ),
+            (held, _) => refused(
+                "on_hold",
+                format!(
+                    "{held} units that left here are on hold there: release them, then tell again"
+                ),
+            ),
+        }
+    }
 }
 
 impl Shopify {
@@ -115,37 +158,40 @@ fn refused(error: UserError) -> Told {
 impl Fulfilment for Shopify {
     fn ship<'a>(&'a self, parcel: &'a Parcel) -> Answer<'a, Told> {
         async move {
-            let work = self.work(&gid("Order", &parcel.order)).await?;
+            let Some(work) = self.work(&gid("Order", &parcel.order)).await? else {
+                return Err(gone(&SHIP));
+            };
             let work =
                 each::<Work>("work", work).map_err(|error| unreadable(&SHIP, error.to_string()))?;
-            let loads = loads(parcel, &work);
-            if loads.is_empty() {
-                return Ok(Told::Already);
-            }
-            for load in loads.into_values() {
+            let mut packed = pack(parcel, &work);
+            let told = if packed.loads.is_empty() { Told::Already } else { Told::Done };
+            for load in std::mem::take(&mut packed.loads).into_values() {
                 if let Some(refused) = self.send(parcel, load).await? {
                     return Ok(refused);
                 }
             }
-            Ok(Told::Done)
+            Ok(packed.rest().unwrap_or(told))
         }
         .boxed()
     }
 
-    fn cancel<'a>(&'a self, order: &'a RemoteId) -> Answer<'a, Told> {
+    fn cancel<'a>(&'a self, order: &'a RemoteId, reason: Option<&'a str>) -> Answer<'a, Told> {
         async move {
             let Fetched::Found(raw) = self.fetch(order).await? else {
-                return Err(ChannelError::new(
-                    CANCEL.what,
-                    ErrorKind::NotFound("the order is gone".to_owned()),
-                ));
+                return Err(gone(&CANCEL));
             };
             let now = self.decode(&raw.body);
             let now = now.map_err(|error| unreadable(&CANCEL, error.to_string()))?;
             if now.state == RemoteState::Cancelled {
                 return Ok(Told::Already);
             }
-            let variables = json!({ "order": gid("Order", order), "reason": REASON });
+            let known = REASONS
+                .iter()
+                .find(|word| reason.is_some_and(|one| one.eq_ignore_ascii_case(word)));
+            let note = reason.map(|reason| reason.chars().take(NOTE_MAX).collect::<String>());
+            let variables = json!({
+                "order": gid("Order", order), "reason": known.unwrap_or(&OTHER), "note": note,
+            });
             let done: Cancelled = self.api.run(&CANCEL, &variables, Urgency::Ordinary).await?;
             let payload = done.order_cancel;
             let payload = payload.ok_or_else(|| {

@@ -10,6 +10,8 @@ mod document;
 mod fulfilment;
 mod ids;
 mod orders;
+mod parts;
+mod places;
 mod probe;
 mod slices;
 mod stock;
@@ -81,8 +83,8 @@ fn open(settings: &Settings<'_>) -> Result<Arc<dyn Connector>, String> {
 struct Shopify {
     api: Api,
     capability: Capability,
-    /// Names of writes that are not to be used again.
-    failed: stock::Failed,
+    /// Names of writes whose end is not known.
+    names: stock::Names,
 }
 
 /// A page of a list.
@@ -112,7 +114,7 @@ impl Shopify {
     /// A shop that was not asked anything yet, or what is wrong with its address.
     fn new(url: &str, keys: Keys, quota: Quota, clock: Arc<dyn Clock>) -> Result<Self, String> {
         let api = Api::new(url, keys, quota, clock)?;
-        Ok(Self { api, capability: capability(quota), failed: stock::Failed::default() })
+        Ok(Self { api, capability: capability(quota), names: stock::Names::default() })
     }
 
     /// Has somebody told of every call.
@@ -130,7 +132,8 @@ fn capability(quota: Quota) -> Capability {
             is_inclusive: true,
             // Searches are answered from an index that follows (shopify.dev, "Search syntax").
             lag: Duration::from_secs(10),
-            overlap: Duration::from_mins(2),
+            // An order that is known is only named again: that costs a page of names.
+            overlap: Duration::from_mins(15),
             span_max: None,
             history_max: Some(HISTORY_MAX),
             page_max: orders::PAGE_MAX,
@@ -143,7 +146,8 @@ fn capability(quota: Quota) -> Capability {
             has_locations: true,
             deducts: Deducts::AtOrder,
             restores_on_cancel: Restores::AsTold,
-            tells_every_change: true,
+            // A delivery that was given up is in no list.
+            tells_every_change: false,
             read_max: TARGETS_MAX,
         }),
         write: Some(WriteRules {

@@ -11,34 +11,39 @@ use serde_json::{Value, json};
 use super::api::Document;
 use super::document::{Whole, decode};
 use super::ids::{gid, numbered};
+use super::parts::{self, Part};
 use super::slices::Slice;
 use super::{Listed, Shopify};
+use crate::clock::Timestamp;
 use crate::connectors::{
-    Answer, ChannelError, Cursor, DecodeError, ErrorKind, Fetched, OrderSource, Page, RawOrder,
-    RemoteOrder, Urgency, Window,
+    Answer, ChannelError, Cursor, DecodeError, ErrorKind, Fetched, ListedOrder, OrderSource, Page,
+    RawOrder, RemoteOrder, Urgency, Window,
 };
 use crate::domain::RemoteId;
 
-/// Orders of a page: each is read on its own.
-pub(super) const PAGE_MAX: usize = 25;
-/// Parcels, and refunds, that are read of an order at most; a list of them has no second page.
-const PARCELS_MAX: usize = 20;
-const REFUNDS_MAX: usize = 15;
+/// Orders of a page: only named, they are read by their ids.
+pub(super) const PAGE_MAX: usize = 100;
+/// Lines that are read with an order, and those of each further page.
+const LINES_FIRST: usize = 20;
+const LINES_MORE: usize = 100;
+/// Readings of an order that changes meanwhile.
+const READINGS_MAX: usize = 3;
 
 const CHANGED: Document =
-    Document::reading("read the orders", include_str!("graphql/changed.graphql"), 40);
+    Document::reading("read the orders", include_str!("graphql/changed.graphql"), 110);
 const ORDER: Document =
     Document::reading("read an order", include_str!("graphql/order.graphql"), 520);
-const PARCELS: Document =
-    Document::reading("read the parcels of an order", include_str!("graphql/parcels.graphql"), 880);
-const PARCEL: Document =
-    Document::reading("read a parcel", include_str!("graphql/parcel.graphql"), 210);
-const REFUNDS: Document =
-    Document::reading("read the refunds of an order", include_str!("graphql/refunds.graphql"), 680);
-const REFUND: Document =
-    Document::reading("read a refund", include_str!("graphql/refund.graphql"), 210);
+/// What the same costs where it asks for the first lines only.
+const ORDER_FIRST_COST: u32 = 110;
 const WORK: Document =
-    Document::reading("read where an order leaves from", include_str!("graphql/work.graphql"), 880);
+    Document::reading("read where an order leaves from", include_str!("graphql/work.graphql"), 240);
+const WORK_LINES: Document =
+    Document::reading("read what leaves together", include_str!("graphql/work_lines.graphql"), 210);
+const UPDATED: Document = Document::reading(
+    "read when an order changed",
+    include_str!("graphql/order_updated.graphql"),
+    5,
+);
 
 #[derive(Deserialize)]
 struct ChangedOrders {
@@ -54,156 +59,146 @@ struct ChangedOrder {
 
 /// An answer about one order.
 #[derive(Deserialize)]
-struct Of<T> {
-    order: Option<T>,
+pub(super) struct Of<T> {
+    pub(super) order: Option<T>,
 }
 
+/// A page of an order's fulfilment orders.
 #[derive(Deserialize)]
-struct ParcelsOf {
-    fulfillments: Vec<Value>,
-}
-
-#[derive(Deserialize)]
-struct RefundsOf {
-    refunds: Vec<Value>,
+#[serde(rename_all = "camelCase")]
+struct WorkOf {
+    updated_at: String,
+    fulfillment_orders: Listed<Value>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct WorkOf {
-    fulfillment_orders: Listed<Value>,
+struct UpdatedOf {
+    updated_at: String,
+}
+
+/// What one reading of an order found.
+enum Reading {
+    Whole(Box<Whole>),
+    /// It is gone.
+    Gone,
+    /// It changed while it was read: its parts may not fit together.
+    Torn,
 }
 
 fn unreadable(document: &Document, why: &str) -> ChannelError {
     ChannelError::new(document.what, ErrorKind::Unreadable(why.to_owned()))
 }
 
-/// The list in an object; an answer without it cannot be read.
-fn list(document: &Document, object: &Value, field: &str) -> Result<Listed<Value>, ChannelError> {
-    let found = object.get(field).cloned().unwrap_or_default();
-    serde_json::from_value(found).map_err(|_| unreadable(document, "a list of it is none"))
+/// When an order changed, as it says.
+fn updated_at(order: &Value) -> Option<&str> {
+    order.get("updatedAt").and_then(Value::as_str)
 }
 
 impl Shopify {
     /// An order with all that is asked of it, or nothing where there is none.
     async fn whole(&self, id: &RemoteId) -> Result<Option<Whole>, ChannelError> {
-        let order = gid("Order", id);
-        let Some(mut object) = self.of_order::<Value>(&ORDER, &order, None).await? else {
-            return Ok(None);
-        };
-        let mut page = list(&ORDER, &object, "lineItems")?;
-        let mut lines = Vec::new();
-        loop {
-            let next = page.next();
-            lines.extend(page.nodes);
-            let Some(after) = next else { break };
-            let more: Option<Value> = self.of_order(&ORDER, &order, Some(after)).await?;
-            let Some(more) = more else { return Ok(None) };
-            page = list(&ORDER, &more, "lineItems")?;
+        for _ in 0..READINGS_MAX {
+            match self.reading(&gid("Order", id)).await? {
+                Reading::Whole(whole) => return Ok(Some(*whole)),
+                Reading::Gone => return Ok(None),
+                Reading::Torn => {}
+            }
         }
-        if let Some(object) = object.as_object_mut() {
-            object.remove("lineItems");
-        }
-        let number = |line: &Value, field: &str| line.get(field).and_then(Value::as_i64);
+        let changes = "the order changes whenever it is read".to_owned();
+        Err(ChannelError::new(ORDER.what, ErrorKind::Broken(changes)))
+    }
+
+    async fn reading(&self, order: &str) -> Result<Reading, ChannelError> {
+        let Some((object, lines)) = self.lines(order).await? else { return Ok(Reading::Gone) };
         let differs = |one: &str, other: &str| {
+            let number = |line: &Value, field: &str| line.get(field).and_then(Value::as_i64);
             lines.iter().any(|line| number(line, one) != number(line, other))
         };
         // What nothing happened to has no parcels and no refunds: two answers less.
         let parcels = if differs("quantity", "unfulfilledQuantity") {
-            self.parcels(&order).await?
+            self.parts(&parts::PARCELS, order).await?
         } else {
             Vec::new()
         };
         let refunds = if differs("quantity", "currentQuantity") {
-            self.refunds(&order).await?
+            self.parts(&parts::REFUNDS, order).await?
         } else {
             Vec::new()
         };
-        let work = self.work(&order).await?;
-        Ok(Some(Whole { order: object, lines, parcels, refunds, work }))
+        let Some((work, last)) = self.work_until(order).await? else { return Ok(Reading::Gone) };
+        if updated_at(&object) != Some(&last) {
+            return Ok(Reading::Torn);
+        }
+        Ok(Reading::Whole(Box::new(Whole { order: object, lines, parcels, refunds, work })))
+    }
+
+    /// An order without its lines, and its lines.
+    async fn lines(&self, order: &str) -> Result<Option<(Value, Vec<Value>)>, ChannelError> {
+        let (mut lines, mut after, mut first) = (Vec::new(), None, LINES_FIRST);
+        let mut beginning = None;
+        loop {
+            let variables = json!({ "id": order, "first": first, "after": after });
+            let document = if after.is_none() { ORDER.costing(ORDER_FIRST_COST) } else { ORDER };
+            let Some(mut object) = self.of_order::<Value>(&document, &variables).await? else {
+                return Ok(None);
+            };
+            let page = parts::list(&ORDER, &object, "lineItems")?;
+            (after, first) = (page.next(), LINES_MORE);
+            lines.extend(page.nodes);
+            if let Some(object) = object.as_object_mut() {
+                object.remove("lineItems");
+            }
+            // All parts are held against what it said at first.
+            let object = beginning.get_or_insert(object);
+            if after.is_none() {
+                return Ok(Some((object.take(), lines)));
+            }
+        }
     }
 
     async fn of_order<T: DeserializeOwned>(
         &self,
         document: &Document,
-        order: &str,
-        after: Option<String>,
+        variables: &Value,
     ) -> Result<Option<T>, ChannelError> {
-        let variables = json!({ "id": order, "after": after });
-        let Of { order } = self.api.run(document, &variables, Urgency::Ordinary).await?;
+        let Of { order } = self.api.run(document, variables, Urgency::Ordinary).await?;
         Ok(order)
     }
 
-    async fn parcels(&self, order: &str) -> Result<Vec<Value>, ChannelError> {
-        let variables = json!({ "id": order });
-        let of: Of<ParcelsOf> = self.api.run(&PARCELS, &variables, Urgency::Ordinary).await?;
-        let mut parcels = of.order.map(|order| order.fulfillments).unwrap_or_default();
-        if parcels.len() >= PARCELS_MAX {
-            return Err(unreadable(&PARCELS, "the order has more parcels than can be listed"));
-        }
-        for parcel in &mut parcels {
-            self.complete(parcel, (&PARCEL, "fulfillment", "fulfillmentLineItems")).await?;
-        }
-        Ok(parcels)
+    /// All parcels or refunds of an order.
+    async fn parts(&self, part: &Part, order: &str) -> Result<Vec<Value>, ChannelError> {
+        part.all(&self.api, order).await
     }
 
-    async fn refunds(&self, order: &str) -> Result<Vec<Value>, ChannelError> {
-        let variables = json!({ "id": order });
-        let of: Of<RefundsOf> = self.api.run(&REFUNDS, &variables, Urgency::Ordinary).await?;
-        let mut refunds = of.order.map(|order| order.refunds).unwrap_or_default();
-        if refunds.len() >= REFUNDS_MAX {
-            return Err(unreadable(&REFUNDS, "the order has more refunds than can be listed"));
-        }
-        for refund in &mut refunds {
-            self.complete(refund, (&REFUND, "refund", "refundLineItems")).await?;
-        }
-        Ok(refunds)
+    /// Where the order is to leave from: its fulfilment orders; none where there is no order.
+    pub(super) async fn work(&self, order: &str) -> Result<Option<Vec<Value>>, ChannelError> {
+        Ok(self.work_until(order).await?.map(|(work, _)| work))
     }
 
-    /// Reads the list in an object to its end, where a page of objects had only its beginning.
-    async fn complete(
-        &self,
-        object: &mut Value,
-        (document, name, field): (&Document, &str, &str),
-    ) -> Result<(), ChannelError> {
-        let mut page = list(document, object, field)?;
-        let mut nodes = std::mem::take(&mut page.nodes);
-        let id = object.get("id").cloned().unwrap_or_default();
-        let mut after = page.next();
-        while after.is_some() {
-            let variables = json!({ "id": id, "after": after });
-            let answer: Value = self.api.run(document, &variables, Urgency::Ordinary).await?;
-            let part = answer.get(name).cloned().unwrap_or_default();
-            let more = list(document, &part, field)?;
-            after = more.next();
-            nodes.extend(more.nodes);
-        }
-        if let Some(object) = object.as_object_mut() {
-            object.insert(field.to_owned(), Value::Array(nodes));
-        }
-        Ok(())
-    }
-
-    /// Where the order is to leave from: its fulfilment orders.
-    pub(super) async fn work(&self, order: &str) -> Result<Vec<Value>, ChannelError> {
-        let (mut all, mut after) = (Vec::new(), None);
+    /// The same, and when the order had last changed after all of it was read.
+    async fn work_until(&self, order: &str) -> Result<Option<(Vec<Value>, String)>, ChannelError> {
+        let (mut all, mut after, mut is_long): (Vec<Value>, _, _) = (Vec::new(), None, false);
         loop {
-            let of: Option<WorkOf> = self.of_order(&WORK, order, after).await?;
-            let Some(WorkOf { fulfillment_orders: page }) = of else { return Ok(all) };
-            after = page.next();
-            for mut one in page.nodes {
-                let lines = list(&WORK, &one, "lineItems")?;
-                if lines.page_info.has_next_page {
-                    return Err(unreadable(&WORK, "more lines leave together than can be listed"));
-                }
-                if let Some(one) = one.as_object_mut() {
-                    one.insert("lineItems".to_owned(), Value::Array(lines.nodes));
-                }
+            let variables = json!({ "id": order, "after": after });
+            let Some(page) = self.of_order::<WorkOf>(&WORK, &variables).await? else {
+                return Ok(None);
+            };
+            after = page.fulfillment_orders.next();
+            for mut one in page.fulfillment_orders.nodes {
+                let rest = (&WORK_LINES, "fulfillmentOrder", "lineItems");
+                is_long |= parts::complete(&self.api, &mut one, rest).await?;
                 all.push(one);
             }
-            if after.is_none() {
-                return Ok(all);
+            if after.is_some() {
+                continue;
             }
+            if !is_long {
+                return Ok(Some((all, page.updated_at)));
+            }
+            let variables = json!({ "id": order });
+            let now: Option<UpdatedOf> = self.of_order(&UPDATED, &variables).await?;
+            return Ok(now.map(|now| (all, now.updated_at)));
         }
     }
 
@@ -225,12 +220,20 @@ fn searched(window: Window, from: &str) -> String {
     format!("updated_at:>='{begin}' updated_at:<='{}'", at(window.until.as_millis() + 999))
 }
 
+impl ChangedOrder {
+    fn named(self) -> Result<ListedOrder, ChannelError> {
+        let changed_at = Timestamp::parse(&self.updated_at);
+        let changed_at = changed_at.map_err(|_| unreadable(&CHANGED, "a time of it is none"))?;
+        Ok(ListedOrder::Named { id: numbered(CHANGED.what, &self.id)?, changed_at })
+    }
+}
+
 impl OrderSource for Shopify {
     fn changed<'a>(
         &'a self,
         window: Window,
         after: Option<&'a Cursor>,
-    ) -> Answer<'a, Page<RawOrder>> {
+    ) -> Answer<'a, Page<ListedOrder>> {
         async move {
             let slice = Slice::at(after);
             let query = searched(window, &slice.from);
@@ -238,12 +241,9 @@ impl OrderSource for Shopify {
             let all: ChangedOrders = self.api.run(&CHANGED, &variables, Urgency::Ordinary).await?;
             let (end, read) = (all.orders.next(), all.orders.nodes.len());
             let last = all.orders.nodes.last().map(|order| order.updated_at.clone());
-            let mut rows = Vec::with_capacity(read);
-            for order in all.orders.nodes {
-                // One that was deleted meanwhile is told of otherwise.
-                rows.extend(self.raw(numbered(CHANGED.what, &order.id)?).await?);
-            }
-            Ok(Page { rows, next: slice.next(read, end, last) })
+            let next = slice.next(CHANGED.what, (read, end, last))?;
+            let rows = all.orders.nodes.into_iter().map(ChangedOrder::named);
+            Ok(Page { rows: rows.collect::<Result<_, _>>()?, next })
         }
         .boxed()
     }

@@ -18,6 +18,9 @@ const SCOPES: [(&str, &str); 5] = [
     ("write_merchant_managed_fulfillment_orders", "tell of parcels"),
     ("write_orders", "cancel orders"),
 ];
+/// What is seen only with it of orders that others ship.
+const OTHERS: [&str; 2] =
+    ["read_third_party_fulfillment_orders", "read_assigned_fulfillment_orders"];
 /// With it, orders of more than 60 days ago are shown.
 const ALL_ORDERS: &str = "read_all_orders";
 
@@ -82,6 +85,12 @@ pub(super) async fn probe(shop: &Shopify) -> Result<Probe, ChannelError> {
         } else {
             problem(format!("the app may not {what}: give it the scope {scope}"))
         });
+    }
+    if !OTHERS.iter().all(|scope| has(scope)) {
+        findings.push(found(format!(
+            "what a fulfilment service ships is not seen to leave from its location (scopes {})",
+            OTHERS.join(", ")
+        )));
     }
     let mut capability = shop.capability.clone();
     if has(ALL_ORDERS) {

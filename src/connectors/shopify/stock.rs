@@ -23,11 +23,18 @@ use crate::connectors::{
     RemoteListing, StockOutcome, StockRead, StockTarget, StockWrite, Ticket, TicketState, Urgency,
 };
 use crate::domain::{RemoteId, RemoteQuantity};
+use crate::secret::{Random as _, SystemRandom};
 
 /// Variants, or items, of a page: with ten levels each it stays below 1 000 points.
 const PAGE_MAX: usize = 25;
-/// Attempts that failed whose names are remembered.
-const FAILED_MAX: usize = 1_000;
+/// Names that are remembered of writes whose end is not known.
+const NAMES_MAX: usize = 1_000;
+/// Changes in which targets are written at most: each leaves out what the one before was
+/// refused for.
+const CHANGES_MAX: usize = 3;
+/// Codes of errors about the name of a write (`InventorySetQuantitiesUserErrorCode`).
+const UNDER_WAY: &str = "IDEMPOTENCY_CONCURRENT_REQUEST";
+const FAILED_BEFORE: &str = "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED";
 
 const LISTINGS: Document =
     Document::reading("read the variants", include_str!("graphql/listings.graphql"), 700);
@@ -187,7 +194,8 @@ impl Catalog for Shopify {
                     quantity: None,
                 });
             }
-            let next = slice.next(rows.len(), end, last.map(|id| id.to_string()));
+            let last = last.map(|id| id.to_string());
+            let next = slice.next(LISTINGS.what, (rows.len(), end, last))?;
             Ok(Page { rows, next })
         }
         .boxed()
@@ -248,7 +256,8 @@ impl StockRead for Shopify {
                     Some(RemoteLevel { holder, quantity: Some(counted) })
                 }));
             }
-            Ok(Page { rows, next: slice.next(read, end, last.map(|id| id.to_string())) })
+            let last = last.map(|id| id.to_string());
+            Ok(Page { rows, next: slice.next(LEVELS.what, (read, end, last))? })
         }
         .boxed()
     }
@@ -309,82 +318,132 @@ impl UserError {
     }
 }
 
-/// Names of writes that failed. A shop remembers a name and what came of it; whoever writes
-/// the same again after a failure needs another name, and after a lost answer the same.
+/// Names of writes whose end is not known. A shop remembers a name and what came of it: who
+/// asks again after a lost answer keeps it, and whatever was answered uses it up, because the
+/// same number may be right again later.
 #[derive(Debug, Default)]
-pub(super) struct Failed(Mutex<HashMap<String, u32>>);
+pub(super) struct Names(Mutex<HashMap<[u8; 32], String>>);
 
-impl Failed {
-    /// The name of a write: the same for the same targets over the same numbers.
-    fn name(&self, targets: &[&StockTarget]) -> String {
+impl Names {
+    /// The write of targets, told from others by what it writes over what.
+    fn write_of(targets: &[&StockTarget]) -> [u8; 32] {
         let mut digest = Sha256::new();
         for target in targets {
             digest.update(format!("{}={:?}\n", target.key, target.expected).as_bytes());
         }
-        let bytes = digest.finalize();
-        let name = bytes.iter().take(16).fold(String::new(), |mut text, byte| {
-            write!(text, "{byte:02x}").ok();
-            text
-        });
-        let failed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        failed.get(&name).map_or(name.clone(), |times| format!("{name}-{times}"))
+        digest.finalize().into()
     }
 
-    /// The write of this name failed: the next has another.
-    fn note(&self, name: &str) {
-        let (base, times) = name.split_once('-').unwrap_or((name, "0"));
-        let times = times.parse::<u32>().unwrap_or(0).saturating_add(1);
-        let mut failed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if failed.len() >= FAILED_MAX {
-            failed.clear();
+    /// The name of a write: that of the same whose end is not known, else a new one.
+    fn open(&self, write: [u8; 32]) -> String {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(name) = open.get(&write) {
+            return name.clone();
         }
-        failed.insert(base.to_owned(), times);
+        let mut random = [0_u8; 16];
+        SystemRandom.fill(&mut random);
+        let name = random.iter().fold(String::new(), |mut text, byte| {
+            let _infallible = write!(text, "{byte:02x}");
+            text
+        });
+        if open.len() >= NAMES_MAX {
+            // Under a new name the number that is expected protects what is there.
+            open.clear();
+        }
+        open.insert(write, name.clone());
+        name
+    }
+
+    /// What came of a write is known.
+    fn close(&self, write: &[u8; 32]) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(write);
     }
 }
 
+/// What came of some targets, by their places among those of the whole call.
+type Outcomes = Vec<Option<StockOutcome>>;
+
 impl Shopify {
+    /// Writes targets in one change: all of them, or none.
     async fn set(
         &self,
         targets: &[&StockTarget],
-        quantities: &[Value],
         urgency: Urgency,
-    ) -> Result<Vec<StockOutcome>, ChannelError> {
-        let key = self.failed.name(targets);
+    ) -> Result<Vec<UserError>, ChannelError> {
+        let quantity = |target: &&StockTarget| {
+            json!({
+                "inventoryItemId": gid("InventoryItem", &target.holder.id),
+                "locationId": target.holder.location.as_ref().map(|id| gid("Location", id)),
+                "quantity": target.quantity.get(), "changeFromQuantity": target.expected,
+            })
+        };
+        let quantities: Vec<Value> = targets.iter().map(quantity).collect();
+        let write = Names::write_of(targets);
         let input =
             json!({ "name": "available", "reason": "correction", "quantities": quantities });
-        let variables = json!({ "input": input, "key": key });
-        let written: Written = self.api.run(&SET, &variables, urgency).await?;
+        let variables = json!({ "input": input, "key": self.names.open(write) });
+        let written: Written = match self.api.run(&SET, &variables, urgency).await {
+            Ok(written) => written,
+            Err(error) => {
+                if !error.is_unknown() {
+                    self.names.close(&write);
+                }
+                return Err(error);
+            }
+        };
         let unreadable = || ErrorKind::Unreadable("it does not say what became of it".to_owned());
         let payload = written.inventory_set_quantities;
         let errors = payload.ok_or_else(|| ChannelError::new(SET.what, unreadable()))?.user_errors;
-        if errors.is_empty() {
-            let stored = |one: &&StockTarget| RemoteQuantity::Known(one.quantity.get());
-            return Ok(targets.iter().map(|one| StockOutcome::Stored(stored(one))).collect());
-        }
-        let concurrent = "IDEMPOTENCY_CONCURRENT_REQUEST";
-        if errors.iter().any(|error| error.code.as_deref() == Some(concurrent)) {
+        let concurrent = |error: &UserError| error.code.as_deref() == Some(UNDER_WAY);
+        if errors.iter().any(concurrent) {
             // The same is being done: its name is kept, and what came of it is looked for.
             let under_way = ErrorKind::Broken("the same write is still under way".to_owned());
             return Err(ChannelError::new(SET.what, under_way));
         }
-        self.failed.note(&key);
-        // Of what a call changes nothing stays where a part is refused; whoever reads again
-        // does not have to believe it.
-        let mut outcomes = vec![StockOutcome::Unknown; targets.len()];
-        for error in errors {
-            if error.code.as_deref() == Some("IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED") {
-                continue;
+        self.names.close(&write);
+        Ok(errors)
+    }
+
+    /// Writes what can be written of targets: where some of a change are refused nothing of
+    /// it is done, and the others are written without them.
+    async fn set_all(
+        &self,
+        targets: &[StockTarget],
+        outcomes: &mut Outcomes,
+        urgency: Urgency,
+    ) -> Result<(), ChannelError> {
+        for _ in 0..CHANGES_MAX {
+            let open = |index: &usize| outcomes[*index].is_none();
+            let left: Vec<usize> = (0..targets.len()).filter(open).collect();
+            if left.is_empty() {
+                break;
             }
-            match error.index() {
-                Some(index) if index < outcomes.len() => outcomes[index] = error.outcome(),
-                // It is about all of them.
-                _ => {
-                    let (code, detail) = error.refusal();
-                    outcomes.fill(StockOutcome::Refused { code, detail });
+            let some: Vec<&StockTarget> = left.iter().map(|index| &targets[*index]).collect();
+            let errors = self.set(&some, urgency).await?;
+            if errors.is_empty() {
+                for index in left {
+                    let stored = RemoteQuantity::Known(targets[index].quantity.get());
+                    outcomes[index] = Some(StockOutcome::Stored(stored));
+                }
+                break;
+            }
+            for error in errors {
+                if error.code.as_deref() == Some(FAILED_BEFORE) {
+                    continue;
+                }
+                let at = error.index();
+                match at.and_then(|at| left.get(at)) {
+                    Some(index) => outcomes[*index] = Some(error.outcome()),
+                    // It is about all of them.
+                    None => {
+                        let (code, detail) = error.refusal();
+                        let refused = StockOutcome::Refused { code, detail };
+                        left.iter().for_each(|index| outcomes[*index] = Some(refused.clone()));
+                    }
                 }
             }
         }
-        Ok(outcomes)
+        Ok(())
     }
 }
 
@@ -400,38 +459,22 @@ impl StockWrite for Shopify {
     ) -> BoxFuture<'a, Result<Vec<StockOutcome>, ChannelError>> {
         async move {
             // A write that expects nothing would be one that nobody can take back.
-            let quantity = |target: &StockTarget| {
-                Some(json!({
-                    "inventoryItemId": gid("InventoryItem", &target.holder.id),
-                    "locationId": gid("Location", target.holder.location.as_ref()?),
-                    "quantity": target.quantity.get(), "changeFromQuantity": target.expected?,
-                }))
-            };
-            let (mut sent, mut quantities, mut is_sent) = (Vec::new(), Vec::new(), Vec::new());
-            for target in targets {
-                let value = quantity(target);
-                is_sent.push(value.is_some());
-                if let Some(value) = value {
-                    sent.push(target);
-                    quantities.push(value);
-                }
-            }
-            let outcomes = if sent.is_empty() {
-                Vec::new()
-            } else {
-                self.set(&sent, &quantities, urgency).await?
-            };
-            let mut outcomes = outcomes.into_iter();
-            let outcome = |is_sent: bool| {
-                if is_sent {
-                    return outcomes.next().unwrap_or(StockOutcome::Unknown);
-                }
-                StockOutcome::Refused {
+            let outcome = |target: &StockTarget| {
+                let is_whole = target.holder.location.is_some() && target.expected.is_some();
+                (!is_whole).then(|| StockOutcome::Refused {
                     code: "nothing_expected".to_owned(),
                     detail: "the write names no location, or no number that it expects".to_owned(),
-                }
+                })
             };
-            Ok(is_sent.into_iter().map(outcome).collect())
+            let mut outcomes: Outcomes = targets.iter().map(outcome).collect();
+            let began = outcomes.clone();
+            let written = self.set_all(targets, &mut outcomes, urgency).await;
+            // What was answered before a failure is known all the same.
+            if outcomes == began {
+                written?;
+            }
+            // Whoever reads again does not have to believe it.
+            Ok(outcomes.into_iter().map(|one| one.unwrap_or(StockOutcome::Unknown)).collect())
         }
         .boxed()
     }

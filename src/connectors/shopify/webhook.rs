@@ -21,15 +21,18 @@ use crate::domain::RemoteId;
 use crate::secret::Secret;
 
 /// What matters to stock.
-const TOPICS: [&str; 8] = [
+const TOPICS: [&str; 11] = [
     "ORDERS_CREATE",
     "ORDERS_UPDATED",
     "ORDERS_EDITED",
     "ORDERS_CANCELLED",
+    "ORDERS_DELETE",
     "REFUNDS_CREATE",
     "FULFILLMENTS_CREATE",
     "FULFILLMENTS_UPDATE",
     "INVENTORY_LEVELS_UPDATE",
+    "INVENTORY_LEVELS_CONNECT",
+    "INVENTORY_LEVELS_DISCONNECT",
 ];
 const LIST: Document =
     Document::reading("read the webhooks", include_str!("graphql/subscriptions.graphql"), 110);
@@ -149,7 +152,7 @@ impl Webhook for Shopify {
                 Hint::Order(RemoteId::of_numbers(&[number]))
             }
             topic if topic.starts_with("orders/") => Hint::Order(id("id")?),
-            "inventory_levels/update" => Hint::Stock(Holder {
+            topic if topic.starts_with("inventory_levels/") => Hint::Stock(Holder {
                 id: id("inventory_item_id")?,
                 location: Some(id("location_id")?),
             }),

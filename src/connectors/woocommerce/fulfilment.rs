@@ -51,7 +51,7 @@ impl Fulfilment for WooCommerce {
         .boxed()
     }
 
-    fn cancel<'a>(&'a self, order: &'a RemoteId) -> Answer<'a, Told> {
+    fn cancel<'a>(&'a self, order: &'a RemoteId, _: Option<&'a str>) -> Answer<'a, Told> {
         async move {
             let now = match self.status(CANCEL, order).await {
                 // It was deleted: nothing of it will leave.

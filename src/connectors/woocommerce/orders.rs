@@ -15,8 +15,8 @@ use super::api::Query;
 use super::pages::has_more;
 use crate::clock::Timestamp;
 use crate::connectors::{
-    Answer, ChannelError, Cursor, DecodeError, ErrorKind, Fetched, OrderSource, Page, RawOrder,
-    RemoteLine, RemoteOrder, RemoteState, RemoteVersion, Window,
+    Answer, ChannelError, Cursor, DecodeError, Deducted, ErrorKind, Fetched, ListedOrder,
+    OrderSource, Page, RawOrder, RemoteLine, RemoteOrder, RemoteState, RemoteVersion, Window,
 };
 use crate::domain::{Currency, Money, Quantity, RemoteId};
 
@@ -49,8 +49,8 @@ impl OrderSource for WooCommerce {
         &'a self,
         window: Window,
         after: Option<&'a Cursor>,
-    ) -> Answer<'a, Page<RawOrder>> {
-        self.orders_in(&ANY, window, after).boxed()
+    ) -> Answer<'a, Page<ListedOrder>> {
+        async move { Ok(self.orders_in(&ANY, window, after).await?.into()) }.boxed()
     }
 
     // `any` is all but the bin. An order that is thrown away changes with it: in
@@ -371,7 +371,7 @@ fn line(
         cancelled,
         shipped,
         restocked,
-        deducted: Some(meta(REDUCED)?.unwrap_or(Quantity::ZERO)),
+        deducted: Deducted::Units(meta(REDUCED)?.unwrap_or(Quantity::ZERO)),
         holder: None,
         unit_price: item
             .total

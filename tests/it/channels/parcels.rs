@@ -9,7 +9,7 @@ use invshop::connectors::{
     Parcel, Probe, StockRead, StockWrite, Told,
 };
 use invshop::domain::RemoteId;
-use invshop::orders::Ship;
+use invshop::orders::{Ship, ShipLine};
 use invshop::sync::{self, Channel, Lane};
 use invshop::writer::Command;
 
@@ -66,7 +66,7 @@ impl Fulfilment for Parcels {
         async { Ok(Told::Done) }.boxed()
     }
 
-    fn cancel<'a>(&'a self, _: &'a RemoteId) -> Answer<'a, Told> {
+    fn cancel<'a>(&'a self, _: &'a RemoteId, _: Option<&'a str>) -> Answer<'a, Told> {
         async { Ok(Told::Done) }.boxed()
     }
 }
@@ -141,5 +141,18 @@ both!(each_parcel_is_told_with_what_is_in_it, |shop| {
     assert_eq!(shop.level("POT", "main").await, [8, 0, 0, 0]);
     world.settle().await;
     assert_eq!(parcels.take(), []);
+
+    // Parts of one in two parcels: it is told with the second.
+    world.tick();
+    let order = web.buy(&[(set, 1)]);
+    world.settle().await;
+    let id = format!("web:{order}");
+    let line = web.state().orders[&order].lines[0].id.to_string();
+    for (name, part, count) in [("m", 1, 2), ("p", 2, 1)] {
+        let lines = Some(vec![ShipLine { part: Some(part), ..shipped(1, count) }]);
+        shop.run(Command::Ship(Ship { lines, ..shipment(&id, name) })).await.unwrap();
+        world.settle().await;
+    }
+    assert_eq!(parcels.take(), [("p".to_owned(), vec![(line, 1)], true, None)]);
     world.end().await;
 });

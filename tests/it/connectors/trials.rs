@@ -8,8 +8,8 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, ready};
 use invshop::connectors::{
     Answer, Authority, Capability, Catalog, ChannelError, Compare, Connector, Cursor, DecodeError,
-    Deducts, Fetched, Fulfilment, Group, Grouping, Holder, Intake, IntakeKind, Measure,
-    OrderSource, OrderWindow, Page, Probe, QuantityMeaning, Queue, Quota, RawOrder, RemoteLevel,
+    Deducts, Fetched, Fulfilment, Group, Grouping, Holder, Intake, IntakeKind, ListedOrder,
+    Measure, OrderSource, OrderWindow, Page, Probe, QuantityMeaning, Queue, Quota, RemoteLevel,
     RemoteListing, RemoteOrder, Restores, StockMeaning, StockOutcome, StockRead, StockTarget,
     StockWrite, Ticket, TicketState, Urgency, Window, WriteAnswer, WriteRules, Zero,
 };
@@ -182,7 +182,7 @@ impl OrderSource for Trial {
         &'a self,
         _window: Window,
         _after: Option<&'a Cursor>,
-    ) -> Answer<'a, Page<RawOrder>> {
+    ) -> Answer<'a, Page<ListedOrder>> {
         answer(Page { rows: Vec::new(), next: None })
     }
 

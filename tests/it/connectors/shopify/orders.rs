@@ -2,7 +2,7 @@
 
 use invshop::clock::Timestamp;
 use invshop::connectors::{
-    Fetched, LineUnits, Parcel, RemoteOrder, RemoteState, Told, Tracking, Window,
+    Fetched, LineUnits, ListedOrder, Parcel, RemoteOrder, RemoteState, Told, Tracking, Window,
 };
 use invshop::domain::{FactId, Quantity, RemoteId};
 use invshop::sandbox::shopify::{Bucket, Financial, Restock};
@@ -30,8 +30,9 @@ impl World {
 /// Ordered, cancelled, shipped, restocked, deducted.
 fn counts(order: &RemoteOrder, line: usize) -> [i64; 5] {
     let line = &order.lines[line];
-    let [ordered, cancelled, shipped] = [line.ordered, line.cancelled, line.shipped];
-    [ordered, cancelled, shipped, line.restocked, line.deducted.unwrap()].map(Quantity::get)
+    let counts = [line.ordered, line.cancelled, line.shipped, line.restocked].map(Quantity::get);
+    let [ordered, cancelled, shipped, restocked] = counts;
+    [ordered, cancelled, shipped, restocked, line.deducted.units().unwrap()]
 }
 
 #[tokio::test]
@@ -86,7 +87,7 @@ async fn changed_orders_come_by_their_last_change() {
     let (mug, _) = world.stocked("MUG", main, 500);
     // Its clock stands still, and so does its bucket.
     world.shop.state().bucket = Bucket::new(1_000_000, 1_000);
-    for _ in 0..60 {
+    for _ in 0..160 {
         world.shop.state().buy(&[(mug, main, 1)], Financial::Pending).unwrap();
     }
     let orders = world.connector.orders().unwrap();
@@ -94,8 +95,11 @@ async fn changed_orders_come_by_their_last_change() {
     let window = Window { from: at(NOW - 60_000), until: at(NOW + 1) };
     let page = |cursor: Option<_>| async move { orders.changed(window, cursor.as_ref()).await };
     let (rows, pages) = read_to_the_end!(page);
-    assert_eq!((rows.len(), pages), (60, 3));
-    let open = orders.decode(&rows[0].body).unwrap();
+    assert_eq!((rows.len(), pages), (160, 2));
+    let ListedOrder::Named { id, changed_at } = &rows[0] else { panic!("it is named") };
+    assert_eq!(changed_at.as_millis(), NOW);
+    let Fetched::Found(open) = orders.fetch(id).await.unwrap() else { panic!("it is gone") };
+    let open = orders.decode(&open.body).unwrap();
     assert_eq!(open.state, RemoteState::Open, "it is taken from the number before it is paid");
     let later = Window { from: at(NOW + 60_000), until: at(NOW + 120_000) };
     let page = |cursor: Option<_>| async move { orders.changed(later, cursor.as_ref()).await };
@@ -105,10 +109,13 @@ async fn changed_orders_come_by_their_last_change() {
     world.is_sound();
 }
 
-fn parcel(order: u64, name: &str, lines: &[(u64, i64)], is_last: bool) -> Parcel {
-    let units = |&(line, quantity): &(u64, i64)| LineUnits {
+/// A parcel of units of lines, of which so many left in all.
+fn parcel(order: u64, name: &str, lines: &[(u64, i64, i64)], is_last: bool) -> Parcel {
+    let count = |count| Quantity::new(count).unwrap();
+    let units = |&(line, quantity, left): &(u64, i64, i64)| LineUnits {
         line: id(line),
-        quantity: Quantity::new(quantity).unwrap(),
+        quantity: count(quantity),
+        left: count(left),
     };
     Parcel {
         order: id(order),
@@ -131,16 +138,17 @@ async fn parcels_leave_from_where_their_lines_are() {
     let number = world.shop.state().buy(&bought, Financial::Paid).unwrap();
     let (first, second) = (world.line(number, 0), world.line(number, 1));
     let fulfilment = world.connector.fulfilment().unwrap();
-    let one = parcel(number, "one", &[(first, 1)], false);
+    let one = parcel(number, "one", &[(first, 1, 1)], false);
     assert_eq!(fulfilment.ship(&one).await.unwrap(), Told::Done);
+    assert_eq!(fulfilment.ship(&one).await.unwrap(), Told::Already, "it is told once");
     assert_eq!(counts(&world.order(number).await, 0), [3, 0, 1, 0, 3]);
-    let rest = parcel(number, "rest", &[(first, 2), (second, 2)], true);
+    let rest = parcel(number, "rest", &[(first, 2, 3), (second, 2, 2)], true);
     assert_eq!(fulfilment.ship(&rest).await.unwrap(), Told::Done);
     let order = world.order(number).await;
     assert_eq!(order.state, RemoteState::Shipped);
     assert_eq!(fulfilment.ship(&rest).await.unwrap(), Told::Already);
     assert_eq!(world.shop.state().orders[&number].parcels.len(), 3, "one for each location");
-    assert!(matches!(fulfilment.cancel(&id(number)).await.unwrap(), Told::Refused { .. }));
+    assert!(matches!(fulfilment.cancel(&id(number), None).await.unwrap(), Told::Refused { .. }));
     world.is_sound();
 }
 
@@ -151,10 +159,10 @@ async fn an_order_is_cancelled_once_and_gives_its_units_back() {
     let (mug, _) = world.stocked("MUG", main, 9);
     let number = world.shop.state().buy(&[(mug, main, 3)], Financial::Paid).unwrap();
     let fulfilment = world.connector.fulfilment().unwrap();
-    assert_eq!(fulfilment.cancel(&id(number)).await.unwrap(), Told::Done);
-    assert_eq!(fulfilment.cancel(&id(number)).await.unwrap(), Told::Already);
+    assert_eq!(fulfilment.cancel(&id(number), Some("Fraud")).await.unwrap(), Told::Done);
+    assert_eq!(fulfilment.cancel(&id(number), None).await.unwrap(), Told::Already);
     let order = world.order(number).await;
     assert_eq!((order.state, counts(&order, 0)), (RemoteState::Cancelled, [3, 0, 0, 3, 0]));
-    fulfilment.cancel(&id(1)).await.unwrap_err();
+    fulfilment.cancel(&id(1), None).await.unwrap_err();
     world.is_sound();
 }

@@ -132,15 +132,30 @@ async fn a_sale_is_never_written_over() {
     let (_, other) = world.stocked("LAMP", main, 9);
     world.shop.state().sell_before_write = vec![(mug, main, 1)];
     let outcomes = world.write(&[target(&other, 8, Some(9)), target(&holder, 3, Some(5))]).await;
-    assert_eq!(outcomes, [StockOutcome::Unknown, StockOutcome::Stale { current: None }]);
+    // A change is done whole or not at all: the other is written without the stale one.
+    let stale = StockOutcome::Stale { current: None };
+    assert_eq!(outcomes, [StockOutcome::Stored(known(8)), stale.clone()]);
     let both = [holder.clone(), other.clone()];
-    assert_eq!(world.read(&both).await, [Some(known(4)), Some(known(9))], "nothing was written");
+    assert_eq!(world.read(&both).await, [Some(known(4)), Some(known(8))]);
     // The same again after the failure has another name, and is not taken for a repetition.
-    let outcomes = world.write(&[target(&other, 8, Some(9)), target(&holder, 3, Some(5))]).await;
-    assert_eq!(outcomes[1], StockOutcome::Stale { current: None });
-    let outcomes = world.write(&[target(&other, 8, Some(9)), target(&holder, 2, Some(4))]).await;
-    assert_eq!(outcomes, [StockOutcome::Stored(known(8)), StockOutcome::Stored(known(2))]);
+    assert_eq!(world.write(&[target(&holder, 3, Some(5))]).await, [stale]);
+    let outcomes = world.write(&[target(&other, 7, Some(8)), target(&holder, 2, Some(4))]).await;
+    assert_eq!(outcomes, [StockOutcome::Stored(known(7)), StockOutcome::Stored(known(2))]);
     assert!(world.shop.state().writes.iter().all(|write| write.expected == Some(write.before)));
+    world.is_sound();
+}
+
+#[tokio::test]
+async fn what_was_written_once_is_written_again_when_it_is_right_again() {
+    let world = World::new().await;
+    let main = world.shop.state().add_location("Main");
+    let (mug, holder) = world.stocked("MUG", main, 10);
+    let targets = [target(&holder, 9, Some(10))];
+    assert_eq!(world.write(&targets).await, [StockOutcome::Stored(known(9))]);
+    let item = world.shop.state().variants[&mug].item;
+    world.shop.state().type_stock(item, main, 10);
+    assert_eq!(world.write(&targets).await, [StockOutcome::Stored(known(9))]);
+    assert_eq!(world.read(&[holder]).await, [Some(known(9))], "no answer of the past");
     world.is_sound();
 }
 

@@ -71,12 +71,12 @@ async fn a_status_that_somebody_set_in_the_shop_stays() {
     for status in ["refunded", "completed", "trash", "lay-away"] {
         let now = format!("={}", json!({ "status": status }));
         let recorded = Recorded::new(&[&now]).await;
-        let told = recorded.shop.cancel(&remote("23")).await.unwrap();
+        let told = recorded.shop.cancel(&remote("23"), None).await.unwrap();
         let refused = matches!(&told, Told::Refused { code, .. } if code == "another_status");
         assert!(refused, "{status}: {told:?}");
         recorded.asked().await;
     }
     let recorded = Recorded::new(&[r#"={"status":"cancelled"}"#]).await;
-    assert_eq!(recorded.shop.cancel(&remote("23")).await.unwrap(), Told::Already);
+    assert_eq!(recorded.shop.cancel(&remote("23"), None).await.unwrap(), Told::Already);
     recorded.asked().await;
 }
