@@ -10,6 +10,19 @@ use super::parcels::{Picked, Tracking};
 use super::plan::Asked;
 use super::state::State;
 use super::stock::{Complaint, complaints};
+use super::work;
+
+/// Characters of a note of a cancellation at most (schema of 2026-10, `orderCancel`).
+const NOTE_MAX: usize = 255;
+
+/// A cancellation that is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Job {
+    pub(super) order: u64,
+    reason: String,
+    is_restocked: bool,
+    note: Option<String>,
+}
 
 /// `fulfillmentCreate`.
 pub(super) fn ship(state: &mut State, asked: &Asked) -> Node {
@@ -24,7 +37,7 @@ pub(super) fn ship(state: &mut State, asked: &Asked) -> Node {
             let parcel = state.pack(order, &picked, tracking);
             (parcel.map(|parcel| Node::Parcel(order, parcel)), Vec::new())
         }
-        Err(message) => (None, vec![Complaint::new(&["fulfillment"], message)]),
+        Err(message) => (None, vec![Complaint::new(&["fulfillment"], &message)]),
     };
     let errors = complaints("UserError", &wrong);
     let fields = vec![("fulfillment", Found::some(parcel)), ("userErrors", errors)];
@@ -32,7 +45,7 @@ pub(super) fn ship(state: &mut State, asked: &Asked) -> Node {
 }
 
 /// What of an order is to leave, by the lines of its fulfilment orders, or why not.
-fn pick(state: &State, input: &Value) -> Result<(u64, Picked), &'static str> {
+fn pick(state: &State, input: &Value) -> Result<(u64, Picked), String> {
     let entries = input.get("lineItemsByFulfillmentOrder").and_then(Value::as_array);
     let (mut picked, mut place) = (Picked::new(), None);
     for entry in entries.into_iter().flatten() {
@@ -42,10 +55,16 @@ fn pick(state: &State, input: &Value) -> Result<(u64, Picked), &'static str> {
         let work = works.into_iter().flatten();
         let work = work.into_iter().find(|work| id.as_ref().is_some_and(|id| id.number == work.id));
         let (Some(order), Some(work)) = (order, work) else {
-            return Err("Fulfillment order does not exist.");
+            return Err("Fulfillment order does not exist.".to_owned());
         };
         if *place.get_or_insert((order, work.location)) != (order, work.location) {
-            return Err("All fulfillment orders must be assigned to the same location.");
+            return Err("All fulfillment orders must be assigned to the same location.".to_owned());
+        }
+        let status = state.orders.get(&order).map(|one| work::status(one, work, state.seconds()));
+        if let Some(status) = status.filter(|status| !matches!(*status, "OPEN" | "IN_PROGRESS")) {
+            // Its words are the shop's own, with this space.
+            let (id, status) = (work.id, status.to_lowercase());
+            return Err(format!("Fulfillment order {id} has an unfulfillable status= {status}."));
         }
         picked.extend(pick_lines(work, entry.get("fulfillmentOrderLineItems"))?);
     }
@@ -54,15 +73,12 @@ fn pick(state: &State, input: &Value) -> Result<(u64, Picked), &'static str> {
     ids.dedup();
     match place {
         Some((order, _)) if !picked.is_empty() && ids.len() == picked.len() => Ok((order, picked)),
-        _ => Err("Fulfillment order line items are missing or not unique."),
+        _ => Err("Fulfillment order line items are missing or not unique.".to_owned()),
     }
 }
 
-fn pick_lines(work: &Work, given: Option<&Value>) -> Result<Picked, &'static str> {
+fn pick_lines(work: &Work, given: Option<&Value>) -> Result<Picked, String> {
     let open = work.lines.iter().filter(|line| line.remaining > 0);
-    if open.clone().count() == 0 {
-        return Err("Fulfillment order has an unfulfillable status.");
-    }
     let Some(given) = given.and_then(Value::as_array).filter(|given| !given.is_empty()) else {
         return Ok(open.map(|line| (line.id, line.remaining)).collect());
     };
@@ -73,15 +89,20 @@ fn pick_lines(work: &Work, given: Option<&Value>) -> Result<Picked, &'static str
         (1..=line.remaining).contains(&units).then_some((id, units))
     };
     let picked: Option<Picked> = given.iter().map(pick).collect();
-    picked.ok_or("Invalid fulfillment order line item quantity requested.")
+    picked.ok_or("Invalid fulfillment order line item quantity requested.".to_owned())
 }
 
 /// `orderCancel`: it is done in a while.
 pub(super) fn cancel(state: &mut State, asked: &Asked) -> Node {
     let id = asked.arguments.get("orderId").and_then(|id| Gid::of(id, "Order"));
     let order = id.and_then(|id| Some((id.number, state.orders.get(&id.number)?)));
+    let note = asked.arguments.get("staffNote").and_then(Value::as_str);
     let complaint = |code, message| Some(Complaint::new(&["orderId"], message).coded(code));
     let wrong = match order {
+        _ if note.is_some_and(|note| note.chars().count() > NOTE_MAX) => {
+            let message = "The staff note is too long (maximum is 255 characters).";
+            Some(Complaint::new(&["staffNote"], message).coded("INVALID"))
+        }
         None => complaint("NOT_FOUND", "The order couldn't be found."),
         Some((_, order)) if order.cancelled.is_some() => {
             complaint("INVALID", "The order has already been cancelled.")
@@ -93,9 +114,11 @@ pub(super) fn cancel(state: &mut State, asked: &Asked) -> Node {
     };
     let order = order.map(|(id, _)| id).filter(|_| wrong.is_none());
     let job = order.map(|order| {
-        let reason = asked.arguments.get("reason").and_then(Value::as_str).unwrap_or("OTHER");
+        let reason = asked.arguments.get("reason").and_then(Value::as_str);
+        let reason = reason.unwrap_or("OTHER").to_owned();
         let is_restocked = asked.arguments.get("restock") == Some(&Value::Bool(true));
-        state.jobs.push((order, reason.to_owned(), is_restocked));
+        let note = note.map(str::to_owned);
+        state.jobs.push(Job { order, reason, is_restocked, note });
         if !state.quirks.cancels_later {
             state.finish_jobs();
         }
@@ -130,7 +153,8 @@ pub(super) fn subscribe(state: &mut State, asked: &Asked) -> Node {
         wrong.map(|message| Complaint::new(&["webhookSubscription", "callbackUrl"], message));
     let hook = wrong.is_none().then(|| {
         let id = state.small_id();
-        state.hooks.insert(id, Hook { topic: topic.to_owned(), uri: uri.to_owned() });
+        let (topic, uri) = (topic.to_owned(), uri.to_owned());
+        state.hooks.insert(id, Hook { topic, uri, failures: 0 });
         Node::Hook(id)
     });
     let wrong: Vec<Complaint> = wrong.into_iter().collect();
@@ -162,8 +186,12 @@ pub(super) fn unsubscribe(state: &mut State, asked: &Asked) -> Node {
 impl State {
     /// Does what was put off: orders that are to be cancelled are.
     pub fn finish_jobs(&mut self) {
-        for (order, reason, is_restocked) in std::mem::take(&mut self.jobs) {
-            self.cancel(order, &reason, is_restocked);
+        for job in std::mem::take(&mut self.jobs) {
+            let is_done = self.cancel(job.order, &job.reason, job.is_restocked);
+            let order = self.orders.get_mut(&job.order).filter(|_| is_done);
+            if let Some(order) = order {
+                order.staff_note = job.note;
+            }
         }
     }
 }

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::orders::{Line, Order, Refund};
 use super::state::State;
-use super::trade;
+use super::work::{self, Moved};
+use super::{nodes, trade};
 
 const GID: &str = "gid://shopify/";
 /// How far the times of webhooks are ahead of UTC, in seconds: those of the shop, where
@@ -96,14 +97,67 @@ pub(super) fn level(state: &State, item: u64, location: u64) -> Value {
     })
 }
 
+/// What is told of an item; of one that is gone, little more than its id.
+pub(super) fn item(state: &State, id: u64) -> Value {
+    let mut body = json!({
+        "id": id, "admin_graphql_api_id": gid("InventoryItem", id), "country_code_of_origin": null,
+        "province_code_of_origin": null, "harmonized_system_code": null,
+        "country_harmonized_system_codes": [],
+    });
+    if let Some(item) = state.items.get(&id) {
+        body["sku"] =
+            state.variants.get(&item.variant).map_or(Value::Null, |one| text(&one.sku).into());
+        body["updated_at"] = local(item.updated).into();
+        body["requires_shipping"] = item.is_shipped.into();
+        body["tracked"] = item.is_tracked.into();
+        body["cost"] = Value::Null;
+        body["weight_value"] = 0.0.into();
+        body["weight_unit"] = "kg".into();
+    }
+    body
+}
+
+/// What is told of units that are to leave from another location: as shopify.dev shows it,
+/// with ids as the API writes them and words in small letters.
+pub(super) fn moved(state: &State, order: u64, moved: Moved) -> Option<Value> {
+    let placed = nodes::order(state, order)?;
+    let side = |id: u64| {
+        let one = nodes::work(state, order, id)?;
+        Some(json!({
+            "id": gid("FulfillmentOrder", id),
+            "status": work::status(placed, one, state.seconds()).to_lowercase(),
+            "assigned_location_id": gid("Location", one.location),
+        }))
+    };
+    let (line, units) = moved.line;
+    Some(json!({
+        "original_fulfillment_order": side(moved.original)?,
+        "moved_fulfillment_order": side(moved.new)?,
+        "destination_location_id": gid("Location", moved.destination),
+        "fulfillment_order_line_items_requested": [
+            { "id": gid("FulfillmentOrderLineItem", line), "quantity": units },
+        ],
+        "source_location": { "id": gid("Location", moved.source) },
+    }))
+}
+
+/// What is told of the shop.
+pub(super) fn shop(state: &State) -> Value {
+    json!({
+        "id": nodes::SHOP, "admin_graphql_api_id": gid("Shop", nodes::SHOP), "name": state.name,
+        "domain": state.domain, "myshopify_domain": state.domain, "currency": state.currency,
+        "plan_display_name": state.plan,
+    })
+}
+
 /// What is told of an order.
 pub(super) fn order(state: &State, id: u64, order: &Order) -> Value {
     let lines: Vec<Value> = order.lines.iter().map(|one| line(state, order, one)).collect();
     let refunds: Vec<Value> = order.refunds.iter().map(|one| refund(id, one)).collect();
-    let status = match trade::fulfillment_status(order) {
-        "FULFILLED" => Some("fulfilled"),
-        "PARTIALLY_FULFILLED" => Some("partial"),
-        _ => None,
+    let status = match (order.has_left(), order.has_to_leave()) {
+        (true, false) => Some("fulfilled"),
+        (true, true) => Some("partial"),
+        (false, _) => None,
     };
     json!({
         "id": id, "admin_graphql_api_id": gid("Order", id), "name": format!("#{}", order.number),

@@ -40,7 +40,12 @@ impl<'a> Executor<'a> {
             Some(Found::Value(value)) => Ok(value),
             Some(Found::Node(node)) => self.entry(&node, &asked.fields),
             Some(Found::List(nodes)) => {
-                let entries = nodes.iter().map(|node| match node {
+                // A list without pages ends after as many as are asked for, and nothing says
+                // that there are more.
+                let first = asked.arguments.get("first").and_then(Value::as_u64);
+                let first = first.and_then(|first| usize::try_from(first).ok());
+                let some = nodes.iter().take(first.unwrap_or(nodes.len()));
+                let entries = some.map(|node| match node {
                     Some(node) => self.entry(node, &asked.fields),
                     None => Ok(Value::Null),
                 });

@@ -27,15 +27,15 @@ pub(super) fn run(state: &mut State, operation: &Operation) -> Value {
         });
         return refuse(state, requested, &error);
     }
+    if state.faults.too_many_bare > 0 {
+        state.faults.too_many_bare -= 1;
+        return json!({ "errors": [throttled()] });
+    }
     let now = state.millis();
     let is_one_too_many = state.faults.too_many > 0;
     state.faults.too_many = state.faults.too_many.saturating_sub(1);
     if is_one_too_many || !state.bucket.take(requested, now) {
-        let error = json!({
-            "message": "Throttled",
-            "extensions": { "code": "THROTTLED", "documentation": LIMITS },
-        });
-        return refuse(state, requested, &error);
+        return refuse(state, requested, &throttled());
     }
     if state.faults.fail_inside > 0 {
         state.faults.fail_inside -= 1;
@@ -52,6 +52,13 @@ pub(super) fn run(state: &mut State, operation: &Operation) -> Value {
         Ok(data) => json!({ "data": data, "extensions": extensions }),
         Err(error) => json!({ "data": null, "errors": [error], "extensions": extensions }),
     }
+}
+
+fn throttled() -> Value {
+    json!({
+        "message": "Throttled",
+        "extensions": { "code": "THROTTLED", "documentation": LIMITS },
+    })
 }
 
 fn refuse(state: &State, requested: i64, error: &Value) -> Value {

@@ -1,19 +1,26 @@
-//! Webhooks: signed over their bytes, made again as they were, and given up with their
-//! subscription.
+//! Webhooks: signed over their bytes, made again as they were, and given up after a while.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::Sha256;
 
 use super::state::State;
+use super::work::Moved;
 use super::{Caller, Mishaps, ShopifyShop, VERSION, document};
 
-/// How often a call is made again before its subscription is removed.
+/// How often a call is made again (shopify.dev, changelog of 2024-09-10).
 const RETRIES_MAX: u32 = 8;
+/// After how many failures in a row a subscription is removed that was made by the API
+/// (Shopify at community.shopify.dev, topic 24625). What counts as one is not written down: here,
+/// a round of [`ShopifyShop::deliver`] in which none of its calls was taken.
+const FAILURES_MAX: u32 = 8;
+/// What an app is told of after its subscriptions are gone.
+const UNINSTALLED: &str = "APP_UNINSTALLED";
 /// How long it waits for an answer.
 const WAIT: Duration = Duration::from_secs(5);
 
@@ -22,6 +29,8 @@ const WAIT: Duration = Duration::from_secs(5);
 pub(super) struct Hook {
     pub(super) topic: String,
     pub(super) uri: String,
+    /// Failures in a row.
+    pub(super) failures: u32,
 }
 
 /// A call that is to be made, with the body that it had at first.
@@ -67,6 +76,55 @@ impl State {
     pub(super) fn connect_happened(&mut self, item: u64, location: u64) {
         let body = document::level(self, item, location);
         self.happened("INVENTORY_LEVELS_CONNECT", &body);
+    }
+
+    /// An item is no longer stocked at a location.
+    pub(super) fn disconnect_happened(&mut self, item: u64, location: u64) {
+        let body = json!({ "inventory_item_id": item, "location_id": location });
+        self.happened("INVENTORY_LEVELS_DISCONNECT", &body);
+    }
+
+    /// An item changed, or is gone.
+    pub(super) fn item_happened(&mut self, topic: &str, item: u64) {
+        let body = document::item(self, item);
+        self.happened(topic, &body);
+    }
+
+    /// An order is gone, and nothing is known of it but its id.
+    pub(super) fn deletion_happened(&mut self, id: u64) {
+        self.happened("ORDERS_DELETE", &json!({ "id": id }));
+    }
+
+    /// Units are to leave from another location.
+    pub(super) fn move_happened(&mut self, id: u64, moved: Moved) {
+        let Some(body) = document::moved(self, id, moved) else { return };
+        self.happened("FULFILLMENT_ORDERS_MOVED", &body);
+    }
+
+    /// The app is no longer installed: nothing else is told to it, and nothing after that.
+    pub(super) fn uninstall_happened(&mut self) {
+        let body = document::shop(self);
+        self.happened(UNINSTALLED, &body);
+        self.hooks.clear();
+        self.queue.retain(|call| call.topic == UNINSTALLED);
+    }
+
+    /// Counts the failures of subscriptions, by whether anything of them was taken: those
+    /// that fail too often are removed, with what there was to tell.
+    fn count_failures(&mut self, called: &BTreeMap<u64, bool>) {
+        for (id, is_taken) in called {
+            let Some(hook) = self.hooks.get_mut(id) else { continue };
+            hook.failures = if *is_taken { 0 } else { hook.failures + 1 };
+            if hook.failures >= FAILURES_MAX {
+                self.hooks.remove(id);
+                self.queue.retain(|call| call.hook != *id);
+            }
+        }
+    }
+
+    /// Whether a call is still to be made.
+    fn is_wanted(&self, call: &Delivery) -> bool {
+        self.hooks.contains_key(&call.hook) || call.topic == UNINSTALLED
     }
 
     /// Something is to be told to whoever wants to hear of it, as it is now.
@@ -127,9 +185,9 @@ impl ShopifyShop {
                 calls.swap(last, random(bound) as usize);
             }
         }
-        let mut arrived = 0;
+        let (mut arrived, mut called) = (0, BTreeMap::new());
         for mut call in calls {
-            if !self.state().hooks.contains_key(&call.hook) {
+            if !self.state().is_wanted(&call) {
                 continue;
             }
             let mut is_taken = false;
@@ -141,16 +199,12 @@ impl ShopifyShop {
                 }
             }
             call.attempts += 1;
-            if is_taken {
-                continue;
-            }
-            let mut state = self.state();
-            if call.attempts > RETRIES_MAX {
-                state.hooks.remove(&call.hook);
-            } else {
-                state.queue.push(call);
+            *called.entry(call.hook).or_default() |= is_taken;
+            if !is_taken && call.attempts <= RETRIES_MAX {
+                self.state().queue.push(call);
             }
         }
+        self.state().count_failures(&called);
         arrived
     }
 

@@ -15,13 +15,17 @@ mod nodes;
 mod orders;
 mod parcels;
 mod plan;
+mod returns;
 mod routes;
+mod sales;
 mod schema;
 mod search;
+mod shelf;
 mod state;
 mod stock;
 mod trade;
 mod values;
+mod work;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,7 +35,8 @@ use tokio::net::TcpListener;
 pub use crate::sandbox::woocommerce::{Caller, Mishaps, Now, caller};
 pub use cost::Bucket;
 pub use orders::{
-    Financial, Line, Order, Parcel, ParcelLine, Refund, RefundLine, Restock, Work, WorkLine,
+    Financial, Line, Order, Parcel, ParcelLine, Readiness, Refund, RefundLine, Restock, Work,
+    WorkLine,
 };
 pub use state::{
     Counted, Exchange, Faults, Item, Level, Location, Policy, Product, Quirks, State, Unstocked,

@@ -8,6 +8,9 @@ use super::plan::Asked;
 use super::state::{Level, Policy, State};
 use super::{search, trade};
 
+/// The number in the id of the shop, and of the app in it.
+pub(super) const SHOP: u64 = 1;
+
 /// What rows of a list are sorted by.
 pub(super) type Key = (i64, u64);
 
@@ -99,7 +102,7 @@ impl Node {
 
     fn id(&self) -> Option<String> {
         let number = match self {
-            Self::Shop | Self::Installation => 1,
+            Self::Shop | Self::Installation => SHOP,
             Self::Level(item, location) => return Some(document::level_gid(*item, *location)),
             Self::Location(id)
             | Self::Product(id)

@@ -1,6 +1,6 @@
 //! What leaves: parcels of what is to leave from one location.
 
-use super::orders::{Parcel, ParcelLine};
+use super::orders::{Parcel, ParcelLine, Work, WorkLine};
 use super::state::State;
 
 /// Units of a line of what is to leave, by the id of that line.
@@ -14,12 +14,6 @@ pub(super) struct Tracking {
 }
 
 impl State {
-    /// The order that a piece of work belongs to.
-    pub(super) fn order_of_work(&self, work: u64) -> Option<u64> {
-        let mut all = self.orders.iter();
-        all.find(|(_, order)| order.work.iter().any(|one| one.id == work)).map(|(id, _)| *id)
-    }
-
     /// Lets units leave that are there to leave, all from one location; the parcel.
     pub(super) fn pack(&mut self, id: u64, picked: &Picked, tracking: Tracking) -> Option<u64> {
         let (parcel, created) = (self.large_id(), self.seconds());
@@ -62,16 +56,22 @@ impl State {
         Some(parcel)
     }
 
-    /// A clerk lets units of lines leave, from wherever they are to leave: a parcel for each
-    /// location. None, where not so many are left of one of them.
+    /// A clerk lets units of lines leave, from wherever they are to leave and may: a parcel
+    /// for each fulfilment order. None, where not so many may leave of one of them.
     pub fn fulfil(&mut self, id: u64, lines: &[(u64, i64)]) -> Vec<u64> {
+        let now = self.seconds();
         let Some(order) = self.orders.get(&id) else { return Vec::new() };
-        if lines.iter().any(|&(line, units)| units <= 0 || order.unfulfilled(line) < units) {
+        let ready: Vec<&Work> = order.work.iter().filter(|work| work.is_ready(now)).collect();
+        let may_leave = |line: u64| -> i64 {
+            let lines = ready.iter().flat_map(|work| &work.lines);
+            lines.filter(|one| one.line == line).map(|one| one.remaining).sum()
+        };
+        if lines.iter().any(|&(line, units)| units <= 0 || may_leave(line) < units) {
             return Vec::new();
         }
         let mut wanted = lines.to_vec();
         let mut parcels: Vec<Picked> = Vec::new();
-        for work in &order.work {
+        for work in ready {
             let mut picked = Vec::new();
             for one in &work.lines {
                 let Some((_, left)) = wanted.iter_mut().find(|(line, _)| *line == one.line) else {
@@ -102,7 +102,10 @@ impl State {
         let (lines, location, mut moved) = (one.lines.clone(), one.location, Vec::new());
         for line in lines {
             let mut work = order.work.iter_mut().filter(|work| work.location == location);
-            let one = work.find_map(|work| work.lines.iter_mut().find(|one| one.line == line.line));
+            let is_it = |one: &&mut WorkLine| {
+                one.line == line.line && one.total - one.remaining >= line.units
+            };
+            let one = work.find_map(|work| work.lines.iter_mut().find(is_it));
             if let Some(one) = one {
                 one.remaining += line.units;
             }
@@ -111,32 +114,6 @@ impl State {
         for (item, units) in moved {
             self.move_stock((item, location), 0, units);
         }
-        self.touch(id, &[]);
-        true
-    }
-
-    /// Units of a line that have not left are to leave from another location, where the item
-    /// is stocked. Whether there are so many.
-    pub fn move_work(&mut self, id: u64, line: u64, units: i64, to: u64) -> bool {
-        let Some(order) = self.orders.get(&id) else { return false };
-        let Some(item) = order.line(line).map(|line| line.item) else { return false };
-        let is_stocked = self.levels.get(&(item, to)).is_some_and(|level| level.is_active);
-        let mut work = order.work.clone();
-        let mut others = work.iter_mut().filter(|work| work.location != to);
-        let from = others.find_map(|work| {
-            let mut lines = work.lines.iter_mut();
-            let one = lines.find(|one| one.line == line && one.remaining >= units)?;
-            one.total -= units;
-            one.remaining -= units;
-            Some(work.location)
-        });
-        let Some(from) = from.filter(|_| is_stocked && units > 0) else { return false };
-        self.add_work(&mut work, to, (line, units));
-        if let Some(order) = self.orders.get_mut(&id) {
-            order.work = work;
-        }
-        self.move_stock((item, from), units, -units);
-        self.move_stock((item, to), -units, units);
         self.touch(id, &[]);
         true
     }

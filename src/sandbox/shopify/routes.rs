@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State as Extracted;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
@@ -41,6 +41,7 @@ async fn answer(
     }
     let graph = format!("/admin/api/{VERSION}/graphql.json");
     match (method.as_str(), uri.path()) {
+        ("POST", TOKEN) if !shop.state().is_installed => uninstalled(),
         ("POST", TOKEN) => respond(&grant(&shop, &headers, &body)),
         ("POST", path) if path == graph => ask(&shop, &headers, &body).await,
         _ => respond(&(404, json!({ "errors": "Not Found" }))),
@@ -53,6 +54,14 @@ fn respond((status, document): &Answer) -> Response {
     (status, [("content-type", kind)], document.to_string()).into_response()
 }
 
+/// What an app is told that asks for a token where it is not installed: a page.
+fn uninstalled() -> Response {
+    let page = "<!DOCTYPE html><html><head><title>400 - Oauth error app_not_installed</title>\
+                </head></html>";
+    (StatusCode::BAD_REQUEST, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], page)
+        .into_response()
+}
+
 fn broken() -> Response {
     respond(&(500, json!({ "errors": "Internal Server Error" })))
 }
@@ -61,6 +70,17 @@ fn fault(state: &mut State) -> Option<Response> {
     if state.faults.is_down {
         let page = "<html><head><title>Something went wrong</title></head></html>";
         return Some((StatusCode::SERVICE_UNAVAILABLE, page).into_response());
+    }
+    if state.faults.turn_away > 0 {
+        state.faults.turn_away -= 1;
+        let message = "Exceeded 2 calls per second for api client. \
+                       Reduce request rates to resume uninterrupted service.";
+        let mut turned = respond(&(429, json!({ "errors": message })));
+        let seconds = format!("{}.0", state.faults.turn_away_seconds);
+        if let Ok(wait) = HeaderValue::from_str(&seconds) {
+            turned.headers_mut().insert(header::RETRY_AFTER, wait);
+        }
+        return Some(turned);
     }
     if state.faults.fail > 0 {
         state.faults.fail -= 1;

@@ -75,7 +75,7 @@ type InventoryQuantity { id: ID! name: String! quantity: Int! updatedAt: DateTim
 type MoneyBag { presentmentMoney: MoneyV2! shopMoney: MoneyV2! }
 type MoneyV2 { amount: Decimal! currencyCode: CurrencyCode! }
 type Order {
-  cancelReason: OrderCancelReason cancelledAt: DateTime closedAt: DateTime createdAt: DateTime!
+  cancelReason: OrderCancelReason cancellation: OrderCancellation cancelledAt: DateTime closedAt: DateTime createdAt: DateTime!
   currencyCode: CurrencyCode! displayFinancialStatus: OrderDisplayFinancialStatus
   displayFulfillmentStatus: OrderDisplayFulfillmentStatus! edited: Boolean!
   fulfillmentOrders(after: String, first: Int): FulfillmentOrderConnection!
@@ -84,6 +84,7 @@ type Order {
   processedAt: DateTime! refunds(first: Int): [Refund!]! test: Boolean!
   totalPriceSet: MoneyBag! updatedAt: DateTime!
 }
+type OrderCancellation { staffNote: String }
 type OrderConnection { edges: [OrderEdge!]! nodes: [Order!]! pageInfo: PageInfo! }
 type OrderEdge { cursor: String! node: Order! }
 type LineItem {
@@ -94,7 +95,7 @@ type LineItem {
 type LineItemConnection { edges: [LineItemEdge!]! nodes: [LineItem!]! pageInfo: PageInfo! }
 type LineItemEdge { cursor: String! node: LineItem! }
 type FulfillmentOrder {
-  assignedLocation: FulfillmentOrderAssignedLocation! id: ID!
+  assignedLocation: FulfillmentOrderAssignedLocation! fulfillAt: DateTime id: ID!
   lineItems(after: String, first: Int): FulfillmentOrderLineItemConnection!
   order: Order! orderId: ID! orderName: String! status: FulfillmentOrderStatus!
 }
@@ -170,6 +171,7 @@ enum OrderCancelReason { CUSTOMER DECLINED FRAUD INVENTORY OTHER STAFF }
 enum WebhookSubscriptionFormat { JSON XML }
 enum WebhookSubscriptionTopic {
   APP_SCOPES_UPDATE APP_UNINSTALLED BULK_OPERATIONS_FINISH FULFILLMENTS_CREATE FULFILLMENTS_UPDATE
+  FULFILLMENT_ORDERS_MOVED
   INVENTORY_ITEMS_CREATE INVENTORY_ITEMS_DELETE INVENTORY_ITEMS_UPDATE INVENTORY_LEVELS_CONNECT
   INVENTORY_LEVELS_DISCONNECT INVENTORY_LEVELS_UPDATE LOCATIONS_ACTIVATE LOCATIONS_CREATE
   LOCATIONS_DEACTIVATE LOCATIONS_DELETE LOCATIONS_UPDATE ORDERS_CANCELLED ORDERS_CREATE

@@ -11,8 +11,8 @@ use super::state::State;
 /// How long orders are shown without the scope for all, seconds.
 const SHOWN_SECONDS: i64 = 60 * 24 * 60 * 60;
 const ALL_ORDERS: &str = "read_all_orders";
-/// What has to be granted for lists and things at the top.
-const NEEDED: [(&str, &str); 9] = [
+/// What has to be granted for lists and things at the top, and for changes.
+const NEEDED: [(&str, &str); 14] = [
     ("order", "read_orders"),
     ("orders", "read_orders"),
     ("refund", "read_orders"),
@@ -22,6 +22,11 @@ const NEEDED: [(&str, &str); 9] = [
     ("inventoryItems", "read_inventory"),
     ("inventoryItem", "read_inventory"),
     ("locations", "read_locations"),
+    ("fulfillmentOrder", "read_merchant_managed_fulfillment_orders"),
+    ("fulfillmentCreate", "write_merchant_managed_fulfillment_orders"),
+    ("inventoryActivate", "write_inventory"),
+    ("inventorySetQuantities", "write_inventory"),
+    ("orderCancel", "write_orders"),
 ];
 
 /// What is missing for what is asked for at the top.

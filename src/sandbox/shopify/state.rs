@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use super::Now;
+use super::changes::Job;
 use super::cost::Bucket;
 use super::hooks::{Delivery, Hook};
 use super::orders::Order;
@@ -159,6 +160,14 @@ pub struct Faults {
     pub lose_changes: u32,
     /// So many requests to come are one too many (200, `THROTTLED`).
     pub too_many: u32,
+    /// So many requests to come are one too many, and it is not said what they would have
+    /// cost (200, `THROTTLED`, without `extensions.cost`).
+    pub too_many_bare: u32,
+    /// So many requests to come are turned away before they are looked at (429).
+    pub turn_away: u32,
+    /// How long those are told to wait (`Retry-After`): seconds with a fraction, as the shop
+    /// writes them.
+    pub turn_away_seconds: u32,
     /// So many requests to come fail before anything was done (500).
     pub fail: u32,
     /// So many requests to come fail before anything was done (200, `INTERNAL_SERVER_ERROR`).
@@ -238,6 +247,8 @@ pub struct State {
     pub pages_max: i64,
     /// By how many milliseconds its clock is behind.
     pub clock_behind: i64,
+    /// Whether the app is installed: one that is not gets no token.
+    pub is_installed: bool,
     /// Requests that came, by what they ask for at the top.
     pub requests: BTreeMap<String, u64>,
     /// Numbers that were written from outside.
@@ -262,8 +273,10 @@ pub struct State {
     pub(super) kept: BTreeMap<String, Kept>,
     pub(super) hooks: BTreeMap<u64, Hook>,
     pub(super) queue: Vec<Delivery>,
-    pub(super) jobs: Vec<(u64, String, bool)>,
+    pub(super) jobs: Vec<Job>,
     next: u64,
+    /// The number of the last order.
+    number: i64,
 }
 
 /// Where the time comes from.
@@ -303,6 +316,7 @@ impl State {
             bucket: Bucket::new(2000, 100),
             pages_max: 25_000,
             clock_behind: 0,
+            is_installed: true,
             requests: BTreeMap::new(),
             writes: Vec::new(),
             stale: 0,
@@ -317,6 +331,7 @@ impl State {
             queue: Vec::new(),
             jobs: Vec::new(),
             next: 0,
+            number: 1000,
         }
     }
 
@@ -353,6 +368,12 @@ impl State {
     pub(super) fn large_id(&mut self) -> u64 {
         self.next += 1;
         LARGE + self.next
+    }
+
+    /// The number of the next order.
+    pub(super) const fn next_number(&mut self) -> i64 {
+        self.number += 1;
+        self.number
     }
 
     /// Adds a location that orders of the web shop leave from.
@@ -405,34 +426,6 @@ impl State {
         level.updated = now;
         if available != 0 {
             self.stock_happened(item, location);
-        }
-    }
-
-    /// Somebody types how many units of an item can be sold at a location.
-    pub fn type_stock(&mut self, item: u64, location: u64, available: i64) {
-        let updated = self.seconds();
-        let level = self.levels.entry((item, location));
-        let level = level.or_insert(Level { available, committed: 0, is_active: true, updated });
-        (level.available, level.is_active, level.updated) = (available, true, updated);
-        self.stock_happened(item, location);
-    }
-
-    /// An item is no longer stocked at a location: what was there is forgotten.
-    pub fn deactivate(&mut self, item: u64, location: u64) {
-        if let Some(level) = self.levels.get_mut(&(item, location)) {
-            (level.available, level.is_active) = (0, false);
-        }
-    }
-
-    /// Renames a variant, for which the time of its change moves.
-    pub fn rename(&mut self, variant: u64, sku: &str) {
-        let now = self.seconds();
-        if let Some(variant) = self.variants.get_mut(&variant) {
-            sku.clone_into(&mut variant.sku);
-            variant.updated = now;
-            if let Some(item) = self.items.get_mut(&variant.item) {
-                item.updated = now;
-            }
         }
     }
 }

@@ -257,6 +257,7 @@ fn set_one(state: &State, given: &Value, counted: Counted) -> Result<Write, Refu
 fn write_one(state: &mut State, write: Write) {
     let updated = state.seconds();
     let key = (write.item, write.location);
+    let is_new = !state.is_stocked(write.item, write.location);
     let empty = Level { available: 0, committed: 0, is_active: true, updated };
     let level = state.levels.entry(key).or_insert(empty);
     level.available = match write.name {
@@ -265,6 +266,9 @@ fn write_one(state: &mut State, write: Write) {
     };
     (level.is_active, level.updated) = (true, updated);
     state.writes.push(write);
+    if is_new {
+        state.connect_happened(write.item, write.location);
+    }
     // The writer hears of it as everybody does.
     state.stock_happened(write.item, write.location);
 }

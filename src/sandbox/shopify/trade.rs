@@ -4,14 +4,15 @@ use serde_json::Value;
 
 use super::document::{gid, text, time};
 use super::nodes::{self, Found, Node};
-use super::orders::Order;
+use super::orders::{Order, Readiness};
 use super::state::State;
+use super::work;
 
 pub(super) fn field(state: &State, node: &Node, name: &str) -> Option<Found> {
     match *node {
         Node::Order(id) => order(state, id, name),
         Node::Line(order, id) => line(state, (order, id), name),
-        Node::Work(order, id) => work(state, (order, id), name),
+        Node::Work(order, id) => piece(state, (order, id), name),
         Node::WorkLine(order, work, id) => work_line(state, (order, work, id), name),
         Node::Parcel(order, id) => parcel(state, (order, id), name),
         Node::ParcelLine(order, parcel, id) => {
@@ -29,10 +30,14 @@ pub(super) fn field(state: &State, node: &Node, name: &str) -> Option<Found> {
     }
 }
 
-/// How far an order has left.
-pub(super) fn fulfillment_status(order: &Order) -> &'static str {
-    let remaining = order.work.iter().flat_map(|work| &work.lines).any(|one| one.remaining > 0);
-    match (order.has_left(), remaining) {
+/// How far an order has left; whether all that has not is held, or put off, is said first
+/// (schema of 2026-10, `OrderDisplayFulfillmentStatus`).
+fn fulfillment_status(order: &Order, now: i64) -> &'static str {
+    let waiting = order.work.iter().filter(|work| work.remaining() > 0);
+    let all = |wanted: &str| waiting.clone().all(|one| work::status(order, one, now) == wanted);
+    match (order.has_left(), order.has_to_leave()) {
+        (_, true) if all("ON_HOLD") => "ON_HOLD",
+        (_, true) if all("SCHEDULED") => "SCHEDULED",
         (true, false) => "FULFILLED",
         (true, true) => "PARTIALLY_FULFILLED",
         (false, _) => "UNFULFILLED",
@@ -55,12 +60,17 @@ fn order(state: &State, id: u64, name: &str) -> Option<Found> {
         "updatedAt" => time(one.updated).into(),
         "cancelledAt" | "closedAt" => one.cancelled.map(time).into(),
         "cancelReason" => one.cancel_reason.clone().into(),
+        "cancellation" => {
+            let fields = vec![("staffNote", one.staff_note.clone().into())];
+            let node = Node::Plain("OrderCancellation", fields);
+            Found::some(one.cancelled.map(|_| node))
+        }
         "currencyCode" => state.currency.clone().into(),
         "displayFinancialStatus" => one.financial.word().into(),
-        "displayFulfillmentStatus" => fulfillment_status(one).into(),
+        "displayFulfillmentStatus" => fulfillment_status(one, state.seconds()).into(),
         "totalPriceSet" => nodes::price(state, total(one)),
         "lineItems" => page(one.lines.iter().map(|line| (line.id, Node::Line(id, line.id)))),
-        "fulfillmentOrders" => page(one.work.iter().map(|work| (work.id, Node::Work(id, work.id)))),
+        "fulfillmentOrders" => page(one.work.iter().map(|one| (one.id, Node::Work(id, one.id)))),
         "fulfillments" => {
             Found::List(one.parcels.iter().map(|one| Some(Node::Parcel(id, one.id))).collect())
         }
@@ -96,11 +106,15 @@ fn line(state: &State, (order, id): (u64, u64), name: &str) -> Option<Found> {
     })
 }
 
-fn work(state: &State, (order, id): (u64, u64), name: &str) -> Option<Found> {
+fn piece(state: &State, (order, id): (u64, u64), name: &str) -> Option<Found> {
     let one = nodes::work(state, order, id)?;
     let placed = nodes::order(state, order)?;
     Some(match name {
-        "status" => work_status(placed, one).into(),
+        "status" => work::status(placed, one, state.seconds()).into(),
+        "fulfillAt" => match one.readiness {
+            Readiness::Scheduled(at) => time(at).into(),
+            Readiness::Open | Readiness::OnHold => time(placed.created).into(),
+        },
         "order" => Found::Node(Node::Order(order)),
         "orderId" => gid("Order", order).into(),
         "orderName" => format!("#{}", placed.number).into(),
@@ -120,21 +134,8 @@ fn work(state: &State, (order, id): (u64, u64), name: &str) -> Option<Found> {
     })
 }
 
-fn work_status(order: &Order, work: &super::orders::Work) -> &'static str {
-    let (total, remaining) = work
-        .lines
-        .iter()
-        .fold((0, 0), |(total, remaining), line| (total + line.total, remaining + line.remaining));
-    match (order.cancelled, total, remaining) {
-        (Some(_), _, _) => "CANCELLED",
-        (None, _, 0) => "CLOSED",
-        (None, total, remaining) if total == remaining => "OPEN",
-        (None, _, _) => "IN_PROGRESS",
-    }
-}
-
-fn work_line(state: &State, (order, work, id): (u64, u64, u64), name: &str) -> Option<Found> {
-    let one = nodes::work(state, order, work)?.lines.iter().find(|one| one.id == id)?;
+fn work_line(state: &State, (order, piece, id): (u64, u64, u64), name: &str) -> Option<Found> {
+    let one = nodes::work(state, order, piece)?.lines.iter().find(|one| one.id == id)?;
     Some(match name {
         "totalQuantity" => one.total.into(),
         "remainingQuantity" => one.remaining.into(),
