@@ -1,10 +1,16 @@
 //! A connector over the simulated shop; whatever is said between them fits the schema.
 
+mod calls;
+mod limits;
+mod returns;
+mod work;
+
 use std::sync::Arc;
 
 use invshop::connectors::{Connector, Holder};
 use invshop::domain::RemoteId;
-use invshop::sandbox::shopify::{ShopifyShop, State};
+use invshop::sandbox::shopify::{ShopifyShop, State, VERSION, caller};
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::super::schema::{breaches, reply_breaches};
@@ -37,6 +43,14 @@ impl World {
         let mut state = self.shop.state();
         let variant = state.add_variant(sku, &[(location, units)], 990);
         (variant, at(&state, variant, location))
+    }
+
+    /// What the shop answers to a document, asked as an app asks.
+    async fn ask(&self, query: &str, variables: Value) -> Value {
+        let url = format!("{}/admin/api/{VERSION}/graphql.json", self.shop.url());
+        let request = caller().unwrap().post(url).header("x-shopify-access-token", TOKEN);
+        let request = request.json(&json!({ "query": query, "variables": variables }));
+        request.send().await.unwrap().json().await.unwrap()
     }
 
     /// Everything that was said fits the schema of 2026-10, and its rules.
