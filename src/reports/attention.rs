@@ -36,7 +36,7 @@ pub enum TroubleKind {
     ImportUnfinished,
     /// The last run of a job failed.
     JobFailed,
-    /// A channel cannot be asked.
+    /// A channel cannot be asked, or falls behind.
     ChannelFails,
     /// The orders of a channel could not be read for too long.
     ChannelBlind,

@@ -45,6 +45,14 @@ statement!(
      where id = $1 and (watermark is null or watermark <= $2)"
 );
 statement!(FAILED, "update channel set failed_at = $2, failure = $3 where id = $1");
+statement!(
+    FAILED_BESIDES,
+    "update channel set failed_at = $2, failure = $3 where id = $1 and failure is null"
+);
+statement!(
+    FORGET_FAILURE,
+    "update channel set failed_at = null, failure = null where id = $1 and failure = $2"
+);
 
 statement!(
     SET_BLIND,
@@ -53,8 +61,19 @@ statement!(
 );
 statement!(OTHERS_BLIND, "select count(*) from channel where id <> $1 and blind_at is not null");
 
-pub(super) const STATEMENTS: &[&Statement] =
-    &[&ENSURE, &FIND, &ALL, &SET_MODE, &SET_RULES, &PULLED, &FAILED, &SET_BLIND, &OTHERS_BLIND];
+pub(super) const STATEMENTS: &[&Statement] = &[
+    &ENSURE,
+    &FIND,
+    &ALL,
+    &SET_MODE,
+    &SET_RULES,
+    &PULLED,
+    &FAILED,
+    &FAILED_BESIDES,
+    &FORGET_FAILURE,
+    &SET_BLIND,
+    &OTHERS_BLIND,
+];
 
 /// A channel's orders cannot be read since a moment, or can again; false where that was
 /// known before.
@@ -135,6 +154,25 @@ pub(crate) async fn failed(
     failure: &str,
 ) -> Result<(), StoreError> {
     conn.execute_one(&FAILED, args![id, now, failure]).await
+}
+
+/// Something is wrong with the channel since a moment; another failure goes before it.
+pub(crate) async fn failed_besides(
+    conn: &mut Conn<'_>,
+    id: i64,
+    since: i64,
+    failure: &str,
+) -> Result<(), StoreError> {
+    conn.execute(&FAILED_BESIDES, args![id, since, failure]).await.map(drop)
+}
+
+/// A failure is over, where it is the one that is said.
+pub(crate) async fn forget_failure(
+    conn: &mut Conn<'_>,
+    id: i64,
+    failure: &str,
+) -> Result<(), StoreError> {
+    conn.execute(&FORGET_FAILURE, args![id, failure]).await.map(drop)
 }
 
 fn channel(row: &Row) -> Result<StoredChannel, StoreError> {

@@ -150,6 +150,11 @@ pub(super) fn totals(row: &Row, from: usize) -> Result<Totals, StoreError> {
 
 statement!(TIME_OF, "select at from journal where seq = $1");
 
+/// When an entry was written.
+pub(super) async fn time_of(conn: &mut Conn<'_>, seq: i64) -> Result<Option<i64>, StoreError> {
+    conn.optional(&TIME_OF, args![seq]).await?.map(|row| row.int(0)).transpose()
+}
+
 /// The greatest seq whose time is at or before a moment; 0 when there is none.
 ///
 /// Times never decrease along seq and seqs are dense, so halving finds it with

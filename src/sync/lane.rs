@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use super::behind::Backlog;
 use super::errand::Errand;
 use super::ingest::retry_of;
 use super::pull::{BIN_UNREAD, Pulled, Seen};
@@ -52,6 +53,8 @@ pub struct Lane {
     pub(super) was_ours: bool,
     /// Whether it is written down that the channel is blind; none while that was not read.
     pub(super) is_blind: Option<bool>,
+    /// Whether more of its numbers become due than are settled.
+    pub(super) backlog: Backlog,
     /// Where its webhooks go, and when they were last looked at.
     hooks: super::webhook::Hooks,
 }
@@ -75,6 +78,7 @@ impl Lane {
             sweep: sweep::errand(),
             was_ours: false,
             is_blind: None,
+            backlog: Backlog::default(),
             hooks,
         }
     }
@@ -150,6 +154,9 @@ impl Lane {
         if let Err(error) = self.note_blindness().await {
             tracing::debug!(error = %error, "whether a channel is blind is not known");
         }
+        if let Err(error) = self.watch_backlog().await {
+            tracing::debug!(error = %error, "whether a channel falls behind is not known");
+        }
     }
 
     /// One step: what came in, the orders where it is time, and some numbers.
@@ -180,8 +187,9 @@ impl Lane {
         self.tell_of_orders().await?;
         if self.channel.mode().await? == ChannelMode::Live {
             sweep::sweep(&mut self.sweep, &self.channel).await;
-            while self.push_some().await? > 0 {
-                if !self.turn.is_ours().await? {
+            loop {
+                self.watch_backlog().await?;
+                if self.push_some().await? == 0 || !self.turn.is_ours().await? {
                     break;
                 }
                 self.channel.ingest().await?;

@@ -7,6 +7,7 @@
 //! to be explained (`judge`).
 
 mod adopt;
+mod behind;
 mod blind;
 mod channel;
 mod daily;

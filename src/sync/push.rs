@@ -263,6 +263,7 @@ impl Lane {
 
     async fn acknowledge(&self, rows: Vec<(PushRow, i64)>) -> Result<(), StoreError> {
         let now = self.now().as_millis();
+        let settled = rows.len();
         let written = self.channel.shop.db.write(move |mut conn| {
             Box::pin(async move {
                 let waited = sold::acknowledged(&mut conn, &rows, now).await?;
@@ -270,12 +271,14 @@ impl Lane {
                 Ok(waited)
             })
         });
-        self.count_waits(&written.await?);
+        self.count(settled, &written.await?);
         Ok(())
     }
 
-    /// Sales reached the channel so many milliseconds after their commit.
-    fn count_waits(&self, waited: &[i64]) {
+    /// So many numbers are right now, and sales reached the channel so many milliseconds
+    /// after their commit.
+    fn count(&self, settled: usize, waited: &[i64]) {
+        self.channel.shop.counters.settled(self.channel.name(), settled);
         for millis in waited {
             self.channel.shop.counters.reached(self.channel.name(), *millis);
         }
@@ -355,6 +358,7 @@ impl Lane {
     async fn save(&self, batch: Batch) -> Result<(), StoreError> {
         let now = self.now().as_millis();
         let Batch { saved, waiting, drifts, .. } = batch;
+        let settled = saved.len();
         let written = self.channel.shop.db.write(move |mut conn| {
             Box::pin(async move {
                 let right: Vec<_> = saved.iter().map(|row| (row.clone(), row.pushed_seq)).collect();
@@ -366,7 +370,7 @@ impl Lane {
                 Ok(waited)
             })
         });
-        self.count_waits(&written.await?);
+        self.count(settled, &written.await?);
         Ok(())
     }
 }

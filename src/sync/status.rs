@@ -39,7 +39,7 @@ pub struct ChannelStatus {
     pub inbox_pending: i64,
     /// When its orders were last read to the end.
     pub pulled_at: Option<Timestamp>,
-    /// Why it could not be asked, since it last could.
+    /// Why it could not be asked, since it last could; or that it falls behind.
     pub failure: Option<String>,
     /// Since when its orders could not be read for too long.
     pub blind_since: Option<Timestamp>,
@@ -235,7 +235,7 @@ pub struct LaneState {
     pub channel: String,
     /// What it is for now.
     pub mode: &'static str,
-    /// Whether it could last not be asked.
+    /// Whether it could last not be asked, or falls behind.
     pub failing: bool,
     /// Whether its orders could not be read for too long.
     pub blind: bool,

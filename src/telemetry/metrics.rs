@@ -76,9 +76,42 @@ struct OfChannels {
     inbox_pending: IntGauge,
     dirty_listings: IntGaugeVec,
     oldest_dirty: IntGaugeVec,
+    pace: Pace,
     requests: IntCounterVec,
     sale_to_push: HistogramVec,
     drift: IntGaugeVec,
+}
+
+/// Whether the numbers of channels are settled as fast as they become due.
+#[derive(Debug)]
+struct Pace {
+    due: IntCounterVec,
+    settled: IntCounterVec,
+    behind: IntGaugeVec,
+}
+
+impl Pace {
+    fn new(at: &Registry) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            due: counters(
+                at,
+                "invshop_channel_due_total",
+                "Numbers of a channel that became due, each once until it is settled.",
+                &["channel"],
+            )?,
+            settled: counters(
+                at,
+                "invshop_channel_settled_total",
+                "Numbers of a channel that were found or made right.",
+                &["channel"],
+            )?,
+            behind: gauges(
+                at,
+                "invshop_channel_behind",
+                "1 while for five minutes more numbers became due than were settled.",
+            )?,
+        })
+    }
 }
 
 impl OfChannels {
@@ -107,6 +140,7 @@ impl OfChannels {
                 "invshop_channel_oldest_dirty_seconds",
                 "How long the number waits that waits longest.",
             )?,
+            pace: Pace::new(at)?,
             requests: counters(
                 at,
                 "invshop_channel_requests_total",
@@ -251,6 +285,29 @@ impl Counters {
     pub fn dirty(&self, channel: &str, listings: i64, oldest_seconds: i64) {
         self.channels.dirty_listings.with_label_values(&[channel]).set(listings);
         self.channels.oldest_dirty.with_label_values(&[channel]).set(oldest_seconds);
+    }
+
+    /// So many more numbers of a channel became due.
+    pub fn became_due(&self, channel: &str, numbers: i64) {
+        let numbers = u64::try_from(numbers).unwrap_or(0);
+        self.channels.pace.due.with_label_values(&[channel]).inc_by(numbers);
+    }
+
+    /// So many more numbers of a channel are known to be right.
+    pub fn settled(&self, channel: &str, numbers: usize) {
+        let numbers = u64::try_from(numbers).unwrap_or(u64::MAX);
+        self.channels.pace.settled.with_label_values(&[channel]).inc_by(numbers);
+    }
+
+    /// How many numbers of a channel were settled so far.
+    pub(crate) fn settled_so_far(&self, channel: &str) -> i64 {
+        let settled = self.channels.pace.settled.with_label_values(&[channel]).get();
+        i64::try_from(settled).unwrap_or(i64::MAX)
+    }
+
+    /// Whether for long more numbers of a channel became due than were settled.
+    pub fn behind(&self, channel: &str, is_behind: bool) {
+        self.channels.pace.behind.with_label_values(&[channel]).set(i64::from(is_behind));
     }
 
     /// A call to a channel was made, or could not be. Both words are the program's own.

@@ -17,7 +17,7 @@
 //! | R29 | reason: no order is made at a channel |
 //! | R30 | `a_sale_here_is_shown_there_and_a_sale_there_is_not_written_again`; a thousand of them are not counted |
 //! | R31 | `channels_are_called_by_one_client`, `what_the_budget_has_no_room_for_in_time_is_not_sent`, `r31_a_hundred_numbers_are_two_reads_and_a_write` |
-//! | R32 | `metrics_have_the_promised_names_and_what_happened_in_them`; an alert when more comes than goes is not built |
+//! | R32 | `metrics_have_the_promised_names_and_what_happened_in_them`, `r32_more_that_becomes_due_than_is_settled_is_told_until_it_is_over`, `r32_many_that_become_due_at_once_are_not_told` |
 //! | R33 | `a_webhook_brings_an_order_at_once`, `recorded_deliveries_shuffled_and_doubled_leave_what_the_shop_shows` |
 //! | R34 | `every_recorded_delivery_is_believed_once_and_only_unchanged`, `recorded_deliveries_shuffled_and_doubled_leave_what_the_shop_shows` |
 //! | R35 | `two_accounts_one_id`, `the_database_refuses_impossible_orders` |
@@ -59,6 +59,7 @@
 //! | §9 old shipment | `old_shipment` |
 //! | §9 two accounts, one id | `two_accounts_one_id` |
 
+mod behind;
 mod bulk;
 mod chaos;
 mod daemons;

@@ -82,6 +82,9 @@ both!(metrics_have_the_promised_names_and_what_happened_in_them, |shop| {
     counters.dirty("web", 3, 2);
     counters.asked("web", "read the orders", "ok");
     counters.reached("web", 250);
+    counters.became_due("web", 7);
+    counters.settled("web", 5);
+    counters.behind("web", true);
     counters.drifted(&[("web".into(), "gone".into(), 4), ("web".into(), "lost_push".into(), 1)]);
     counters.drifted(&[("web".into(), "manual_edit".into(), 2)]);
 
@@ -98,6 +101,9 @@ both!(metrics_have_the_promised_names_and_what_happened_in_them, |shop| {
         "invshop_channel_requests_total{channel=\"web\",operation=\"read_the_orders\",outcome=\"ok\"} 1",
         "invshop_sale_to_push_seconds_bucket{channel=\"web\",le=\"0.3\"} 1",
         "invshop_sale_to_push_seconds_sum{channel=\"web\"} 0.25",
+        "invshop_channel_due_total{channel=\"web\"} 7",
+        "invshop_channel_settled_total{channel=\"web\"} 5",
+        "invshop_channel_behind{channel=\"web\"} 1",
         "invshop_drift_listings{cause=\"manual_edit\",channel=\"web\"} 2",
     ] {
         assert!(text.lines().any(|one| one == line), "{line}\n{text}");
