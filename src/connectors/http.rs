@@ -300,8 +300,9 @@ fn by_status(reply: &Reply) -> ErrorKind {
 /// `Retry-After` in seconds or as a date (RFC 9110 §10.2.3).
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
+    // Some write whole seconds with a fraction: `2.0`.
+    if let Ok(seconds) = text.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).ok();
     }
     let at = chrono::DateTime::parse_from_rfc2822(text).ok()?;
     let wait = at.timestamp_millis().saturating_sub(now.as_millis());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use invshop::clock::Clock as _;
 use invshop::config::{ChannelConfig, WebhookConfig};
-use invshop::domain::Quantity;
+use invshop::domain::{LocationKind, Quantity};
 use invshop::ledger::stock::Change;
 use invshop::sandbox::shopify::{Bucket, Financial, Restock, ShopifyShop};
 use invshop::sync::{self, Channel, Lane};
@@ -24,7 +24,9 @@ struct Lamps<'s> {
     shop: ShopifyShop,
     channel: Arc<Channel>,
     lane: Lane,
+    /// Fed by the ledger's `main`, and by its `store`.
     main: u64,
+    store: u64,
     mug: u64,
     _serving: JoinSet<()>,
 }
@@ -41,10 +43,14 @@ impl<'s> Lamps<'s> {
         // Its time is the test's, in which little passes.
         shop.state().bucket = Bucket::new(1_000_000_000, 1_000_000);
         let main = shop.state().add_location("Main");
-        let mug = shop.state().add_variant("MUG", &[(main, 10)], 990);
+        let store = shop.state().add_location("Store");
+        let mug = shop.state().add_variant("MUG", &[(main, 10), (store, 0)], 990);
+        test.location("store", LocationKind::Store).await;
         let config = ChannelConfig {
             kind: "shopify".to_owned(),
-            places: [(main.to_string(), vec!["main".to_owned()])].into(),
+            places: [(main, "main"), (store, "store")]
+                .map(|(place, feeds)| (place.to_string(), vec![feeds.to_owned()]))
+                .into(),
             credentials: [("access_token".to_owned(), secret("token-TEST"))].into(),
             webhook: Some(WebhookConfig { secret: secret("app-secret"), previous: None }),
             ..config("lamps", &shop.url())
@@ -52,14 +58,21 @@ impl<'s> Lamps<'s> {
         let (channel, lane) = World::lane(&world.shop, config).await;
         test.item("MUG", 10).await;
         sync::discover(&channel).await.unwrap();
-        sync::map(&channel, &format!("{mug}@{main}"), &sku("MUG")).await.unwrap();
-        let mut lamps = Self { world, shop, channel, lane, main, mug, _serving: serving };
+        for place in [main, store] {
+            sync::map(&channel, &format!("{mug}@{place}"), &sku("MUG")).await.unwrap();
+        }
+        let mut lamps = Self { world, shop, channel, lane, main, store, mug, _serving: serving };
         lamps.settle().await;
         lamps
     }
 
     async fn step(&mut self) {
         self.world.tick();
+        self.pull().await;
+    }
+
+    /// A step of the same second.
+    async fn pull(&mut self) {
         sync::find_dirty(&self.world.shop).await.unwrap();
         self.lane.pull_next();
         self.lane.step().await.unwrap();
@@ -85,6 +98,21 @@ impl<'s> Lamps<'s> {
     /// Writes: the number, and what it expected.
     fn writes(&self) -> Vec<(i64, Option<i64>)> {
         self.shop.state().writes.iter().map(|write| (write.quantity, write.expected)).collect()
+    }
+
+    /// Requests it was asked.
+    fn requests(&self) -> u64 {
+        self.shop.state().requests.values().sum()
+    }
+
+    /// The number of each place is the ledger's, and nothing waits.
+    async fn is_even(&self) {
+        for (place, feeds) in [(self.main, "main"), (self.store, "store")] {
+            let [on_hand, reserved, shortfall, safety] = self.world.test.level("MUG", feeds).await;
+            let ours = (on_hand - reserved - shortfall - safety).max(0);
+            assert_eq!(self.shop.state().stock_of(self.mug, place), Some(ours), "{feeds}");
+        }
+        assert_eq!(self.world.unsettled().await, 0, "{:?}", self.world.numbers().await);
     }
 
     /// Ledger and shop have the same, and nothing waits.
@@ -169,6 +197,70 @@ both!(shopify_is_told_what_left_and_what_will_not, |shop| {
         assert!(state.orders[&dropped].cancelled.is_some());
     }
     lamps.is_equal(8).await;
+    lamps.end().await;
+});
+
+// Its times are whole seconds: two states of one second have one version, and no list tells
+// them apart.
+both!(shopify_a_second_change_of_one_second_is_seen, |shop| {
+    let mut lamps = Lamps::new(&shop).await;
+    let order = lamps.buy(3);
+    lamps.pull().await;
+    let line = lamps.shop.state().orders[&order].lines[0].id;
+    assert!(lamps.shop.state().edit_line(order, line, 1));
+    lamps.settle().await;
+    lamps.is_equal(9).await;
+    let pulls = lamps.requests();
+    lamps.settle().await;
+    let more = lamps.requests() - pulls;
+    assert_eq!(more, 3, "an order that is known is only named again");
+    lamps.end().await;
+});
+
+// One that cannot be read is kept, and keeps no other from being read.
+both!(shopify_an_order_that_cannot_be_read_stands_alone, |shop| {
+    let mut lamps = Lamps::new(&shop).await;
+    let (bad, good) = (lamps.buy(2), lamps.buy(1));
+    // Less was ordered than is still to leave.
+    lamps.shop.state().orders.get_mut(&bad).unwrap().lines[0].quantity = 1;
+    lamps.settle().await;
+    let mut raw = Raw::open(&shop.opening.place).await;
+    assert_eq!(raw.texts("select external_id from orders").await, [good.to_string()]);
+    let kept = "select distinct reason from inbox where state = 'dead'";
+    let kept = raw.texts(kept).await;
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    assert!(kept[0].contains("more has left or is still to leave"), "{kept:?}");
+    lamps.end().await;
+});
+
+// What it took is booked at the number it was taken from, wherever the goods go.
+both!(shopify_units_are_booked_where_they_were_taken, |shop| {
+    let mut lamps = Lamps::new(&shop).await;
+    let (mug, main, store) = (lamps.mug, lamps.main, lamps.store);
+    shop.stock("MUG", "store", Change::Receive(Quantity::new(5).unwrap())).await.unwrap();
+    lamps.settle().await;
+    let lines = [(mug, main, 3), (mug, store, 1)];
+    let order = lamps.shop.state().buy(&lines, Financial::Paid).unwrap();
+    lamps.settle().await;
+    lamps.is_even().await;
+    // Two of three are to leave from the store after all.
+    let line = lamps.shop.state().orders[&order].lines[0].id;
+    assert!(lamps.shop.state().move_work(order, line, 2, store));
+    lamps.settle().await;
+    lamps.is_even().await;
+    lamps.shop.state().fulfil(order, &[(line, 3)]);
+    lamps.settle().await;
+    // What left from one place comes back at the other.
+    lamps.shop.state().refund_to(order, (line, 1), Restock::Return, main).unwrap();
+    lamps.settle().await;
+    lamps.is_even().await;
+    let other = lamps.shop.state().buy_split(&[(mug, &[(main, 1), (store, 2)])], Financial::Paid);
+    lamps.settle().await;
+    lamps.is_even().await;
+    assert!(lamps.shop.state().cancel(other.unwrap(), "CUSTOMER", true));
+    lamps.settle().await;
+    lamps.is_even().await;
+    assert_eq!(lamps.world.drifts().await, 0, "nobody typed a number");
     lamps.end().await;
 });
 
