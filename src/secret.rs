@@ -1,8 +1,8 @@
 //! Randomness, keys and secrets: everything that must not be guessed or shown.
 //!
 //! - [`Random`] is passed in like the clock, so that tests can seed it.
-//! - [`InstanceKey`] belongs to one database: it seals personal data and raw
-//!   inbound bodies, and gives keyed hashes. [`KeyFile`] is where it lives; a
+//! - [`InstanceKey`] belongs to one database: it seals personal data, raw
+//!   inbound bodies and tokens, and gives keyed hashes. [`KeyFile`] is where it lives; a
 //!   backup never contains it.
 //! - [`Secret`] is a secret in the configuration, written plain or as a
 //!   reference to a variable or a file.

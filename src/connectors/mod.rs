@@ -18,6 +18,7 @@ mod orders;
 pub mod registry;
 pub mod shopify;
 mod stock;
+mod tokens;
 pub mod woocommerce;
 
 use std::fmt;
@@ -47,6 +48,7 @@ pub use stock::{
     Group, Holder, RemoteLevel, StockOutcome, StockRead, StockTarget, StockWrite, Ticket,
     TicketState, WRITE_MAX,
 };
+pub use tokens::{MemoryTokens, Token, TokenStore};
 
 /// What a call to a channel will have answered.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, ChannelError>>;

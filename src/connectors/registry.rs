@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Connector, Heard};
+use super::{Connector, Heard, TokenStore};
 use crate::clock::Clock;
 use crate::secret::{Random, Secret};
 
@@ -22,6 +22,8 @@ pub struct Settings<'a> {
     pub random: Arc<dyn Random>,
     /// Who is told of every call.
     pub heard: Heard,
+    /// Where the tokens are kept that it asks for.
+    pub tokens: Arc<dyn TokenStore>,
 }
 
 /// A kind of channel.

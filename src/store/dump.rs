@@ -14,7 +14,7 @@ use super::bulk::Bulk;
 use super::statement::{
     Arg, Row, Rows, Type, args, postgres_arguments, sqlite_arguments, statement,
 };
-use super::{Conn, Statement, StoreError};
+use super::{Conn, Statement, StoreError, channel_tokens};
 
 /// Rows written with one statement.
 const ROWS_MAX: usize = 256;
@@ -131,8 +131,10 @@ pub(crate) static TABLES: [Table; 30] = [
     table!(follower by "name": name Text, seq Int),
 ];
 
-/// Tables that stay where they are: what nodes do now, and how their jobs went.
-pub const OF_THE_NODES: [&str; 2] = ["job_run", "lease"];
+/// Tables that stay where they are: the tokens nodes ask channels with, what nodes do now, and
+/// how their jobs went. A token lasts for hours and costs one call: a backup that is restored
+/// later has no use for it, and a copy of a shop is not to work with the token of the original.
+pub const OF_THE_NODES: [&str; 3] = ["channel_token", "job_run", "lease"];
 
 impl Table {
     /// The types of its columns.
@@ -313,9 +315,11 @@ statement!(
 static LOCK: OnceLock<&'static Statement> = OnceLock::new();
 static EMPTY: OnceLock<&'static Statement> = OnceLock::new();
 
-/// The names of all tables, for a statement about them together.
+/// The names of all tables, and of the one of the nodes that refers to them, for a statement
+/// about them together.
 fn names() -> String {
-    TABLES.iter().map(|table| table.name).collect::<Vec<_>>().join(", ")
+    let names = TABLES.iter().map(|table| table.name);
+    names.chain([channel_tokens::TABLE]).collect::<Vec<_>>().join(", ")
 }
 
 /// Nobody else reads or writes a shop until the transaction ends; on SQLite nobody
@@ -340,12 +344,13 @@ pub(crate) async fn lock(conn: &mut Conn<'_>) -> Result<(), StoreError> {
     conn.execute(lock_text(), args![]).await.map(drop)
 }
 
-/// Empties the tables of a shop.
+/// Empties the tables of a shop; the ids of its channels will be others, so tokens go too.
 pub(crate) async fn clear(conn: &mut Conn<'_>) -> Result<(), StoreError> {
     conn.execute(&OPEN_JOURNAL, args![]).await?;
     conn.execute(&REOPEN_SHOP, args![]).await?;
     match conn {
         Conn::Sqlite(_) => {
+            channel_tokens::clear(conn).await?;
             for table in TABLES.iter().rev() {
                 conn.execute(table.texts().clear, args![]).await?;
             }

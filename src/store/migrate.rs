@@ -77,6 +77,12 @@ const TWINS: &[Twin] = &[
         sqlite: include_str!("../../migrations/sqlite/0010_deductions.sql"),
         postgres: include_str!("../../migrations/postgres/0010_deductions.sql"),
     },
+    Twin {
+        version: 11,
+        name: "tokens",
+        sqlite: include_str!("../../migrations/sqlite/0011_tokens.sql"),
+        postgres: include_str!("../../migrations/postgres/0011_tokens.sql"),
+    },
 ];
 
 /// The newest schema version this program knows.

@@ -12,6 +12,7 @@ pub(crate) mod audit_rows;
 pub(crate) mod batches;
 mod bulk;
 pub(crate) mod catalogue;
+pub(crate) mod channel_tokens;
 pub(crate) mod channels;
 mod checkpoint;
 mod daemon_lock;

@@ -10,6 +10,7 @@ const ALL: &[&[&Statement]] = &[
     super::audit_rows::STATEMENTS,
     super::batches::STATEMENTS,
     super::catalogue::STATEMENTS,
+    super::channel_tokens::STATEMENTS,
     super::channels::STATEMENTS,
     super::checkpoint::STATEMENTS,
     super::drift::STATEMENTS,

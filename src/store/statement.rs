@@ -157,6 +157,11 @@ impl Row {
         Ok(self.int(index)? != 0)
     }
 
+    /// A 32-byte hash.
+    pub(crate) fn hash(&self, index: usize) -> Result<[u8; 32], StoreError> {
+        self.hash_opt(index)?.ok_or_else(|| self.decode_error("a hash is missing"))
+    }
+
     /// A 32-byte hash or null.
     pub(crate) fn hash_opt(&self, index: usize) -> Result<Option<[u8; 32]>, StoreError> {
         let Some(bytes) = self.bytes_opt(index)? else {

@@ -41,6 +41,7 @@ pub fn connectors(
             clock: Arc::clone(&shop.clock),
             random: Arc::clone(&shop.random),
             heard: heard(shop, &config.name),
+            tokens: super::tokens(shop, config),
         };
         match registry::open(kinds, &config.kind, &settings) {
             Ok(connector) => {

@@ -34,6 +34,7 @@ mod rules;
 mod status;
 mod sweep;
 mod target;
+mod tokens;
 mod unmapped;
 mod webhook;
 
@@ -61,6 +62,7 @@ pub use status::{
     Agreement, ChannelStatus, InboxView, LaneState, ListingView, OpenError, inbox_list,
     inbox_replay, lanes, open_all, statuses,
 };
+pub use tokens::tokens;
 pub use webhook::Received;
 
 use crate::clock::Timestamp;

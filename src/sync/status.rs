@@ -280,7 +280,8 @@ impl Channel {
     }
 }
 
-/// Opens the channels of a configuration, as a command line or a test does.
+/// Opens the channels of a configuration, as a daemon, a command line or a test does, and
+/// forgets the tokens of others.
 pub async fn open_all(
     shop: &Arc<Shop>,
     kinds: &[crate::connectors::registry::Kind],
@@ -291,6 +292,7 @@ pub async fn open_all(
     for (config, connector) in configured.iter().zip(connectors) {
         channels.push(Arc::new(Channel::open(shop, config.clone(), connector).await?));
     }
+    super::tokens::forget_others(shop, configured).await?;
     Ok(channels)
 }
 

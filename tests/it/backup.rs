@@ -349,7 +349,8 @@ async fn a_backup_belongs_to_its_key_and_replaces_nothing_by_itself() {
 const BACK_TO_ONE: &str = "drop index journal_drift; drop table push_latency;
      drop table channel_drift; drop table follower; drop table source; drop table push_back;
      drop table inbox; drop table deduction; drop table remote_line;
-     drop table push; drop table listing_key; drop table listing; drop table channel;
+     drop table push; drop table listing_key; drop table listing; drop table channel_token;
+     drop table channel;
      alter table shop drop column moved_to;
      alter table item drop column sale;
      alter table item drop column stopped;

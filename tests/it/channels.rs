@@ -78,4 +78,5 @@ mod replay;
 mod shopify;
 mod states;
 mod table;
+mod tokens;
 mod world;

@@ -4,5 +4,5 @@ mod constraints;
 mod log;
 mod opening;
 mod schema;
-mod secrecy;
+pub(crate) mod secrecy;
 mod statements;

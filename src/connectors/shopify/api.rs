@@ -12,36 +12,17 @@ use reqwest::{Method, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::sync::Mutex;
 
-use crate::clock::{Clock, Timestamp};
+use super::token::{self, Keys, Tokens};
+use crate::clock::Clock;
 use crate::connectors::{
     Budget, Call, ChannelError, ChannelHttp, ErrorKind, Heard, Measure, Quota, Reply, Said,
-    Urgency, WRITE_MAX,
+    TokenStore, Urgency, WRITE_MAX,
 };
 use crate::secret::Secret;
 
 /// Where documents go: the version that the documents of this connector were checked with.
 const GRAPHQL: &str = "admin/api/2026-10/graphql.json";
-/// Where tokens come from.
-const TOKEN: &str = "admin/oauth/access_token";
-/// A token is replaced so long before it ends, milliseconds: a call may be on its way.
-const TOKEN_EARLY_MS: i64 = 5 * 60 * 1000;
-const ASK_TOKEN: &str = "ask for an access token";
-
-/// Who asks.
-#[derive(Clone, Debug)]
-pub(super) enum Keys {
-    /// A token that does not end.
-    Fixed(Secret),
-    /// What tokens of a day are asked for with (the client credentials grant).
-    Grant {
-        /// The client's id.
-        id: Secret,
-        /// The client's secret; webhooks are signed with it too.
-        secret: Secret,
-    },
-}
 
 /// A document of `graphql/`.
 #[derive(Clone, Copy, Debug)]
@@ -74,28 +55,12 @@ impl Document {
     }
 }
 
-#[derive(Debug)]
-struct Token {
-    secret: Secret,
-    until: Timestamp,
-}
-
 /// The API of one shop.
 #[derive(Debug)]
 pub(super) struct Api {
     http: ChannelHttp,
     graphql: Url,
-    token_url: Url,
-    keys: Keys,
-    /// The token of the grant. Whoever needs one while it is asked for waits.
-    token: Mutex<Option<Token>>,
-    clock: Arc<dyn Clock>,
-}
-
-#[derive(Deserialize)]
-struct Granted {
-    access_token: String,
-    expires_in: i64,
+    tokens: Tokens,
 }
 
 #[derive(Deserialize)]
@@ -183,11 +148,17 @@ impl Api {
             root.set_path(&format!("{}/", root.path()));
         }
         let join = |path: &str| root.join(path).map_err(|error| error.to_string());
-        let (graphql, token_url) = (join(GRAPHQL)?, join(TOKEN)?);
+        let (graphql, token_url) = (join(GRAPHQL)?, join(token::PATH)?);
         let http =
             ChannelHttp::new(Budget::new(&[quota]), |_: &HeaderMap| None, Arc::clone(&clock))
                 .map_err(|error| error.to_string())?;
-        Ok(Self { http, graphql, token_url, keys, token: Mutex::new(None), clock })
+        Ok(Self { http, graphql, tokens: Tokens::new(keys, token_url, clock) })
+    }
+
+    /// Has its tokens kept.
+    pub(super) fn kept_in(mut self, store: Arc<dyn TokenStore>) -> Self {
+        self.tokens = self.tokens.kept_in(store);
+        self
     }
 
     /// Has somebody told of every call.
@@ -221,12 +192,11 @@ impl Api {
         variables: &Value,
         urgency: Urgency,
     ) -> Result<T, ChannelError> {
-        let token = self.token(document.what).await?;
+        let token = self.tokens.current(&self.http).await?;
         let reply = self.send(document, variables, (&token, urgency)).await?;
         let is_refused = reply.status == reqwest::StatusCode::UNAUTHORIZED;
-        if is_refused && matches!(self.keys, Keys::Grant { .. }) {
-            self.token.lock().await.take_if(|known| known.secret.expose() == token.expose());
-            let token = self.token(document.what).await?;
+        if is_refused && self.tokens.refused(&token).await {
+            let token = self.tokens.current(&self.http).await?;
             let reply = self.send(document, variables, (&token, urgency)).await?;
             return self.read(document, reply);
         }
@@ -290,37 +260,6 @@ impl Api {
             }
             _ => ChannelError::new(what, ErrorKind::Refused { code, detail: message }),
         }
-    }
-
-    /// The token to ask with; a new one where the known one ends soon.
-    async fn token(&self, what: &'static str) -> Result<Secret, ChannelError> {
-        let (id, secret) = match &self.keys {
-            Keys::Fixed(token) => return Ok(token.clone()),
-            Keys::Grant { id, secret } => (id, secret),
-        };
-        let mut known = self.token.lock().await;
-        let now = self.clock.now().as_millis();
-        if let Some(token) = known.as_ref()
-            && token.until.as_millis() - TOKEN_EARLY_MS > now
-        {
-            return Ok(token.secret.clone());
-        }
-        let body = json!({
-            "client_id": id.expose(), "client_secret": secret.expose(),
-            "grant_type": "client_credentials",
-        });
-        let call = self.http.call(ASK_TOKEN, Method::POST, self.token_url.clone());
-        let reply = self.http.send(call.cost(0).with(|request| request.json(&body))).await?;
-        let refused = |reply: &Reply| {
-            let why = "the shop does not give these keys a token".to_owned();
-            matches!(reply.status.as_u16(), 400 | 401 | 403).then(|| ErrorKind::Unauthorized(why))
-        };
-        let granted: Granted = self.http.succeeded(reply, refused)?.json()?;
-        let lasts = granted.expires_in.clamp(0, 366 * 24 * 60 * 60) * 1000;
-        let until = Timestamp::from_millis(now + lasts)
-            .map_err(|error| ChannelError::new(what, ErrorKind::Unreadable(error.to_string())))?;
-        let token = Token { secret: Secret::given(granted.access_token), until };
-        Ok(known.insert(token).secret.clone())
     }
 }
 

@@ -15,6 +15,7 @@ mod places;
 mod probe;
 mod slices;
 mod stock;
+mod token;
 mod webhook;
 
 use std::sync::Arc;
@@ -27,11 +28,12 @@ use super::registry::{Kind, Settings};
 use super::{
     Answer, Authority, Capability, Catalog, Compare, Connector, Deducts, Fulfilment,
     FulfilmentRules, Grouping, Heard, Intake, IntakeKind, Measure, OrderSource, OrderWindow, Probe,
-    QuantityMeaning, Quota, Restores, StockMeaning, StockRead, StockWrite, WriteAnswer, WriteRules,
-    Zero,
+    QuantityMeaning, Quota, Restores, StockMeaning, StockRead, StockWrite, TokenStore, WriteAnswer,
+    WriteRules, Zero,
 };
 use crate::clock::Clock;
-use api::{Api, Keys};
+use api::Api;
+use token::Keys;
 
 /// The kind, as the configuration names it.
 pub const KIND: &str = "shopify";
@@ -75,7 +77,8 @@ fn open(settings: &Settings<'_>) -> Result<Arc<dyn Connector>, String> {
     });
     let url = settings.url.unwrap_or_default();
     let shop = Shopify::new(url, keys, quota, Arc::clone(&settings.clock))?;
-    Ok(Arc::new(shop.heard_by(settings.heard.clone())))
+    let shop = shop.heard_by(settings.heard.clone()).kept_in(Arc::clone(&settings.tokens));
+    Ok(Arc::new(shop))
 }
 
 /// One shop.
@@ -120,6 +123,12 @@ impl Shopify {
     /// Has somebody told of every call.
     fn heard_by(mut self, heard: Heard) -> Self {
         self.api = self.api.heard_by(heard);
+        self
+    }
+
+    /// Has its tokens kept.
+    fn kept_in(mut self, tokens: Arc<dyn TokenStore>) -> Self {
+        self.api = self.api.kept_in(tokens);
         self
     }
 }

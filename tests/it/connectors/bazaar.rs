@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use invshop::clock::{SystemClock, Timestamp};
-use invshop::connectors::Heard;
 use invshop::connectors::registry::{self, KINDS, Settings};
 use invshop::connectors::{
-    Connector, ErrorKind, Forged, Hint, Holder, Inbound, Intake, StockOutcome, StockTarget,
-    Urgency, WebhookSecrets,
+    Connector, ErrorKind, Forged, Heard, Hint, Holder, Inbound, Intake, MemoryTokens, StockOutcome,
+    StockTarget, Urgency, WebhookSecrets,
 };
 use invshop::domain::{Quantity, RemoteId, RemoteQuantity, Seq};
 use invshop::sandbox::bazaar::{Bazaar, Cost};
@@ -35,6 +34,7 @@ fn connector(url: &str, token: &str) -> Arc<dyn Connector> {
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
         heard: Heard::default(),
+        tokens: Arc::new(MemoryTokens::default()),
     };
     registry::open(KINDS, "bazaar", &settings).unwrap()
 }

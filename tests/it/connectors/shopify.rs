@@ -7,9 +7,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use invshop::clock::{SystemClock, Timestamp};
-use invshop::connectors::Heard;
 use invshop::connectors::registry::{self, KINDS, Settings};
-use invshop::connectors::{Connector, Forged, Hint, Holder, Inbound, Intake, WebhookSecrets};
+use invshop::connectors::{
+    Connector, Forged, Heard, Hint, Holder, Inbound, Intake, MemoryTokens, WebhookSecrets,
+};
 use invshop::domain::RemoteId;
 use invshop::secret::{Secret, SystemRandom};
 
@@ -39,6 +40,7 @@ fn opened(url: &str, credentials: &[(&str, &str)]) -> Result<Arc<dyn Connector>,
         clock: Arc::new(SystemClock),
         random: Arc::new(SystemRandom),
         heard: Heard::default(),
+        tokens: Arc::new(MemoryTokens::default()),
     };
     registry::open(KINDS, "shopify", &settings).map_err(|all| {
         all.into_iter().map(|one| format!("{}: {}", one.setting, one.message)).collect()

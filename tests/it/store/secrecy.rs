@@ -10,7 +10,7 @@ const PLAIN: &str = r#"{"email":"jo.doe@example.org","name":"Jo Doe"}"#;
 
 /// Everything the database holds, as bytes: the files, or every row as text with
 /// its bytes decoded.
-async fn everything(shop: &TestShop) -> Vec<u8> {
+pub(crate) async fn everything(shop: &TestShop) -> Vec<u8> {
     match shop.backend() {
         Backend::Sqlite => {
             let mut bytes = Vec::new();
@@ -39,7 +39,8 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
 }
 
-fn contains(bytes: &[u8], text: &str) -> bool {
+/// Whether a text stands there, as it is or as hexadecimal digits.
+pub(crate) fn contains(bytes: &[u8], text: &str) -> bool {
     let hex = hex(text.as_bytes());
     let found = |needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
     found(text.as_bytes()) || found(hex.as_bytes())
