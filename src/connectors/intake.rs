@@ -114,6 +114,9 @@ pub struct Subscription {
     pub url: String,
     /// Whether it is called: some channels stop silently.
     pub is_active: bool,
+    /// Whether it was not there, or not called, and was set up just now: what happened before
+    /// may have been told to nobody.
+    pub is_new: bool,
 }
 
 /// Takes the calls of a channel.

@@ -128,6 +128,13 @@ impl Lane {
         self.sweep.next();
     }
 
+    /// Whether the channel calls us is looked at with the next step, whenever that was done
+    /// last.
+    pub fn look_after_webhooks_next(&mut self) {
+        self.polled_at = None;
+        self.hooks.next();
+    }
+
     /// What it waits for after failures is tried with the next step.
     pub fn forget_pauses(&mut self) {
         self.omitted.forget_pause();
@@ -171,8 +178,7 @@ impl Lane {
         }
         self.channel.ingest().await?;
         self.channel.heed_the_blind().await?;
-        let every = Duration::from_secs(u64::from(self.channel.config.poll_seconds));
-        if self.polled_at.is_none_or(|at| at.elapsed() >= every) {
+        if self.is_poll_due() {
             self.catch_up().await?;
             self.look_for_omitted().await;
             self.quiet.ask(&self.channel).await;
@@ -189,7 +195,9 @@ impl Lane {
             sweep::sweep(&mut self.sweep, &self.channel).await;
             loop {
                 self.watch_backlog().await?;
-                if self.push_some().await? == 0 || !self.turn.is_ours().await? {
+                let is_done = self.push_some().await? == 0;
+                // Numbers without an end do not keep orders from being read.
+                if is_done || self.is_poll_due() || !self.turn.is_ours().await? {
                     break;
                 }
                 self.channel.ingest().await?;
@@ -197,6 +205,11 @@ impl Lane {
             }
         }
         Ok(())
+    }
+
+    fn is_poll_due(&self) -> bool {
+        let every = Duration::from_secs(u64::from(self.channel.config.poll_seconds));
+        self.polled_at.is_none_or(|at| at.elapsed() >= every)
     }
 
     /// Reads orders that were thrown away into the inbox, now and then: they are recorded

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::inbox::WAITING_MAX;
 use super::{Channel, SyncError};
 use crate::connectors::{Forged, Handshake, Inbound, Intake, WebhookSecrets};
-use crate::store::{StoreError, inbox};
+use crate::store::{StoreError, inbox, pushes};
 
 /// How often it is looked whether the channel still calls: it may stop without a word.
 const LOOK_EVERY: Duration = Duration::from_mins(15);
@@ -68,7 +68,13 @@ impl Hooks {
         Self { url, looked_at: None }
     }
 
-    /// Makes sure, now and then, that the channel calls us.
+    /// They are looked at with the next step, whenever that was done last.
+    pub(super) const fn next(&mut self) {
+        self.looked_at = None;
+    }
+
+    /// Makes sure, now and then, that the channel calls us. What it told nobody meanwhile is
+    /// looked for: its orders are read in any case, and now all its numbers.
     pub(super) async fn look_after(&mut self, channel: &Channel) -> Result<(), SyncError> {
         let (Some(url), Some((secret, _)), Intake::HttpWebhook(webhook)) =
             (&self.url, channel.secrets(), channel.connector.intake())
@@ -83,6 +89,21 @@ impl Hooks {
         let silent = subscriptions.iter().filter(|one| !one.is_active).count();
         if silent > 0 {
             tracing::warn!(channel = channel.name(), silent, "webhooks of a channel are off");
+        }
+        let made = subscriptions.iter().filter(|one| one.is_new).count();
+        if made > 0 {
+            let id = channel.id;
+            let looked = channel.shop.db.write(move |mut conn| {
+                Box::pin(async move { pushes::look_at_all(&mut conn, id).await })
+            });
+            let numbers = looked.await?;
+            let channel = channel.name();
+            tracing::info!(
+                channel,
+                made,
+                numbers,
+                "webhooks were set up: all numbers are looked at"
+            );
         }
         Ok(())
     }

@@ -107,6 +107,8 @@ impl Webhook for Bazaar {
                 topic: "everything".to_owned(),
                 url: hook.url.unwrap_or_default(),
                 is_active: hook.active,
+                // It does not say how it was before.
+                is_new: false,
             }])
         }
         .boxed()

@@ -65,10 +65,10 @@ struct MadeHook {
 }
 
 impl Hook {
-    fn subscription(self) -> Result<Subscription, ChannelError> {
+    fn subscription(self, is_new: bool) -> Result<Subscription, ChannelError> {
         // Those that fail eight times in a row are removed: one that is there is called.
         let id = numbered(LIST.what, &self.id)?;
-        Ok(Subscription { id, topic: self.topic, url: self.uri, is_active: true })
+        Ok(Subscription { id, topic: self.topic, url: self.uri, is_active: true, is_new })
     }
 }
 
@@ -164,12 +164,14 @@ impl Webhook for Shopify {
         async move {
             let mut hooks = self.hooks().await?;
             hooks.retain(|hook| hook.uri == url);
+            let known = hooks.len();
             for topic in TOPICS {
                 if !hooks.iter().any(|hook| hook.topic == topic) {
                     hooks.push(self.make_hook(topic, url).await?);
                 }
             }
-            hooks.into_iter().map(Hook::subscription).collect()
+            let all = hooks.into_iter().enumerate();
+            all.map(|(index, hook)| hook.subscription(index >= known)).collect()
         }
         .boxed()
     }

@@ -97,22 +97,24 @@ impl Webhook for WooCommerce {
 
     fn subscribe<'a>(&'a self, url: &'a str, secret: &'a Secret) -> Answer<'a, Vec<Subscription>> {
         async move {
-            let mut known = self.hooks(url).await?;
+            let mut known: Vec<(Hook, bool)> =
+                self.hooks(url).await?.into_iter().map(|hook| (hook, false)).collect();
             for topic in TOPICS {
                 let body = json!({
                     "name": format!("invshop {topic}"), "topic": topic, "delivery_url": url,
                     "secret": secret.expose(), "status": "active",
                 });
-                match known.iter_mut().find(|hook| hook.topic == topic) {
+                match known.iter_mut().find(|(hook, _)| hook.topic == topic) {
                     // Its secret is never shown: it is set whether it was this one or not.
-                    Some(hook) => {
+                    Some((hook, is_new)) => {
                         let path = format!("webhooks/{}", hook.id);
+                        *is_new = !hook.is_active();
                         *hook = self.save(Method::PUT, &path, &body).await?;
                     }
-                    None => known.push(self.save(Method::POST, "webhooks", &body).await?),
+                    None => known.push((self.save(Method::POST, "webhooks", &body).await?, true)),
                 }
             }
-            Ok(known.into_iter().map(Hook::into_subscription).collect())
+            Ok(known.into_iter().map(|(hook, is_new)| hook.into_subscription(is_new)).collect())
         }
         .boxed()
     }
@@ -127,10 +129,15 @@ struct Hook {
 }
 
 impl Hook {
-    fn into_subscription(self) -> Subscription {
+    fn is_active(&self) -> bool {
+        self.status == "active"
+    }
+
+    fn into_subscription(self, is_new: bool) -> Subscription {
         Subscription {
             id: id(self.id),
-            is_active: self.status == "active",
+            is_active: self.is_active(),
+            is_new,
             topic: self.topic,
             url: self.delivery_url,
         }

@@ -180,6 +180,14 @@ async fn ask(shop: &ShopifyShop, headers: &HeaderMap, body: &[u8]) -> Response {
     let is_lost = take(lose);
     let answer = graph::run(&mut state, &operation);
     state.keep(text, variables, &answer);
+    let is_order = operation.fields.iter().any(|field| field.name == "order");
+    if is_order && let Some((order, line, units)) = state.edit_while_read.pop() {
+        let before = state.orders.get(&order).map_or(0, |order| order.updated);
+        state.edit_line(order, line, units);
+        if let Some(order) = state.orders.get_mut(&order) {
+            order.updated = order.updated.max(before) + 1;
+        }
+    }
     if is_lost {
         // The connection ends in the middle of a document, after all was done.
         let cut = std::io::Error::other("the line is cut");

@@ -264,6 +264,9 @@ pub struct State {
     /// What is sold just before the next number is written from outside: variant, location
     /// and units.
     pub sell_before_write: Vec<(u64, u64, i64)>,
+    /// Lines of orders that have so many units, from a second later on, as soon as something
+    /// of an order was read: one of them each time.
+    pub edit_while_read: Vec<(u64, u64, i64)>,
     /// What a clerk types just after the next number that is refused as stale: item,
     /// location and number.
     pub type_after_stale: Option<(u64, u64, i64)>,
@@ -324,6 +327,7 @@ impl State {
             exchanges: Vec::new(),
             ignored: BTreeSet::new(),
             sell_before_write: Vec::new(),
+            edit_while_read: Vec::new(),
             type_after_stale: None,
             old_secret: None,
             kept: BTreeMap::new(),

@@ -7,7 +7,7 @@ use invshop::clock::Clock as _;
 use invshop::config::{ChannelConfig, WebhookConfig};
 use invshop::domain::{LocationKind, Quantity};
 use invshop::ledger::stock::Change;
-use invshop::sandbox::shopify::{Bucket, Financial, Restock, ShopifyShop};
+use invshop::sandbox::shopify::{Bucket, Financial, Mishaps, Restock, ShopifyShop, caller};
 use invshop::sync::{self, Channel, Lane};
 use invshop::writer::Command;
 use tokio::task::JoinSet;
@@ -230,6 +230,32 @@ both!(shopify_an_order_that_cannot_be_read_stands_alone, |shop| {
     let kept = raw.texts(kept).await;
     assert_eq!(kept.len(), 1, "{kept:?}");
     assert!(kept[0].contains("more has left or is still to leave"), "{kept:?}");
+    lamps.end().await;
+});
+
+// What happened while nobody was called is looked for.
+both!(shopify_a_subscription_that_was_gone_is_made_up_for, |shop| {
+    let mut lamps = Lamps::new(&shop).await;
+    let base = format!("https://127.0.0.1:9/{}", lamps.mug);
+    lamps.lane = Lane::new(Arc::clone(&lamps.channel), "node".to_owned(), Some(&base));
+    lamps.settle().await;
+    let all = lamps.shop.hooks();
+    assert!(all > 5, "{all}");
+    let item = lamps.shop.state().variants[&lamps.mug].item;
+    lamps.shop.state().type_stock(item, lamps.main, 3);
+    let mishaps = Mishaps { dropped_percent: 100, ..Mishaps::default() };
+    let caller = caller().unwrap();
+    for _ in 0..8 {
+        assert_eq!(lamps.shop.deliver(&caller, mishaps, &mut |_| 0).await, 0);
+    }
+    assert!(lamps.shop.hooks() < all, "it called eight times in vain");
+    lamps.settle().await;
+    assert_eq!(lamps.shown(), 3, "nobody told of it");
+    lamps.lane.look_after_webhooks_next();
+    lamps.settle().await;
+    assert_eq!(lamps.shop.hooks(), all);
+    lamps.is_equal(10).await;
+    assert_eq!(lamps.world.drifts().await, 1);
     lamps.end().await;
 });
 

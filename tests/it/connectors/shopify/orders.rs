@@ -2,7 +2,8 @@
 
 use invshop::clock::Timestamp;
 use invshop::connectors::{
-    Fetched, LineUnits, ListedOrder, Parcel, RemoteOrder, RemoteState, Told, Tracking, Window,
+    ErrorKind, Fetched, LineUnits, ListedOrder, Parcel, RemoteOrder, RemoteState, Told, Tracking,
+    Window,
 };
 use invshop::domain::{FactId, Quantity, RemoteId};
 use invshop::sandbox::shopify::{Bucket, Financial, Restock};
@@ -77,6 +78,85 @@ async fn an_order_of_many_lines_and_parcels_is_read_whole() {
     let order = world.order(number).await;
     assert_eq!(order.lines.len(), 35);
     assert!((0..35).all(|line| counts(&order, line) == [2, 0, 1, 0, 2]));
+    world.is_sound();
+}
+
+// Its parts are read one after another: what does not fit together is read again.
+#[tokio::test]
+async fn an_order_that_changes_while_it_is_read_is_read_again() {
+    let world = World::new().await;
+    let main = world.shop.state().add_location("Main");
+    let (mug, _) = world.stocked("MUG", main, 50);
+    let number = world.shop.state().buy(&[(mug, main, 5)], Financial::Paid).unwrap();
+    let line = world.line(number, 0);
+    world.shop.state().edit_while_read = vec![(number, line, 3)];
+    // Of what an edit takes off a line nothing says whether it was put back into stock.
+    assert_eq!(counts(&world.order(number).await, 0), [5, 2, 0, 0, 5]);
+    // One that always does is no answer.
+    world.shop.state().edit_while_read =
+        (0..20).map(|index| (number, line, 1 + index % 2)).collect();
+    let orders = world.connector.orders().unwrap();
+    let error = orders.fetch(&id(number)).await.unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::Broken(_)), "{error}");
+    world.is_sound();
+}
+
+#[tokio::test]
+async fn what_an_order_has_many_of_is_read_to_the_end() {
+    let world = World::new().await;
+    let main = world.shop.state().add_location("Main");
+    let (mug, _) = world.stocked("MUG", main, 1_000);
+    world.shop.state().bucket = Bucket::new(1_000_000, 1_000);
+    let lines = vec![(mug, main, 3); 125];
+    let number = world.shop.state().buy(&lines, Financial::Paid).unwrap();
+    for index in 0..12 {
+        let line = world.line(number, index);
+        assert_eq!(world.shop.state().fulfil(number, &[(line, 1)]).len(), 1);
+        world.shop.state().refund(number, line, 1, Restock::Cancel).unwrap();
+    }
+    // One parcel and one refund of more lines than are read with them.
+    let all: Vec<(u64, i64)> = (50..110).map(|index| (world.line(number, index), 1)).collect();
+    world.shop.state().fulfil(number, &all);
+    let order = world.order(number).await;
+    assert_eq!(order.lines.len(), 125);
+    for line in 0..125 {
+        let expected = match line {
+            0..12 => [3, 0, 1, 1, 2],
+            50..110 => [3, 0, 1, 0, 3],
+            _ => [3, 0, 0, 0, 3],
+        };
+        assert_eq!(counts(&order, line), expected, "line {line}");
+    }
+    world.is_sound();
+}
+
+#[tokio::test]
+async fn what_is_on_hold_there_is_told_when_it_is_released() {
+    let world = World::new().await;
+    let main = world.shop.state().add_location("Main");
+    let (mug, _) = world.stocked("MUG", main, 9);
+    let number = world.shop.state().buy(&[(mug, main, 3)], Financial::Paid).unwrap();
+    let line = world.line(number, 0);
+    let work = world.shop.state().orders[&number].work[0].id;
+    assert!(world.shop.state().hold_work(number, work));
+    let fulfilment = world.connector.fulfilment().unwrap();
+    let one = parcel(number, "one", &[(line, 2, 2)], false);
+    let told = fulfilment.ship(&one).await.unwrap();
+    assert!(matches!(&told, Told::Refused { code, .. } if code == "on_hold"), "{told:?}");
+    assert!(world.shop.state().release_work(number, work));
+    assert_eq!(fulfilment.ship(&one).await.unwrap(), Told::Done);
+    // The answer of the next is lost, and the rest of it was refunded there meanwhile.
+    world.shop.state().faults.lose_changes = 1;
+    let rest = parcel(number, "rest", &[(line, 1, 3)], true);
+    fulfilment.ship(&rest).await.unwrap_err();
+    assert_eq!(fulfilment.ship(&rest).await.unwrap(), Told::Already);
+    assert_eq!(world.shop.state().orders[&number].parcels.len(), 2);
+    let other = world.shop.state().buy(&[(mug, main, 2)], Financial::Paid).unwrap();
+    let line = world.line(other, 0);
+    world.shop.state().refund(other, line, 1, Restock::Cancel).unwrap();
+    let told = fulfilment.ship(&parcel(other, "two", &[(line, 2, 2)], true)).await.unwrap();
+    assert!(matches!(&told, Told::Refused { code, .. } if code == "not_there"), "{told:?}");
+    assert_eq!(world.shop.state().orders[&other].parcels.len(), 1, "what is there was sent");
     world.is_sound();
 }
 
