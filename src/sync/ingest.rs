@@ -66,17 +66,23 @@ impl Channel {
     pub(crate) async fn ingest(&self) -> Result<usize, SyncError> {
         let mut done = 0;
         loop {
-            let now = self.shop.clock.now().as_millis();
-            let mut reader = self.shop.db.read().await?;
-            let waiting = inbox::pending(&mut reader.conn(), self.id, now, TOGETHER_MAX).await?;
-            drop(reader);
-            if waiting.is_empty() {
-                return Ok(done);
+            match self.ingest_some().await? {
+                0 => return Ok(done),
+                some => done += some,
             }
-            let failed = self.deal_with(self.open_all(waiting), &mut done).await?;
-            if let Some(error) = failed {
-                return Err(error);
-            }
+        }
+    }
+
+    /// The same for some of it; none where nothing is due.
+    pub(crate) async fn ingest_some(&self) -> Result<usize, SyncError> {
+        let mut done = 0;
+        let now = self.shop.clock.now().as_millis();
+        let mut reader = self.shop.db.read().await?;
+        let waiting = inbox::pending(&mut reader.conn(), self.id, now, TOGETHER_MAX).await?;
+        drop(reader);
+        match self.deal_with(self.open_all(waiting), &mut done).await? {
+            Some(error) => Err(error),
+            None => Ok(done),
         }
     }
 

@@ -176,7 +176,9 @@ impl Lane {
             self.take_over().await?;
             self.was_ours = true;
         }
-        self.channel.ingest().await?;
+        if !self.ingest().await? {
+            return Ok(());
+        }
         self.channel.heed_the_blind().await?;
         if self.is_poll_due() {
             self.catch_up().await?;
@@ -200,11 +202,24 @@ impl Lane {
                 if is_done || self.is_poll_due() || !self.turn.is_ours().await? {
                     break;
                 }
-                self.channel.ingest().await?;
+                if !self.ingest().await? {
+                    break;
+                }
                 self.tell_of_orders().await?;
             }
         }
         Ok(())
+    }
+
+    /// Deals with everything that waits. It may be much: whether the channel is still ours is
+    /// seen to on the way, and told.
+    async fn ingest(&mut self) -> Result<bool, SyncError> {
+        while self.channel.ingest_some().await? > 0 {
+            if !self.turn.is_ours().await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn is_poll_due(&self) -> bool {
@@ -253,7 +268,10 @@ impl Lane {
         let begun_at = self.now().as_millis();
         let pulled = self.channel.pull(&mut self.seen).await?;
         self.polled_at = Some(Instant::now());
-        self.channel.ingest().await?;
+        if !self.ingest().await? {
+            // What was read is recorded by whoever has the channel now.
+            return Ok(pulled);
+        }
         super::follow::find_urgent(&self.channel.shop).await?;
         let id = self.channel.id;
         let written = self.channel.shop.db.write(move |mut conn| {
