@@ -233,6 +233,36 @@ both!(shopify_an_order_that_cannot_be_read_stands_alone, |shop| {
     lamps.end().await;
 });
 
+// R66: what is read is what semantics §7 wants read, and one call carries them all.
+both!(r66_shopify_two_hundred_and_fifty_changes_are_one_write, |shop| {
+    let mut lamps = Lamps::new(&shop).await;
+    let mut pots = Vec::new();
+    for index in 0..250 {
+        let name = format!("POT-{index}");
+        let pot = lamps.shop.state().add_variant(&name, &[(lamps.main, 5)], 990);
+        shop.item(&name, 5).await;
+        pots.push((pot, name));
+    }
+    sync::discover(&lamps.channel).await.unwrap();
+    for (pot, name) in pots {
+        let listing = format!("{pot}@{}", lamps.main);
+        sync::map(&lamps.channel, &listing, &sku(&name)).await.unwrap();
+    }
+    lamps.settle().await;
+    assert_eq!(lamps.writes(), []);
+    let before = lamps.shop.state().requests.clone();
+    for index in 0..250 {
+        let change = Change::Receive(Quantity::new(1).unwrap());
+        shop.stock(&format!("POT-{index}"), "main", change).await.unwrap();
+    }
+    lamps.settle().await;
+    let after = lamps.shop.state().requests.clone();
+    let of = |name: &str| after[name] - before.get(name).copied().unwrap_or(0);
+    assert_eq!(lamps.writes().len(), 250);
+    assert_eq!((of("mutation inventorySetQuantities"), of("query nodes")), (1, 1));
+    lamps.end().await;
+});
+
 // What happened while nobody was called is looked for.
 both!(shopify_a_subscription_that_was_gone_is_made_up_for, |shop| {
     let mut lamps = Lamps::new(&shop).await;
