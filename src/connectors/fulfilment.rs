@@ -46,6 +46,8 @@ pub enum Told {
     Done,
     /// It knew.
     Already,
+    /// It will do it in a while: it is told again until it knows.
+    UnderWay,
     /// It does not want to know.
     Refused {
         /// Its own code.

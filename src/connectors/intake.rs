@@ -95,6 +95,9 @@ pub enum Forged {
 pub enum Hint {
     /// An order.
     Order(RemoteId),
+    /// An order that was deleted, as the channel says: one it does not show is gone then,
+    /// however old it is.
+    Deleted(RemoteId),
     /// The number of a holder, as the channel says it was at that moment.
     Stock(Holder),
     /// A listing.

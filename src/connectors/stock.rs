@@ -59,6 +59,8 @@ pub enum StockOutcome {
     Taken,
     /// It will be done; the ticket tells when it was.
     Accepted(Ticket),
+    /// Nothing was written for the sake of others: it is next.
+    NotWritten,
     /// Something else was there than expected; nothing was written.
     Stale {
         /// What was there, where the channel says so.

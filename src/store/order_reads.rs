@@ -53,6 +53,17 @@ statement!(
     "select source_version from orders where source = $1 and external_id = $2"
 );
 
+statement!(PLACED_AT, "select placed_at from orders where source = $1 and external_id = $2");
+
+/// When an order was placed; `None` where there is no such order.
+pub(crate) async fn placed_at(
+    conn: &mut Conn<'_>,
+    reference: &OrderRef,
+) -> Result<Option<i64>, StoreError> {
+    let args = args![reference.source.as_str(), reference.external_id.as_str()];
+    conn.optional(&PLACED_AT, args).await?.map(|row| row.int(0)).transpose()
+}
+
 /// The source's version of an order; the outer `None` where there is no such order.
 pub(crate) async fn source_version(
     conn: &mut Conn<'_>,
@@ -186,4 +197,4 @@ pub(crate) async fn open_claims(
 }
 
 pub(super) const STATEMENTS: &[&Statement] =
-    &[&ORDER_RECORDS, &ORDER_PAGE, &BY_EXTERNAL_ID, &OPEN_CLAIMS];
+    &[&ORDER_RECORDS, &ORDER_PAGE, &BY_EXTERNAL_ID, &OPEN_CLAIMS, &SOURCE_VERSION, &PLACED_AT];

@@ -11,7 +11,7 @@ statement!(
     QUIET,
     // What a file brought in the channel's name it may never have had.
     "select o.id, o.external_id from orders as o
-     where o.id > $1 and o.id <= $2 and o.source = $3 and o.updated_at < $4
+     where o.id > $1 and o.id <= $2 and o.source = $3 and o.updated_at < $4 and o.placed_at >= $7
        and (o.held > 0 or o.shortfall > 0)
        and exists (
          select 1 from remote_line as r where r.channel_id = $5 and r.order_key = o.external_id)
@@ -39,10 +39,10 @@ pub(crate) async fn newest(
 }
 
 /// The next orders that a channel told of, by id, that have units to come and did not
-/// change since a time; fewer than asked for are the last.
+/// change since a time and were placed not before another; fewer than asked for are the last.
 pub(crate) async fn next(
     conn: &mut Conn<'_>,
-    ((channel, source), before): ((i64, &str), i64),
+    ((channel, source), (from, before)): ((i64, &str), (i64, i64)),
     after: OrderId,
     limit: usize,
 ) -> Result<Vec<(OrderId, String)>, StoreError> {
@@ -50,7 +50,7 @@ pub(crate) async fn next(
     let (mut after, mut found) = (after.get(), Vec::new());
     while found.len() < limit && after < last {
         let left = i64::try_from(limit - found.len()).unwrap_or(i64::MAX);
-        let args = args![after, after + WINDOW, source, before, channel, left];
+        let args = args![after, after + WINDOW, source, before, channel, left, from];
         for row in conn.all(&QUIET, args).await? {
             found.push((OrderId::new(row.int(0)?), row.text(1)?));
         }

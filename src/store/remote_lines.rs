@@ -1,7 +1,7 @@
 //! The tables `remote_line`, the lines of channels' orders, and `deduction`, what their
 //! channels took off their own numbers for them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -33,17 +33,26 @@ statement!(
        and (l.order_id > $3 or l.order_id = $3 and l.line > $4)
      order by l.order_id, l.line limit $5"
 );
+// Two who write down one line at once would both take what neither had taken.
+statement!(
+    LOCK,
+    sqlite "select 1 from remote_line where channel_id = $1 and order_key = $2 and line = $3",
+    postgres "select 1 from remote_line
+              where channel_id = $1 and order_key = $2 and line = $3 for update"
+);
 statement!(
     DEDUCTED,
     "select holder, place, units from deduction
      where channel_id = $1 and order_key = $2 and line = $3"
 );
-// A line that is not here is of no order that is: nothing is taken for it.
+statement!(
+    SPOTS,
+    "select distinct holder, place from deduction where channel_id = $1 and order_key = $2"
+);
 statement!(
     DEDUCT,
     "insert into deduction (channel_id, order_key, line, holder, place, units)
-     select channel_id, order_key, line, $4, $5, $6 from remote_line
-     where channel_id = $1 and order_key = $2 and line = $3
+     values ($1, $2, $3, $4, $5, $6)
      on conflict (channel_id, order_key, line, holder, place)
      do update set units = excluded.units"
 );
@@ -54,7 +63,7 @@ statement!(
 );
 
 pub(super) const STATEMENTS: &[&Statement] =
-    &[&OF_ORDER, &INSERT, &SET_KEYS, &UNMAPPED, &DEDUCTED, &DEDUCT, &GIVEN_BACK];
+    &[&OF_ORDER, &INSERT, &SET_KEYS, &UNMAPPED, &LOCK, &DEDUCTED, &SPOTS, &DEDUCT, &GIVEN_BACK];
 
 /// A line of a channel's order, with the ids it has for its listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,6 +146,16 @@ pub(crate) async fn unmapped(
         .collect()
 }
 
+/// The numbers that something is taken off for an order.
+pub(crate) async fn spots_of(
+    conn: &mut Conn<'_>,
+    channel: i64,
+    order: &str,
+) -> Result<Vec<Spot>, StoreError> {
+    let rows = conn.all(&SPOTS, args![channel, order]).await?;
+    rows.iter().map(|row| Ok((row.text(0)?, row.text(1)?))).collect()
+}
+
 /// A holder and its place, as the tables name them.
 pub(crate) type Spot = (String, String);
 
@@ -151,6 +170,22 @@ pub(crate) struct Deduction {
     pub(crate) is_guessed: bool,
 }
 
+impl Deduction {
+    /// What it is to be after what it was. A guess does not move what is known.
+    fn after(&self, before: &BTreeMap<Spot, i64>) -> BTreeMap<Spot, i64> {
+        let most = before.iter().max_by_key(|(_, units)| **units);
+        let Some((spot, _)) = most.filter(|_| self.is_guessed) else { return self.taken.clone() };
+        let all: i64 = self.taken.values().sum();
+        if all == 0 {
+            return BTreeMap::new();
+        }
+        let change = all - before.values().sum::<i64>();
+        let mut after = before.clone();
+        *after.entry(spot.clone()).or_default() += change;
+        after
+    }
+}
+
 /// Writes down what a channel took; what is more or less than before moves the flows of the
 /// numbers. The same again changes nothing.
 pub(crate) async fn deduct(
@@ -159,32 +194,28 @@ pub(crate) async fn deduct(
     now: &Deduction,
 ) -> Result<(), StoreError> {
     let (order, line) = (now.order.as_str(), now.line.as_str());
-    // What it is to be, and what it is.
-    let mut units: BTreeMap<Spot, (i64, i64)> =
-        now.taken.iter().map(|(spot, units)| (spot.clone(), (*units, 0))).collect();
-    let rows = conn.all(&DEDUCTED, args![channel, order, line]).await?;
-    if let [row] = rows.as_slice()
-        && now.is_guessed
-    {
-        let all = now.taken.values().sum();
-        units = [((row.text(0)?, row.text(1)?), (all, 0))].into();
+    if conn.optional(&LOCK, args![channel, order, line]).await?.is_none() {
+        // It is of no order that is here.
+        return Ok(());
     }
-    for row in &rows {
-        units.entry((row.text(0)?, row.text(1)?)).or_default().1 = row.int(2)?;
+    let mut before = BTreeMap::new();
+    for row in conn.all(&DEDUCTED, args![channel, order, line]).await? {
+        before.insert((row.text(0)?, row.text(1)?), row.int(2)?);
     }
-    for ((holder, place), (now, before)) in units {
-        if now == before {
+    let after = now.after(&before);
+    for spot in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
+        let of = |all: &BTreeMap<Spot, i64>| all.get(spot).copied().unwrap_or(0);
+        let (units, change) = (of(&after), of(&after) - of(&before));
+        let (holder, place) = (spot.0.as_str(), spot.1.as_str());
+        if change == 0 {
             continue;
         }
-        let (holder, place) = (holder.as_str(), place.as_str());
-        let is_known = if now == 0 {
-            conn.execute(&GIVEN_BACK, args![channel, order, line, holder, place]).await?
+        if units == 0 {
+            conn.execute_one(&GIVEN_BACK, args![channel, order, line, holder, place]).await?;
         } else {
-            conn.execute(&DEDUCT, args![channel, order, line, holder, place, now]).await?
-        };
-        if is_known > 0 {
-            flow(conn, (channel, holder, place), now - before).await?;
+            conn.execute_one(&DEDUCT, args![channel, order, line, holder, place, units]).await?;
         }
+        flow(conn, (channel, holder, place), change).await?;
     }
     Ok(())
 }

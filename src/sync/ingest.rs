@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use futures_util::future::join_all;
 
-use super::inbox::Opened;
+use super::inbox::{ORDER, Opened};
 use super::order::{self, Known};
 use super::retry::{ATTEMPTS_MAX, pause};
 use super::{Channel, SyncError};
@@ -22,6 +22,9 @@ use crate::writer::{Command, WriteError};
 
 /// Things that are dealt with together.
 const TOGETHER_MAX: i64 = 64;
+
+/// By how much a channel's clock and days may differ from ours where it shows no old orders.
+const MARGIN_MS: i64 = 2 * 24 * 60 * 60 * 1000;
 
 /// What became of one thing that came in.
 pub(super) enum Outcome {
@@ -120,8 +123,11 @@ impl Channel {
             waiting.into_iter().map(|stored| self.open_one(stored)).collect();
         let mut hinted = HashSet::new();
         for thing in things.iter_mut().rev() {
-            if let (Work::Hints(_), Some(order)) = (&thing.work, &thing.order)
+            if let (Work::Hints(hints), Some(order)) = (&thing.work, &thing.order)
+                && matches!(hints.as_slice(), [Hint::Order(_)])
                 && !hinted.insert(order.clone())
+                // What a list named is read by itself: that it was read is proof for others.
+                && thing.stored.kind != ORDER
             {
                 thing.work = Work::Nothing("the order is read with a later hint".to_owned());
             }
@@ -145,7 +151,7 @@ impl Channel {
         let order = match &work {
             Work::Order(raw) => Some(raw.id.to_string()),
             Work::Hints(hints) => match hints.as_slice() {
-                [Hint::Order(id)] => Some(id.to_string()),
+                [Hint::Order(id) | Hint::Deleted(id)] => Some(id.to_string()),
                 _ => None,
             },
             _ => None,
@@ -168,7 +174,8 @@ impl Channel {
         let mut reason = None;
         for hint in hints {
             let outcome = match hint {
-                Hint::Order(id) => self.fetched(id, aside).await,
+                Hint::Order(id) => self.fetched(id, false, aside).await,
+                Hint::Deleted(id) => self.fetched(id, true, aside).await,
                 Hint::Stock(holder) => {
                     let place = holder.location.as_ref().map(ToString::to_string);
                     aside.changed.push((holder.id.to_string(), place.unwrap_or_default()));
@@ -200,15 +207,41 @@ impl Channel {
         }
     }
 
-    async fn fetched(&self, id: &RemoteId, aside: &mut Aside) -> Outcome {
+    /// Asks for an order as it is now; one that is not shown is gone, unless the channel may
+    /// only not show it any more.
+    async fn fetched(&self, id: &RemoteId, is_deleted: bool, aside: &mut Aside) -> Outcome {
         let Some(orders) = self.connector.orders() else {
             return Outcome::Done(Some("its channel has no orders".to_owned()));
         };
         match orders.fetch(id).await {
             Ok(Fetched::Found(raw)) => Box::pin(self.order(&raw, true, aside)).await,
-            Ok(Fetched::Gone) => self.gone(id).await,
+            Ok(Fetched::Gone) if is_deleted => self.gone(id).await,
+            Ok(Fetched::Gone) => match self.is_hidden(id).await {
+                Ok(true) => Outcome::Done(Some(format!("the order {id} is too old to be shown"))),
+                Ok(false) => self.gone(id).await,
+                Err(error) => Outcome::Later(error),
+            },
             Err(error) => Outcome::Later(error.into()),
         }
+    }
+
+    /// Orders that were placed before are shown to few, milliseconds; `None` where all are.
+    pub(super) fn shown_from(&self) -> Option<i64> {
+        let history = self.connector.capability().orders.as_ref()?.history_max?;
+        let history = i64::try_from(history.as_millis()).unwrap_or(i64::MAX);
+        let now = self.shop.clock.now().as_millis();
+        Some(now.saturating_sub(history).saturating_add(MARGIN_MS))
+    }
+
+    /// Whether an order may only be too old to be shown.
+    async fn is_hidden(&self, id: &RemoteId) -> Result<bool, SyncError> {
+        let (Some(from), Ok(reference)) = (self.shown_from(), order::reference(self.name(), id))
+        else {
+            return Ok(false);
+        };
+        let mut reader = self.shop.db.read().await?;
+        let placed = order_reads::placed_at(&mut reader.conn(), &reference).await?;
+        Ok(placed.is_some_and(|placed| placed < from))
     }
 
     /// An order the channel has no more: what did not leave will not.
@@ -251,9 +284,9 @@ impl Channel {
                 return Outcome::Done(Some("a newer state is here".to_owned()));
             }
             (Known::At(stored), Some(version)) if version == *stored && !is_current => {
-                return self.fetched(&remote.id, aside).await;
+                return self.fetched(&remote.id, false, aside).await;
             }
-            (_, None) if !is_current => return self.fetched(&remote.id, aside).await,
+            (_, None) if !is_current => return self.fetched(&remote.id, false, aside).await,
             _ => {}
         }
         if matches!(known, Known::No) && !order::concerns_stock(&remote) {

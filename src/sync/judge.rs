@@ -43,6 +43,8 @@ pub(super) enum Verdict {
     Wait,
     /// All of it is done once more.
     Again,
+    /// The same, not before a moment: what explains it may not be listed yet.
+    Later(i64),
     /// It is no number, or there is nothing that carries it.
     NoNumber(&'static str),
 }
@@ -52,6 +54,16 @@ pub(super) enum Verdict {
 struct Looked {
     number: i64,
     flow: Flow,
+}
+
+/// A number that the orders do not explain.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Doubt {
+    looked: Looked,
+    /// Since when it was so, milliseconds.
+    since: i64,
+    /// By how much it was off when it was last looked at, where that is known.
+    off: Option<i64>,
 }
 
 impl Lane {
@@ -132,6 +144,7 @@ impl Lane {
         doubtful: Vec<(Wanted, i64)>,
         batch: &mut Batch,
     ) -> Result<(), SyncError> {
+        let first_seen = self.now().as_millis();
         self.catch_up().await?;
         let (mut rows, mut before) = (Vec::new(), HashMap::new());
         for (wanted, number) in doubtful {
@@ -153,7 +166,10 @@ impl Lane {
             let verdict = match self.judge(&mut wanted, number) {
                 Verdict::Unexplained(number) => {
                     let before = before.get(&key).copied();
-                    self.doubt(batch, &mut wanted, (number, before), unread)
+                    match self.unlisted_until(key, (number, wanted.row.flow), first_seen) {
+                        Some(at) => Verdict::Later(at),
+                        None => self.doubt(batch, &mut wanted, (number, before), unread),
+                    }
                 }
                 verdict => {
                     self.doubts.remove(&key);
@@ -163,6 +179,27 @@ impl Lane {
             self.take(batch, wanted, verdict, seq);
         }
         Ok(())
+    }
+
+    /// Until when an order that explains a number may not be listed yet: it is believed only
+    /// after a list that was begun so long after the number was first seen. Orders were read
+    /// from `begun` on.
+    fn unlisted_until(
+        &mut self,
+        key: (String, String),
+        (number, flow): (i64, Flow),
+        begun: i64,
+    ) -> Option<i64> {
+        let lag = self.channel.connector.capability().orders.as_ref()?.lag.as_millis();
+        let lag = i64::try_from(lag).unwrap_or(i64::MAX);
+        let now = self.now().as_millis();
+        let looked = Looked { number, flow };
+        let doubt = self.doubts.entry(key).or_insert(Doubt { looked, since: now, off: None });
+        if doubt.looked != looked {
+            *doubt = Doubt { looked, since: now, off: None };
+        }
+        let until = doubt.since.saturating_add(lag);
+        (lag > 0 && begun < until).then_some(until)
     }
 
     /// What to do about a number that the orders do not explain. Something may have been
@@ -190,7 +227,8 @@ impl Lane {
             return Verdict::Write; // Explained, though not to the unit.
         }
         let off = number - expected.high;
-        if self.doubts.insert(key(&wanted.row), off) != Some(off) {
+        let doubt = self.doubts.get_mut(&key(&wanted.row));
+        if doubt.and_then(|doubt| doubt.off.replace(off)) != Some(off) {
             return Verdict::Again;
         }
         if unread && off < 0 && number < wanted.target.get() {

@@ -14,7 +14,9 @@ use tokio_util::sync::CancellationToken;
 use super::behind::Backlog;
 use super::errand::Errand;
 use super::ingest::retry_of;
+use super::judge::Doubt;
 use super::pull::{BIN_UNREAD, Pulled, Seen};
+use super::push_back::Resting;
 use super::quiet::Quiet;
 use super::retry::Pauses;
 use super::{Channel, SyncError, sweep};
@@ -38,11 +40,13 @@ pub struct Lane {
     pub(super) turn: Turn,
     seen: Seen,
     /// By how much numbers were off that nothing explained when they were last looked at.
-    pub(super) doubts: HashMap<(String, String), i64>,
+    pub(super) doubts: HashMap<(String, String), Doubt>,
     /// After a step that failed nothing is tried for a while.
     pub(super) steps: Pauses,
     /// The same of telling the channel of its orders, which the numbers do not wait for.
     pub(super) telling: Pauses,
+    /// Numbers that are left alone, by the order for which something is under way there.
+    pub(super) resting: HashMap<String, Resting>,
     polled_at: Option<Instant>,
     /// Looking for orders that the list of changes leaves out.
     omitted: Errand,
@@ -72,6 +76,7 @@ impl Lane {
             doubts: HashMap::new(),
             steps: Pauses::default(),
             telling: Pauses::default(),
+            resting: HashMap::new(),
             polled_at: None,
             omitted: Errand::new(OMITTED_EVERY, BIN_UNREAD),
             quiet: Quiet::new(),
@@ -215,6 +220,7 @@ impl Lane {
     /// seen to on the way, and told.
     async fn ingest(&mut self) -> Result<bool, SyncError> {
         while self.channel.ingest_some().await? > 0 {
+            self.watch_backlog().await?;
             if !self.turn.is_ours().await? {
                 return Ok(false);
             }

@@ -20,6 +20,9 @@ const AHEAD_MS: i64 = 24 * 60 * 60 * 1000;
 /// After how long no second change can be of the moment of the first, milliseconds: the
 /// times of changes are whole seconds.
 const MOMENT_MS: i64 = 2_000;
+/// A change that is older is read once, and not once more: no second one can be of its moment,
+/// if the clocks agree to this.
+const YOUNG_MS: i64 = 60_000;
 /// Pages of one window at most: a list without an end is an error, never "the rest is gone".
 const PAGES_MAX: usize = 10_000;
 /// Orders whose state is remembered, so that the overlap is not stored again and again.
@@ -165,7 +168,7 @@ impl Channel {
                 ListedOrder::Whole(raw) => orders.decode(&raw.body).ok()?.changed_at,
             });
             newest = newest.max(changes.flatten().map(Timestamp::as_millis).max());
-            pulled.new += self.keep_new(page.rows, now, seen).await?;
+            pulled.new += self.keep_new(page.rows, seen).await?;
             cursor = page.next;
             if cursor.is_none() {
                 return Ok((pulled, newest));
@@ -178,24 +181,27 @@ impl Channel {
     }
 
     /// Keeps what was not seen before of a page of orders; how much is new.
-    async fn keep_new(
-        &self,
-        rows: Vec<ListedOrder>,
-        now: Timestamp,
-        seen: &mut Seen,
-    ) -> Result<usize, SyncError> {
+    async fn keep_new(&self, rows: Vec<ListedOrder>, seen: &mut Seen) -> Result<usize, SyncError> {
+        // They are read after this.
+        let now = self.shop.clock.now();
         let (mut fresh, mut sights) = (Vec::new(), Vec::new());
         for listed in rows {
             let (id, state) = state_of(&listed);
             let look = seen.look(id.as_str(), state, now);
-            let again_at = match (&listed, look) {
-                (_, Look::None) => continue,
-                (ListedOrder::Named { .. }, Look::First) => Some(now.as_millis() + MOMENT_MS),
-                (ListedOrder::Named { .. } | ListedOrder::Whole(_), _) => None,
+            let is_young = match &listed {
+                ListedOrder::Named { changed_at, .. } => {
+                    now.as_millis() - changed_at.as_millis() < YOUNG_MS
+                }
+                ListedOrder::Whole(_) => false,
+            };
+            let again_at = match look {
+                Look::None => continue,
+                Look::First => is_young.then(|| now.as_millis() + MOMENT_MS),
+                Look::Again => None,
             };
             sights.push((id.to_string(), Sight { state, again_at }));
-            // What a webhook told of was read then.
-            if look == Look::Again || !self.is_read(&listed).await? {
+            // What a webhook told of was read then, and is read once more.
+            if again_at.is_none() || !self.is_read(&listed).await? {
                 fresh.push(listed);
             }
         }

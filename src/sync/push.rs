@@ -83,6 +83,7 @@ impl Lane {
             rows.extend(pushes::due(&mut conn, id, now, limit).await?);
         }
         drop(reader);
+        rows.retain(|row| !self.rests(&row.holder, &row.place));
         if rows.is_empty() {
             return Ok(None);
         }
@@ -153,6 +154,11 @@ impl Lane {
                 batch.writes.push(Write { row, target, seq, compare });
             }
             Verdict::Again => {}
+            Verdict::Later(at) => {
+                // It did not fail: whatever changes it next has it looked at again.
+                (row.attempts, row.retry_at) = (0, at);
+                batch.waiting.push(row);
+            }
             Verdict::Wait => {
                 row.retry_at = row.sending.map_or(0, |sending| sending.until);
                 batch.waiting.push(row);
@@ -333,6 +339,10 @@ impl Lane {
                     row.sending = None;
                     daily::take_back(&mut row);
                     self.fail(&mut row, format!("{detail} ({code})"));
+                }
+                StockOutcome::NotWritten => {
+                    row.sending = None;
+                    daily::take_back(&mut row);
                 }
                 StockOutcome::Stale { .. } => {
                     row.sending = None;

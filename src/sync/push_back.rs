@@ -18,6 +18,7 @@ use crate::domain::{FactId, Order, Quantity, RemoteId};
 use crate::orders::LEFT_UNMAPPED;
 use crate::shop::Shop;
 use crate::store::push_backs::{self, About, Goods, PushBack};
+use crate::store::remote_lines::Spot;
 use crate::store::{self, StoreError, remote_lines};
 
 /// What the data of a cancellation says that the channel itself made: by a state of the
@@ -34,6 +35,10 @@ const ENTRIES_MAX: i64 = 2_000;
 /// tell it meanwhile.
 const TELL_MS: i64 = 20_000;
 const _: () = assert!(TELL_MS < super::lane::LEASE_MS, "telling may outlive its lease");
+/// After how long it is asked whether what the channel has under way is done, and how long the
+/// numbers of an order wait for it at most, milliseconds.
+const UNDER_WAY_MS: i64 = 1_000;
+const REST_MS: i64 = 60_000;
 /// Why a channel of whole orders cannot be told of one.
 const PART_CANCELLED: &str = "some of the order was cancelled here and the rest of it left, and \
      the channel knows only whole orders: refund there what was cancelled, then complete it there";
@@ -46,6 +51,29 @@ enum Saying {
     Nothing(String),
     /// What cannot be said, and why.
     Cannot(String),
+}
+
+/// How saying something ended.
+struct Said {
+    told: push_backs::Told,
+    /// A failure that is not about it alone.
+    failed: Option<SyncError>,
+    /// The channel's id of the order it was about.
+    order: Option<RemoteId>,
+    is_under_way: bool,
+}
+
+impl Said {
+    fn of(told: push_backs::Told) -> Self {
+        Self { told, failed: None, order: None, is_under_way: false }
+    }
+}
+
+/// Numbers that are left alone, and until when at most, milliseconds.
+#[derive(Debug)]
+pub(super) struct Resting {
+    spots: Vec<Spot>,
+    until: i64,
 }
 
 /// An order with what is known of it outside.
@@ -88,7 +116,9 @@ impl Lane {
                         return Ok(moved);
                     }
                     moved |= one.about == About::Cancelled;
-                    self.tell(fulfilment, &one).await?
+                    let said = self.tell(fulfilment, &one).await?;
+                    self.rest(&said).await?;
+                    (said.told, said.failed)
                 }
             };
             let now = self.now().as_millis();
@@ -113,41 +143,70 @@ impl Lane {
         self.channel.note_failure(&error).await;
     }
 
-    /// Says one thing; how it ended, and the failure where it was not about it alone.
-    async fn tell(
-        &self,
-        fulfilment: &dyn Fulfilment,
-        one: &PushBack,
-    ) -> Result<(push_backs::Told, Option<SyncError>), StoreError> {
-        let (answer, known): (_, fn(Option<String>) -> push_backs::Told) =
+    /// Says one thing; how it ended.
+    async fn tell(&self, fulfilment: &dyn Fulfilment, one: &PushBack) -> Result<Said, StoreError> {
+        let (answer, known, order): (_, fn(Option<String>) -> push_backs::Told, _) =
             match self.saying(one).await? {
-                Saying::Nothing(why) => return Ok((nothing(&why), None)),
-                Saying::Cannot(why) => return Ok((push_backs::Told::Refused(why), None)),
+                Saying::Nothing(why) => return Ok(Said::of(nothing(&why))),
+                Saying::Cannot(why) => return Ok(Said::of(push_backs::Told::Refused(why))),
                 Saying::Ship(parcel) => {
-                    (in_time(fulfilment.ship(&parcel)).await, push_backs::Told::Done)
+                    let told = in_time(fulfilment.ship(&parcel)).await;
+                    (told, push_backs::Told::Done, parcel.order)
                 }
                 Saying::Cancel(order, reason) => {
-                    let told = fulfilment.cancel(&order, reason.as_deref());
-                    (in_time(told).await, push_backs::Told::Cancelled)
+                    let told = in_time(fulfilment.cancel(&order, reason.as_deref())).await;
+                    (told, push_backs::Told::Cancelled, order)
                 }
             };
+        let said = Said { order: Some(order), ..Said::of(known(None)) };
         Ok(match answer {
-            Ok(Told::Done) => (known(None), None),
-            Ok(Told::Already) => (known(Some("the channel knew".to_owned())), None),
+            Ok(Told::Done) => said,
+            Ok(Told::Already) => Said { told: known(Some("the channel knew".to_owned())), ..said },
+            Ok(Told::UnderWay) => {
+                let at = self.now().as_millis() + UNDER_WAY_MS;
+                let why = "the channel has it under way".to_owned();
+                Said { told: push_backs::Told::Later(why, at), is_under_way: true, ..said }
+            }
             Ok(Told::Refused { code, detail }) => {
-                (push_backs::Told::Refused(format!("{code}: {detail}")), None)
+                Said { told: push_backs::Told::Refused(format!("{code}: {detail}")), ..said }
             }
             Err(error) => {
                 let (why, error) = (error.to_string(), SyncError::Channel(error));
                 let is_own = is_its_own(&error);
                 if is_own && one.attempts + 1 >= ATTEMPTS_MAX {
-                    return Ok((push_backs::Told::Refused(why), None));
+                    return Ok(Said { told: push_backs::Told::Refused(why), ..said });
                 }
                 let wait = pause(one.attempts + 1, retry_of(&error)).as_millis();
                 let at = self.now().as_millis() + i64::try_from(wait).unwrap_or(0);
-                (push_backs::Told::Later(why, at), (!is_own).then_some(error))
+                let told = push_backs::Told::Later(why, at);
+                Said { told, failed: (!is_own).then_some(error), ..said }
             }
         })
+    }
+
+    /// Leaves the numbers of an order alone while the channel has something under way that
+    /// will move them: what is written now would have that on top.
+    async fn rest(&mut self, said: &Said) -> Result<(), StoreError> {
+        let Some(order) = said.order.as_ref().map(ToString::to_string) else { return Ok(()) };
+        if !said.is_under_way {
+            self.resting.remove(&order);
+        } else if !self.resting.contains_key(&order) {
+            let mut reader = self.channel.shop.db.read().await?;
+            let id = self.channel.id;
+            let spots = remote_lines::spots_of(&mut reader.conn(), id, &order).await?;
+            let now = self.now().as_millis();
+            self.resting.retain(|_, one| now < one.until);
+            let until = now + REST_MS;
+            self.resting.insert(order, Resting { spots, until });
+        }
+        Ok(())
+    }
+
+    /// Whether a number is left alone for now.
+    pub(super) fn rests(&self, holder: &str, place: &str) -> bool {
+        let now = self.now().as_millis();
+        let mut all = self.resting.values().filter(|one| now < one.until);
+        all.any(|one| one.spots.iter().any(|(h, p)| h == holder && p == place))
     }
 
     /// What there is to say, as everything stands now.
@@ -250,10 +309,14 @@ impl Subject {
             let of = |all: &Units, part: i64| all.get(&(line.number, part)).copied().unwrap_or(0);
             let whole = |left: &dyn Fn(i64) -> i64| {
                 let parts = line.parts.iter().map(|part| left(part.number) / part.per_unit);
-                parts.min().unwrap_or(0)
+                // What left before anybody knew that it has parts left whole.
+                let unparted = if line.bundle { left(0) } else { 0 };
+                parts.min().unwrap_or(0) + unparted
             };
-            let left = whole(&|part| of(before, part) + of(&units, part));
-            let quantity = left - whole(&|part| of(before, part));
+            let all = whole(&|part| of(before, part) + of(&units, part));
+            let quantity = all - whole(&|part| of(before, part));
+            // What left before its item was known is told of by two entries.
+            let left = all.min(line.counts().shipped).max(quantity);
             let units = Quantity::positive(quantity).ok().zip(Quantity::positive(left).ok());
             if let (Some((quantity, left)), Some(id)) = (units, self.lines.get(&line.number)) {
                 lines.push(LineUnits { line: id.clone(), quantity, left });

@@ -95,10 +95,11 @@ impl Channel {
     async fn ask_for_quiet(&self, round: &mut Round) -> Result<bool, SyncError> {
         let Some(orders) = self.connector.orders() else { return Ok(false) };
         let before = self.shop.clock.now().as_millis() - QUIET_MS;
+        // What is too old to be shown is not gone.
+        let when = (self.shown_from().unwrap_or(i64::MIN), before);
         let (whose, after) = ((self.id, self.name()), OrderId::new(round.after));
         let mut reader = self.shop.db.read().await?;
-        let quiet =
-            quiet_orders::next(&mut reader.conn(), (whose, before), after, ASKED_MAX).await?;
+        let quiet = quiet_orders::next(&mut reader.conn(), (whose, when), after, ASKED_MAX).await?;
         drop(reader);
         let (begun, mut found, mut failed) = (Instant::now(), Vec::new(), None);
         for (order, id) in &quiet {

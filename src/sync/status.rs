@@ -292,7 +292,9 @@ pub async fn open_all(
     for (config, connector) in configured.iter().zip(connectors) {
         channels.push(Arc::new(Channel::open(shop, config.clone(), connector).await?));
     }
-    super::tokens::forget_others(shop, configured).await?;
+    if let Err(error) = super::tokens::forget_others(shop, configured).await {
+        tracing::warn!(error = %error, "tokens of other channels are kept");
+    }
     Ok(channels)
 }
 

@@ -198,6 +198,9 @@ impl Api {
         if is_refused && self.tokens.refused(&token).await {
             let token = self.tokens.current(&self.http).await?;
             let reply = self.send(document, variables, (&token, urgency)).await?;
+            if reply.status == reqwest::StatusCode::UNAUTHORIZED {
+                self.tokens.refused(&token).await;
+            }
             return self.read(document, reply);
         }
         self.read(document, reply)

@@ -91,7 +91,7 @@ struct Named {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Parcel {
+pub(super) struct Parcel {
     status: String,
     fulfillment_line_items: Vec<Units>,
 }
@@ -180,7 +180,18 @@ pub(super) fn each<T: for<'a> Deserialize<'a>>(
 }
 
 /// Units by line.
-type Sums = HashMap<String, i64>;
+pub(super) type Sums = HashMap<String, i64>;
+
+/// Units that left, by line: without parcels that were taken back or came to nothing.
+pub(super) fn left(parcels: &[Parcel]) -> Sums {
+    let mut sums = Sums::new();
+    let left =
+        |parcel: &&Parcel| !matches!(parcel.status.as_str(), "CANCELLED" | "ERROR" | "FAILURE");
+    for parcel in parcels.iter().filter(left) {
+        parcel.fulfillment_line_items.iter().for_each(|units| add(&mut sums, units));
+    }
+    sums
+}
 
 fn add(sums: &mut Sums, units: &Units) {
     let sum = sums.entry(units.line_item.id.clone()).or_default();
@@ -199,15 +210,7 @@ struct Happened {
 
 impl Happened {
     fn of(parcels: &[Parcel], refunds: &[Refund], work: &[Work]) -> Self {
-        let mut happened = Self::default();
-        let left =
-            |parcel: &&Parcel| !matches!(parcel.status.as_str(), "CANCELLED" | "ERROR" | "FAILURE");
-        for parcel in parcels.iter().filter(left) {
-            parcel
-                .fulfillment_line_items
-                .iter()
-                .for_each(|units| add(&mut happened.shipped, units));
-        }
+        let mut happened = Self { shipped: left(parcels), ..Self::default() };
         work.iter().for_each(|one| happened.leaves(one));
         for units in refunds.iter().flat_map(|refund| &refund.refund_line_items) {
             if units.restocked && units.restock_type.as_deref() != Some("NO_RESTOCK") {
@@ -232,10 +235,9 @@ impl Happened {
         if !has_left {
             add(&mut self.kept_back, units);
         }
-        if let Some(places) = self.places.get_mut(&units.line_item.id) {
-            let location = units.location.as_ref().and_then(|location| number(&location.id));
-            places.come_back(location, units.quantity.unwrap_or(0), has_left);
-        }
+        let location = units.location.as_ref().and_then(|location| number(&location.id));
+        let places = self.places.entry(units.line_item.id.clone()).or_default();
+        places.come_back(location, units.quantity.unwrap_or(0), has_left);
     }
 
     fn line(&self, line: Line) -> Result<RemoteLine, (&'static str, String)> {
@@ -252,7 +254,9 @@ impl Happened {
         }
         let left_of_it = units("refunds", line.quantity - restocked)?;
         let places = self.places.get(&line.id);
-        let at = places.and_then(|places| places.deducted(line.quantity));
+        // Units that will not leave any more and were not put back.
+        let gone = (stays - sum(&self.kept_back)).max(0);
+        let at = places.and_then(|places| places.deducted(gone));
         let holder = |item: &RemoteId, location: &RemoteId| Holder {
             id: item.clone(),
             location: Some(location.clone()),
@@ -271,7 +275,7 @@ impl Happened {
             sku_text: line.sku.unwrap_or_default(),
             title: line.name,
             ordered: units("quantity", line.quantity)?,
-            cancelled: units("unfulfilledQuantity", (stays - sum(&self.kept_back)).max(0))?,
+            cancelled: units("unfulfilledQuantity", gone)?,
             shipped: units("fulfillments", shipped)?,
             restocked: units("refunds", restocked)?,
             deducted,

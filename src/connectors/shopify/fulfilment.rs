@@ -1,20 +1,24 @@
 //! What a shop is told: parcels, by the fulfilment orders that their lines leave with, and
 //! cancellations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::Shopify;
 use super::api::Document;
-use super::document::{Work, WorkLine, each};
+use super::document::{self, Sums, Work, WorkLine, each};
 use super::ids::gid;
+use super::orders::{UPDATED, UpdatedOf};
+use super::parts::PARCELS;
 use super::stock::UserError;
 use crate::connectors::{
-    Answer, ChannelError, ErrorKind, Fetched, Fulfilment, OrderSource as _, Parcel, RemoteState,
-    Told, Urgency,
+    Answer, ChannelError, DecodeError, ErrorKind, Fulfilment, Parcel, Told, Urgency,
 };
 use crate::domain::RemoteId;
 
@@ -25,6 +29,8 @@ const CANCEL: Document =
 /// Reasons a shop knows (`OrderCancelReason`); any other is told as a note.
 const REASONS: [&str; 5] = ["CUSTOMER", "DECLINED", "FRAUD", "INVENTORY", "STAFF"];
 const OTHER: &str = "OTHER";
+/// How long a job that cancels is waited for before it is asked for again.
+const JOB_MAX: Duration = Duration::from_mins(1);
 /// Characters of a note (`orderCancel`, `staffNote`).
 const NOTE_MAX: usize = 255;
 
@@ -73,15 +79,14 @@ struct Packed {
     missing: i64,
 }
 
-/// Finds the units of a parcel among what is still to leave. Of a line of which so many left
-/// as with this parcel, it was told before.
-fn pack(parcel: &Parcel, work: &[Work]) -> Packed {
+/// Finds the units of a parcel among what is still to leave. Of a line of which the shop was
+/// `told` of as many as left with this parcel and before, it was told already.
+fn pack(parcel: &Parcel, work: &[Work], told: &Sums) -> Packed {
     let mut packed = Packed::default();
     for wanted in &parcel.lines {
         let of_line = |line: &&WorkLine| line.line().as_ref() == Some(&wanted.line);
         let all = || work.iter().filter(|one| one.counts());
-        let lines = all().flat_map(|one| one.line_items.iter().filter(of_line));
-        let told: i64 = lines.map(|line| line.total_quantity - line.remaining_quantity).sum();
+        let told = told.get(&gid("LineItem", &wanted.line)).copied().unwrap_or(0);
         let mut left = (wanted.left.get() - told).clamp(0, wanted.quantity.get());
         for one in all() {
             for line in one.line_items.iter().filter(of_line) {
@@ -125,7 +130,31 @@ impl Packed {
     }
 }
 
+/// Cancellations that were asked for: a job does them, and the same is not asked for again
+/// meanwhile.
+#[derive(Debug, Default)]
+pub(super) struct Cancelling(Mutex<HashMap<RemoteId, Instant>>);
+
+impl Cancelling {
+    fn begin(&self, order: &RemoteId) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, since| since.elapsed() < JOB_MAX);
+        all.insert(order.clone(), Instant::now());
+    }
+
+    fn lasts(&self, order: &RemoteId) -> bool {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(order).is_some_and(|since| since.elapsed() < JOB_MAX)
+    }
+}
+
 impl Shopify {
+    async fn is_cancelled(&self, order: &RemoteId) -> Result<bool, ChannelError> {
+        let variables = json!({ "id": gid("Order", order) });
+        let now: Option<UpdatedOf> = self.of_order(&UPDATED, &variables).await?;
+        Ok(now.ok_or_else(|| gone(&CANCEL))?.cancelled_at.is_some())
+    }
+
     async fn send(
         &self,
         parcel: &Parcel,
@@ -158,12 +187,15 @@ fn refused(error: UserError) -> Told {
 impl Fulfilment for Shopify {
     fn ship<'a>(&'a self, parcel: &'a Parcel) -> Answer<'a, Told> {
         async move {
-            let Some(work) = self.work(&gid("Order", &parcel.order)).await? else {
+            let order = gid("Order", &parcel.order);
+            let Some(work) = self.work(&order).await? else {
                 return Err(gone(&SHIP));
             };
-            let work =
-                each::<Work>("work", work).map_err(|error| unreadable(&SHIP, error.to_string()))?;
-            let mut packed = pack(parcel, &work);
+            let read = |error: DecodeError| unreadable(&SHIP, error.to_string());
+            let work: Vec<Work> = each("work", work).map_err(read)?;
+            let parcels = self.parts(&PARCELS, &order).await?;
+            let parcels: Vec<document::Parcel> = each("parcels", parcels).map_err(read)?;
+            let mut packed = pack(parcel, &work, &document::left(&parcels));
             let told = if packed.loads.is_empty() { Told::Already } else { Told::Done };
             for load in std::mem::take(&mut packed.loads).into_values() {
                 if let Some(refused) = self.send(parcel, load).await? {
@@ -177,13 +209,11 @@ impl Fulfilment for Shopify {
 
     fn cancel<'a>(&'a self, order: &'a RemoteId, reason: Option<&'a str>) -> Answer<'a, Told> {
         async move {
-            let Fetched::Found(raw) = self.fetch(order).await? else {
-                return Err(gone(&CANCEL));
-            };
-            let now = self.decode(&raw.body);
-            let now = now.map_err(|error| unreadable(&CANCEL, error.to_string()))?;
-            if now.state == RemoteState::Cancelled {
+            if self.is_cancelled(order).await? {
                 return Ok(Told::Already);
+            }
+            if self.cancelling.lasts(order) {
+                return Ok(Told::UnderWay);
             }
             let known = REASONS
                 .iter()
@@ -197,7 +227,12 @@ impl Fulfilment for Shopify {
             let payload = payload.ok_or_else(|| {
                 unreadable(&CANCEL, "it does not say what became of it".to_owned())
             })?;
-            Ok(payload.order_cancel_user_errors.into_iter().next().map_or(Told::Done, refused))
+            if let Some(error) = payload.order_cancel_user_errors.into_iter().next() {
+                return Ok(refused(error));
+            }
+            self.cancelling.begin(order);
+            // A job does it, which may be done by now.
+            Ok(if self.is_cancelled(order).await? { Told::Done } else { Told::UnderWay })
         }
         .boxed()
     }

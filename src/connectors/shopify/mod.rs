@@ -88,6 +88,8 @@ struct Shopify {
     capability: Capability,
     /// Names of writes whose end is not known.
     names: stock::Names,
+    /// Cancellations that the shop has under way.
+    cancelling: fulfilment::Cancelling,
 }
 
 /// A page of a list.
@@ -117,7 +119,12 @@ impl Shopify {
     /// A shop that was not asked anything yet, or what is wrong with its address.
     fn new(url: &str, keys: Keys, quota: Quota, clock: Arc<dyn Clock>) -> Result<Self, String> {
         let api = Api::new(url, keys, quota, clock)?;
-        Ok(Self { api, capability: capability(quota), names: stock::Names::default() })
+        Ok(Self {
+            api,
+            capability: capability(quota),
+            names: stock::Names::default(),
+            cancelling: fulfilment::Cancelling::default(),
+        })
     }
 
     /// Has somebody told of every call.

@@ -39,7 +39,7 @@ const WORK: Document =
     Document::reading("read where an order leaves from", include_str!("graphql/work.graphql"), 240);
 const WORK_LINES: Document =
     Document::reading("read what leaves together", include_str!("graphql/work_lines.graphql"), 210);
-const UPDATED: Document = Document::reading(
+pub(super) const UPDATED: Document = Document::reading(
     "read when an order changed",
     include_str!("graphql/order_updated.graphql"),
     5,
@@ -73,8 +73,9 @@ struct WorkOf {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct UpdatedOf {
+pub(super) struct UpdatedOf {
     updated_at: String,
+    pub(super) cancelled_at: Option<String>,
 }
 
 /// What one reading of an order found.
@@ -106,7 +107,7 @@ impl Shopify {
             }
         }
         let changes = "the order changes whenever it is read".to_owned();
-        Err(ChannelError::new(ORDER.what, ErrorKind::Broken(changes)))
+        Err(ChannelError::new(ORDER.what, ErrorKind::Unreadable(changes)))
     }
 
     async fn reading(&self, order: &str) -> Result<Reading, ChannelError> {
@@ -157,7 +158,7 @@ impl Shopify {
         }
     }
 
-    async fn of_order<T: DeserializeOwned>(
+    pub(super) async fn of_order<T: DeserializeOwned>(
         &self,
         document: &Document,
         variables: &Value,
@@ -167,7 +168,7 @@ impl Shopify {
     }
 
     /// All parcels or refunds of an order.
-    async fn parts(&self, part: &Part, order: &str) -> Result<Vec<Value>, ChannelError> {
+    pub(super) async fn parts(&self, part: &Part, order: &str) -> Result<Vec<Value>, ChannelError> {
         part.all(&self.api, order).await
     }
 

@@ -14,8 +14,8 @@ use crate::domain::RemoteId;
 pub(super) struct Places {
     /// Units that leave or left, by location.
     leave: BTreeMap<RemoteId, i64>,
-    /// Where they first were to leave from, also where they are not to any more.
-    first: Option<RemoteId>,
+    /// Where they were to leave from, also where they are not to any more, in that order.
+    homes: Vec<RemoteId>,
     /// Units that were put back before they left, and all that were put back, by location.
     kept_back: BTreeMap<RemoteId, i64>,
     back: BTreeMap<RemoteId, i64>,
@@ -24,7 +24,9 @@ pub(super) struct Places {
 impl Places {
     /// So many units leave from a location; none where a fulfilment order was given up.
     pub(super) fn leave(&mut self, location: &RemoteId, units: i64) {
-        self.first.get_or_insert_with(|| location.clone());
+        if !self.homes.contains(location) {
+            self.homes.push(location.clone());
+        }
         if units > 0 {
             *self.leave.entry(location.clone()).or_default() += units;
         }
@@ -34,6 +36,10 @@ impl Places {
     pub(super) fn come_back(&mut self, location: Option<RemoteId>, units: i64, has_left: bool) {
         let Some(location) = location.or_else(|| self.main().cloned()) else { return };
         *self.back.entry(location.clone()).or_default() += units;
+        if !has_left && self.leave.is_empty() && !self.homes.contains(&location) {
+            // What was given up whole is listed no more: it was put back where it was.
+            self.homes.push(location.clone());
+        }
         if !has_left {
             *self.kept_back.entry(location).or_default() += units;
         }
@@ -41,22 +47,19 @@ impl Places {
 
     /// Where units are from of which nothing else is said.
     fn main(&self) -> Option<&RemoteId> {
-        self.leave.keys().next().or(self.first.as_ref())
+        self.leave.keys().next().or_else(|| self.homes.first())
     }
 
-    /// What the shop took off each of its numbers for so many units of a line: what leaves
-    /// from there, and what will not any more, without what it put back there. Nothing where
-    /// no location is known.
-    pub(super) fn deducted(&self, quantity: i64) -> Option<BTreeMap<RemoteId, i64>> {
+    /// What the shop took off each of its numbers for a line: what leaves from there, and the
+    /// `gone` units that will not any more and were not put back, without what it put back
+    /// there. Nothing where no location is known. What leaves from a location that is not
+    /// shown is at none.
+    pub(super) fn deducted(&self, gone: i64) -> Option<BTreeMap<RemoteId, i64>> {
         let main = self.main()?;
         let mut taken = self.leave.clone();
-        let mut gone = quantity - self.leave.values().sum::<i64>();
         for (location, units) in &self.kept_back {
-            let was_there =
-                self.leave.contains_key(location) || self.first.as_ref() == Some(location);
-            let from = if was_there { location } else { main };
+            let from = if self.homes.contains(location) { location } else { main };
             *taken.entry(from.clone()).or_default() += units;
-            gone -= units;
         }
         *taken.entry(main.clone()).or_default() += gone;
         for (location, units) in &self.back {
@@ -80,8 +83,8 @@ mod tests {
     }
 
     /// Units by location, without those that are none.
-    fn taken(places: &Places, quantity: i64) -> Vec<(String, i64)> {
-        let all = places.deducted(quantity).unwrap();
+    fn taken(places: &Places, gone: i64) -> Vec<(String, i64)> {
+        let all = places.deducted(gone).unwrap();
         let some = all.into_iter().filter(|(_, units)| *units != 0);
         some.map(|(location, units)| (location.to_string(), units)).collect()
     }
@@ -95,14 +98,14 @@ mod tests {
         let mut places = Places::default();
         places.leave(&at(1), 2);
         places.leave(&at(2), 3);
-        assert_eq!(taken(&places, 5), [row(1, 2), row(2, 3)]);
+        assert_eq!(taken(&places, 0), [row(1, 2), row(2, 3)]);
         assert_eq!(places.only(), None);
         // One of the second is refunded before it leaves, and its fulfilment order has less.
         let mut places = Places::default();
         places.leave(&at(1), 2);
         places.leave(&at(2), 2);
         places.come_back(Some(at(2)), 1, false);
-        assert_eq!(taken(&places, 5), [row(1, 2), row(2, 2)]);
+        assert_eq!(taken(&places, 0), [row(1, 2), row(2, 2)]);
     }
 
     #[test]
@@ -110,26 +113,38 @@ mod tests {
         let mut places = Places::default();
         places.leave(&at(1), 5);
         places.come_back(Some(at(2)), 2, true);
-        assert_eq!(taken(&places, 5), [row(1, 5), row(2, -2)]);
+        assert_eq!(taken(&places, 0), [row(1, 5), row(2, -2)]);
         assert_eq!(places.only(), Some(&at(1)));
         let mut places = Places::default();
         places.leave(&at(1), 3);
         places.come_back(Some(at(2)), 2, false);
-        assert_eq!(taken(&places, 5), [row(1, 5), row(2, -2)]);
+        assert_eq!(taken(&places, 0), [row(1, 5), row(2, -2)]);
     }
 
     #[test]
     fn what_will_not_leave_and_was_not_put_back_stays_taken() {
         let mut places = Places::default();
         places.leave(&at(1), 3);
-        assert_eq!(taken(&places, 5), [row(1, 5)]);
+        assert_eq!(taken(&places, 2), [row(1, 5)]);
+        assert_eq!(taken(&places, 0), [row(1, 3)], "two leave from where nobody shows us");
         // A cancelled order's fulfilment orders leave nothing.
         let mut places = Places::default();
         places.leave(&at(7), 0);
         places.come_back(Some(at(7)), 4, false);
-        assert_eq!(taken(&places, 5), [row(7, 1)]);
+        assert_eq!(taken(&places, 1), [row(7, 1)]);
         places.come_back(None, 1, false);
-        assert_eq!(taken(&places, 5), []);
+        assert_eq!(taken(&places, 0), []);
+        let mut places = Places::default();
+        places.come_back(Some(at(1)), 1, false);
+        places.come_back(Some(at(2)), 2, false);
+        assert_eq!(taken(&places, 0), []);
+        // Of one that left from two, each gets its own back.
+        let mut places = Places::default();
+        places.leave(&at(1), 0);
+        places.leave(&at(2), 0);
+        places.come_back(Some(at(1)), 1, false);
+        places.come_back(Some(at(2)), 2, false);
+        assert_eq!(taken(&places, 0), []);
         assert_eq!(Places::default().deducted(5), None);
     }
 
@@ -138,7 +153,7 @@ mod tests {
         let mut places = Places::default();
         places.leave(&at(1), 0);
         places.leave(&at(2), 5);
-        assert_eq!(taken(&places, 5), [row(2, 5)]);
+        assert_eq!(taken(&places, 0), [row(2, 5)]);
         assert_eq!(places.only(), Some(&at(2)));
     }
 }

@@ -436,9 +436,8 @@ impl Shopify {
                     Some(index) => outcomes[*index] = Some(error.outcome()),
                     // It is about all of them.
                     None => {
-                        let (code, detail) = error.refusal();
-                        let refused = StockOutcome::Refused { code, detail };
-                        left.iter().for_each(|index| outcomes[*index] = Some(refused.clone()));
+                        let outcome = error.outcome();
+                        left.iter().for_each(|index| outcomes[*index] = Some(outcome.clone()));
                     }
                 }
             }
@@ -469,12 +468,14 @@ impl StockWrite for Shopify {
             let mut outcomes: Outcomes = targets.iter().map(outcome).collect();
             let began = outcomes.clone();
             let written = self.set_all(targets, &mut outcomes, urgency).await;
-            // What was answered before a failure is known all the same.
+            // What was answered before a failure is known all the same, and the next call
+            // fails in the same way where that lasts.
             if outcomes == began {
-                written?;
+                written.clone()?;
             }
-            // Whoever reads again does not have to believe it.
-            Ok(outcomes.into_iter().map(|one| one.unwrap_or(StockOutcome::Unknown)).collect())
+            let is_unknown = written.is_err_and(|error| error.is_unknown());
+            let rest = if is_unknown { StockOutcome::Unknown } else { StockOutcome::NotWritten };
+            Ok(outcomes.into_iter().map(|one| one.unwrap_or_else(|| rest.clone())).collect())
         }
         .boxed()
     }

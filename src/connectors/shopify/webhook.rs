@@ -150,6 +150,7 @@ impl Webhook for Shopify {
                 let number = number.ok_or_else(|| wrong("order_edit.order_id", "it is no id"))?;
                 Hint::Order(RemoteId::of_numbers(&[number]))
             }
+            "orders/delete" => Hint::Deleted(id("id")?),
             topic if topic.starts_with("orders/") => Hint::Order(id("id")?),
             topic if topic.starts_with("inventory_levels/") => Hint::Stock(Holder {
                 id: id("inventory_item_id")?,

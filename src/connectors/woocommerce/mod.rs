@@ -137,7 +137,8 @@ fn capability() -> Capability {
             granularity: Duration::from_secs(1),
             // An order that changed in the very second is left out.
             is_inclusive: false,
-            lag: Duration::from_secs(5),
+            // An order is stored before it takes anything off a number.
+            lag: Duration::ZERO,
             overlap: Duration::from_mins(2),
             span_max: None,
             history_max: None,

@@ -229,7 +229,7 @@ impl ShopifyShop {
     }
 
     /// The signature of a body: in base 64, with the secret of the app, or the one before.
-    fn sign(&self, body: &[u8]) -> Option<String> {
+    pub fn sign(&self, body: &[u8]) -> Option<String> {
         let old = self.state().old_secret.clone();
         let secret = old.as_deref().unwrap_or(&self.inner.secret);
         let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).ok()?;

@@ -78,7 +78,7 @@ type Order {
   cancelReason: OrderCancelReason cancellation: OrderCancellation cancelledAt: DateTime closedAt: DateTime createdAt: DateTime!
   currencyCode: CurrencyCode! displayFinancialStatus: OrderDisplayFinancialStatus
   displayFulfillmentStatus: OrderDisplayFulfillmentStatus! edited: Boolean!
-  fulfillmentOrders(after: String, first: Int): FulfillmentOrderConnection!
+  fulfillmentOrders(after: String, displayable: Boolean = false, first: Int): FulfillmentOrderConnection!
   fulfillments(first: Int): [Fulfillment!]! id: ID! legacyResourceId: UnsignedInt64!
   lineItems(after: String, first: Int): LineItemConnection! name: String! number: Int!
   processedAt: DateTime! refunds(first: Int): [Refund!]! test: Boolean!

@@ -136,7 +136,8 @@ fn orders(state: &State, asked: &Asked) -> Found {
     let rows = state.orders.iter().filter(|(id, order)| {
         let (updated, created) = (order.updated, order.created);
         let row = Row { id: **id, updated, created, sku: "" };
-        is_shown(state, order) && search.is_met(&row)
+        let is_listed = updated + state.quirks.lists_after <= state.seconds();
+        is_listed && is_shown(state, order) && search.is_met(&row)
     });
     let mut rows: Vec<(Key, Node)> =
         rows.map(|(id, order)| (key(*id, order), Node::Order(*id))).collect();

@@ -205,6 +205,8 @@ pub struct Quirks {
     pub updates_first: bool,
     /// An order is cancelled when [`State::finish_jobs`] is called, and not at once.
     pub cancels_later: bool,
+    /// How many seconds after its last change an order is listed.
+    pub lists_after: i64,
 }
 
 /// Everything the shop keeps.
@@ -298,6 +300,7 @@ impl State {
             oversells: false,
             updates_first: false,
             cancels_later: false,
+            lists_after: 0,
         };
         Self {
             clock: Clock(now),

@@ -97,7 +97,7 @@ async fn an_order_that_changes_while_it_is_read_is_read_again() {
         (0..20).map(|index| (number, line, 1 + index % 2)).collect();
     let orders = world.connector.orders().unwrap();
     let error = orders.fetch(&id(number)).await.unwrap_err();
-    assert!(matches!(error.kind, ErrorKind::Broken(_)), "{error}");
+    assert!(matches!(error.kind, ErrorKind::Unreadable(_)), "{error}");
     world.is_sound();
 }
 
