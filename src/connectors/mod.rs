@@ -18,6 +18,7 @@ mod orders;
 pub mod registry;
 pub mod shopify;
 mod stock;
+mod stocking;
 mod tokens;
 pub mod woocommerce;
 
@@ -48,6 +49,7 @@ pub use stock::{
     Group, Holder, RemoteLevel, StockOutcome, StockRead, StockTarget, StockWrite, Ticket,
     TicketState, WRITE_MAX,
 };
+pub use stocking::{Countable, KEEP_MAX, Keeping, Stocking};
 pub use tokens::{MemoryTokens, Token, TokenStore};
 
 /// What a call to a channel will have answered.
@@ -125,6 +127,11 @@ pub trait Connector: fmt::Debug + Send + Sync {
 
     /// What it is told of its orders.
     fn fulfilment(&self) -> Option<&dyn Fulfilment>;
+
+    /// What it keeps at which of its places, where that may be a part of what it counts.
+    fn stocking(&self) -> Option<&dyn Stocking> {
+        None
+    }
 
     /// Asks the account what it can do, and changes nothing.
     fn probe(&self) -> Answer<'_, Probe>;

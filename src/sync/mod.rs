@@ -32,6 +32,8 @@ mod retry;
 mod rule_views;
 mod rules;
 mod status;
+mod stocked;
+mod stocking;
 mod sweep;
 mod target;
 mod tokens;
@@ -62,6 +64,8 @@ pub use status::{
     Agreement, ChannelStatus, InboxView, LaneState, ListingView, OpenError, inbox_list,
     inbox_replay, lanes, open_all, statuses,
 };
+pub use stocked::{NotStocked, Stocked, apply_stocking};
+pub use stocking::{StockingError, StockingPlan, StockingStep, Watch, plan_stocking};
 pub use tokens::tokens;
 pub use webhook::Received;
 

@@ -78,6 +78,7 @@ mod recording;
 mod replay;
 mod shopify;
 mod states;
+mod stocking;
 mod table;
 mod tokens;
 mod unlisted;

@@ -9,6 +9,7 @@ mod commands;
 mod doctor;
 mod init;
 mod listings;
+mod stocking;
 mod together;
 
 use std::path::Path;

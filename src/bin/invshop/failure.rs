@@ -8,7 +8,7 @@ use invshop::reports::{ReportError, ResolveError};
 use invshop::secret::KeyFileError;
 use invshop::shop::ShopError;
 use invshop::store::StoreError;
-use invshop::sync::{MapError, OpenError, SyncError};
+use invshop::sync::{MapError, OpenError, StockingError, SyncError};
 use invshop::writer::WriteError;
 use serde_json::{Map, Value, json};
 
@@ -321,6 +321,16 @@ impl From<MapError> for Failure {
             MapError::SharedStock { .. } => "shared_stock",
         };
         Self::refused(code, error.to_string())
+    }
+}
+
+impl From<StockingError> for Failure {
+    fn from(error: StockingError) -> Self {
+        match error {
+            StockingError::Sync(error) => error.into(),
+            StockingError::Listing(error) => error.into(),
+            StockingError::NotLive { .. } => Self::refused("not_live", error.to_string()),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod exact;
 mod rules;
+mod stock;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub(crate) enum Verb {
     Unmap(Unmap),
     /// Show or change by which rules one listing is shown
     Rules(rules::Rules),
+    /// Have a channel keep listings at one of its places, where it keeps none of them yet
+    Stock(stock::Stock),
 }
 
 /// Which listings.
@@ -115,6 +118,7 @@ pub(crate) async fn run(
             _ => exact::run(app, find(channels, &map.channel)?, &map).await,
         },
         Verb::Rules(given) => rules::run(app, find(channels, &given.channel)?, given).await,
+        Verb::Stock(given) => stock::run(app, find(channels, &given.channel)?, &given).await,
         Verb::Unmap(unmap) => {
             sync::unmap(find(channels, &unmap.channel)?, &unmap.listing).await?;
             let line = format!("listing {} of {} is no item", unmap.listing, unmap.channel);

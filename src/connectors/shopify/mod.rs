@@ -15,6 +15,7 @@ mod places;
 mod probe;
 mod slices;
 mod stock;
+mod stocking;
 mod token;
 mod webhook;
 
@@ -28,8 +29,8 @@ use super::registry::{Kind, Settings};
 use super::{
     Answer, Authority, Capability, Catalog, Compare, Connector, Deducts, Fulfilment,
     FulfilmentRules, Grouping, Heard, Intake, IntakeKind, Measure, OrderSource, OrderWindow, Probe,
-    QuantityMeaning, Quota, Restores, StockMeaning, StockRead, StockWrite, TokenStore, WriteAnswer,
-    WriteRules, Zero,
+    QuantityMeaning, Quota, Restores, StockMeaning, StockRead, StockWrite, Stocking, TokenStore,
+    WriteAnswer, WriteRules, Zero,
 };
 use crate::clock::Clock;
 use api::Api;
@@ -208,6 +209,10 @@ impl Connector for Shopify {
     }
 
     fn fulfilment(&self) -> Option<&dyn Fulfilment> {
+        Some(self)
+    }
+
+    fn stocking(&self) -> Option<&dyn Stocking> {
         Some(self)
     }
 

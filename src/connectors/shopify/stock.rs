@@ -165,7 +165,7 @@ fn holder(item: &RemoteId, location: &str) -> Option<Holder> {
     Some(Holder { id: item.clone(), location: Some(number(location)?) })
 }
 
-fn after_id(slice: &Slice) -> Option<String> {
+pub(super) fn after_id(slice: &Slice) -> Option<String> {
     (!slice.from.is_empty()).then(|| format!("id:>{}", slice.from))
 }
 
@@ -335,7 +335,7 @@ impl Names {
     }
 
     /// The name of a write: that of the same whose end is not known, else a new one.
-    fn open(&self, write: [u8; 32]) -> String {
+    pub(super) fn open(&self, write: [u8; 32]) -> String {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(name) = open.get(&write) {
             return name.clone();
@@ -355,7 +355,7 @@ impl Names {
     }
 
     /// What came of a write is known.
-    fn close(&self, write: &[u8; 32]) {
+    pub(super) fn close(&self, write: &[u8; 32]) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(write);
     }
 }

@@ -213,7 +213,7 @@ enum Change {
 
 fn changed(operation: &Operation) -> Option<Change> {
     operation.fields.iter().find_map(|field| match field.name.as_str() {
-        "inventorySetQuantities" => Some(Change::Stock),
+        "inventorySetQuantities" | "inventoryActivate" => Some(Change::Stock),
         "fulfillmentCreate" | "orderCancel" => Some(Change::Order),
         _ => None,
     })

@@ -16,6 +16,7 @@ use invshop::secret::{Secret, SystemRandom};
 
 mod orders;
 mod stock;
+mod stocking;
 mod twin;
 
 use super::shape::disagreements;
