@@ -8,7 +8,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 
 /// Thousandths of a token: rates are often far below one a second.
 const MILLI: u64 = 1_000;
@@ -63,9 +64,33 @@ pub struct Said {
     pub fills_in: Option<Duration>,
 }
 
+/// When a call left, by what was given back until then.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark(u64);
+
+/// What an answer says of the points of its call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bill {
+    /// Points that were taken for it.
+    pub taken: u32,
+    /// Points that it cost after all.
+    pub cost: u32,
+    /// When it left.
+    pub left_at: Mark,
+    /// What the bucket has now.
+    pub said: Said,
+}
+
 /// The budget of one channel; clones share it.
 #[derive(Clone, Debug)]
-pub struct Budget(Arc<Mutex<State>>);
+pub struct Budget(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    /// Whoever waits looks again when points were given back.
+    given_back: Notify,
+}
 
 #[derive(Debug)]
 struct State {
@@ -77,6 +102,8 @@ struct State {
     /// By how much slower than documented, and since when.
     slower: u64,
     slower_since: Instant,
+    /// Thousandths of points that were given back, ever.
+    returned: u64,
 }
 
 #[derive(Debug)]
@@ -93,8 +120,15 @@ impl Budget {
         let full =
             |quota: &Quota| Bucket { quota: *quota, milli: u64::from(quota.capacity) * MILLI, at };
         let buckets = quotas.iter().map(full).collect();
-        let state = State { buckets, paused_until: None, refusals: 0, slower: 1, slower_since: at };
-        Self(Arc::new(Mutex::new(state)))
+        let state = State {
+            buckets,
+            paused_until: None,
+            refusals: 0,
+            slower: 1,
+            slower_since: at,
+            returned: 0,
+        };
+        Self(Arc::new(Shared { state: Mutex::new(state), given_back: Notify::new() }))
     }
 
     /// Takes what a call of a cost in points needs, and waits until that is there. A
@@ -102,9 +136,13 @@ impl Budget {
     /// taken nothing.
     pub async fn take(&self, cost: u32, urgency: Urgency) {
         loop {
+            let mut given_back = std::pin::pin!(self.0.given_back.notified());
+            // From here on none is missed.
+            given_back.as_mut().enable();
             match self.try_take(cost, urgency) {
                 Ok(()) => return,
-                Err(at) => sleep_until(at).await,
+                // Either way it looks again.
+                Err(at) => drop(timeout_at(at, given_back).await),
             }
         }
     }
@@ -138,17 +176,34 @@ impl Budget {
         let slower = state.slower(now);
         for bucket in state.buckets.iter_mut().filter(|bucket| bucket.quota.measure == measure) {
             bucket.fill(now, slower);
-            bucket.hear(said);
+            bucket.hear(said, 0);
         }
     }
 
-    /// A call cost so many points less than were taken for it.
-    pub fn give_back(&self, points: u32) {
+    /// When a call leaves that is sent now: its [`Bill`] names it.
+    pub fn mark(&self) -> Mark {
+        Mark(self.lock().returned)
+    }
+
+    /// Gives back what was taken too much for a call, and takes over what its answer said
+    /// of the points that are left. The answer does not count what others gave back that were
+    /// under way beside it: they were answered later there, though they may be known here
+    /// already.
+    pub fn settle(&self, bill: Bill) {
+        let now = Instant::now();
         let mut state = self.lock();
+        let slower = state.slower(now);
+        let uncounted = state.returned.saturating_sub(bill.left_at.0);
+        let back = u64::from(bill.taken.saturating_sub(bill.cost)) * MILLI;
+        state.returned = state.returned.saturating_add(back);
         let buckets = state.buckets.iter_mut();
         for bucket in buckets.filter(|bucket| bucket.quota.measure == Measure::Points) {
-            bucket.milli = (bucket.milli + bucket.needs(points)).min(bucket.capacity_milli());
+            bucket.fill(now, slower);
+            bucket.milli = (bucket.milli + back).min(bucket.capacity_milli());
+            bucket.hear(bill.said, uncounted);
         }
+        drop(state);
+        self.0.given_back.notify_waiters();
     }
 
     /// The channel refused a call for being one too many. It says when to come again,
@@ -175,7 +230,7 @@ impl Budget {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // A thread that panicked with it left whole numbers behind.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -229,7 +284,8 @@ impl Bucket {
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
-    fn hear(&mut self, said: Said) {
+    /// Takes over what was said, which does not count what was given back meanwhile.
+    fn hear(&mut self, said: Said, uncounted: u64) {
         if let Some(capacity) = said.capacity.filter(|capacity| *capacity > 0) {
             self.quota.capacity = capacity;
             self.quota.reserve = self.quota.reserve.min(capacity - 1);
@@ -237,7 +293,8 @@ impl Bucket {
         if let Some(fills_in) = said.fills_in.filter(|time| !time.is_zero()) {
             self.quota.fills_in = fills_in;
         }
-        let left = said.left.map_or(self.milli, |left| u64::from(left) * MILLI);
+        let counted = |left: u32| (u64::from(left) * MILLI).saturating_add(uncounted);
+        let left = said.left.map_or(self.milli, counted);
         // Calls of ours may be under way that the reply did not count yet.
         self.milli = self.milli.min(left).min(self.capacity_milli());
     }
@@ -263,17 +320,57 @@ mod tests {
         taken
     }
 
+    const POINTS: Quota = Quota { measure: Measure::Points, capacity: 100, reserve: 0, ..TEN };
+
+    /// An answer to a call that 50 points were taken for, and that cost 10.
+    fn bill(left_at: Mark, left: u32) -> Bill {
+        Bill { taken: 50, cost: 10, left_at, said: Said { left: Some(left), ..Said::default() } }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn points_that_were_taken_too_many_are_given_back_up_to_a_full_bucket() {
-        let points = Quota { measure: Measure::Points, capacity: 100, reserve: 0, ..TEN };
-        let budget = Budget::new(&[points, TEN]);
+        let budget = Budget::new(&[POINTS, TEN]);
         budget.try_take(90, Urgency::Ordinary).unwrap();
         budget.try_take(20, Urgency::Ordinary).unwrap_err();
-        budget.give_back(50);
-        budget.try_take(60, Urgency::Ordinary).unwrap();
-        budget.give_back(500);
+        budget.settle(bill(budget.mark(), 60));
+        budget.try_take(51, Urgency::Ordinary).unwrap_err();
+        budget.try_take(50, Urgency::Ordinary).unwrap();
+        for _ in 0..3 {
+            budget.settle(bill(budget.mark(), 100));
+        }
         budget.try_take(101, Urgency::Ordinary).unwrap();
         budget.try_take(1, Urgency::Ordinary).unwrap_err();
+    }
+
+    // Two calls are under way, and the answer that was made first is read last: it says that
+    // the other still holds all its points.
+    #[tokio::test(start_paused = true)]
+    async fn points_that_came_back_beside_a_call_are_not_lost_to_its_answer() {
+        let budget = Budget::new(&[POINTS]);
+        budget.try_take(50, Urgency::Ordinary).unwrap();
+        let first = budget.mark();
+        budget.try_take(50, Urgency::Ordinary).unwrap();
+        let second = budget.mark();
+        budget.settle(bill(second, 80));
+        budget.settle(bill(first, 40));
+        budget.try_take(81, Urgency::Ordinary).unwrap_err();
+        budget.try_take(80, Urgency::Ordinary).unwrap();
+        // Where nothing is under way beside it an answer is believed.
+        budget.settle(bill(budget.mark(), 15));
+        budget.try_take(16, Urgency::Ordinary).unwrap_err();
+        budget.try_take(15, Urgency::Ordinary).unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_waits_has_what_is_given_back_meanwhile() {
+        let budget = Budget::new(&[POINTS]);
+        budget.try_take(100, Urgency::Ordinary).unwrap();
+        let (waits, answered, began) = (budget.clone(), budget.clone(), Instant::now());
+        tokio::join!(waits.take(40, Urgency::Ordinary), async move {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            answered.settle(bill(answered.mark(), 40));
+        });
+        assert!(began.elapsed() < Duration::from_millis(10), "{:?}", began.elapsed());
     }
 
     #[tokio::test(start_paused = true)]

@@ -11,7 +11,7 @@ use reqwest::{Client, Method, RequestBuilder, StatusCode, Url, redirect};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use super::{Budget, ChannelError, ErrorKind, Heard, Measure, Said, Urgency, heard};
+use super::{Budget, ChannelError, ErrorKind, Heard, Mark, Measure, Said, Urgency, heard};
 use crate::clock::{Clock, Timestamp};
 
 /// How long a connection may take to come about.
@@ -99,6 +99,8 @@ impl Call {
 #[derive(Clone)]
 pub struct Reply {
     what: &'static str,
+    /// When its call left.
+    left_at: Mark,
     /// Its status.
     pub status: StatusCode,
     /// Its headers.
@@ -198,7 +200,7 @@ impl ChannelHttp {
     }
 
     async fn exchange(&self, call: Call) -> Result<Reply, ChannelError> {
-        let what = call.what;
+        let (what, left_at) = (call.what, self.budget.mark());
         let response = call.request.send().await.map_err(|error| failed(what, error))?;
         let (status, headers) = (response.status(), response.headers().clone());
         if let Some((measure, said)) = (self.listen)(&headers) {
@@ -214,7 +216,7 @@ impl ChannelHttp {
         if !call.refuses_in_body {
             self.budget.answered();
         }
-        Ok(Reply { what, status, headers, body })
+        Ok(Reply { what, left_at, status, headers, body })
     }
 
     /// What a reply says that is no success, by its status alone; a connector that
@@ -256,6 +258,11 @@ impl Reply {
     /// What was asked for.
     pub const fn what(&self) -> &'static str {
         self.what
+    }
+
+    /// When its call left, for what the body says of the budget.
+    pub const fn left_at(&self) -> Mark {
+        self.left_at
     }
 
     /// Whether the body looks like HTML.

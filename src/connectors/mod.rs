@@ -27,7 +27,7 @@ use std::fmt;
 use futures_util::future::BoxFuture;
 use thiserror::Error;
 
-pub use budget::{Budget, Measure, Quota, Said, Urgency};
+pub use budget::{Bill, Budget, Mark, Measure, Quota, Said, Urgency};
 pub use capability::{
     Authority, Capability, Compare, Deducts, FulfilmentRules, Grouping, IntakeKind, OrderWindow,
     QuantityMeaning, Restores, StockMeaning, WriteAnswer, WriteRules, Zero,

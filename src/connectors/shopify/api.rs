@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::token::{self, Keys, Tokens};
 use crate::clock::Clock;
 use crate::connectors::{
-    Budget, Call, ChannelError, ChannelHttp, ErrorKind, Heard, Measure, Quota, Reply, Said,
+    Bill, Budget, Call, ChannelError, ChannelHttp, ErrorKind, Heard, Quota, Reply, Said,
     TokenStore, Urgency, WRITE_MAX,
 };
 use crate::secret::Secret;
@@ -228,12 +228,13 @@ impl Api {
         reply: Reply,
     ) -> Result<T, ChannelError> {
         let reply = self.http.succeeded(reply, explain)?;
+        let left_at = reply.left_at();
         let Answered { data, errors, extensions } = reply.json::<Answered<Value>>()?;
         let cost = extensions.and_then(|extensions| extensions.cost);
         if let Some(cost) = &cost {
-            let actual = cost.actual.map_or(document.cost, points);
-            self.http.budget().give_back(document.cost.saturating_sub(actual));
-            self.http.budget().said(Measure::Points, cost.said());
+            let (taken, said) = (document.cost, cost.said());
+            let cost = cost.actual.map_or(taken, points);
+            self.http.budget().settle(Bill { taken, cost, left_at, said });
         }
         let error = |kind| ChannelError::new(document.what, kind);
         if let Some(failure) = errors.into_iter().next() {
