@@ -10,6 +10,7 @@ mod document;
 mod fulfilment;
 mod ids;
 mod orders;
+mod pages;
 mod parts;
 mod places;
 mod probe;
@@ -91,6 +92,8 @@ struct Shopify {
     names: stock::Names,
     /// Cancellations that the shop has under way.
     cancelling: fulfilment::Cancelling,
+    /// How many levels of an item its page is read with.
+    width: pages::Width,
 }
 
 /// A page of a list.
@@ -124,6 +127,7 @@ impl Shopify {
             api,
             capability: capability(quota),
             names: stock::Names::default(),
+            width: pages::Width::default(),
             cancelling: fulfilment::Cancelling::default(),
         })
     }

@@ -23,20 +23,21 @@ use crate::domain::RemoteId;
 
 /// Orders of a page: only named, they are read by their ids.
 pub(super) const PAGE_MAX: usize = 100;
-/// Lines that are read with an order, and those of each further page.
-const LINES_FIRST: usize = 20;
-const LINES_MORE: usize = 100;
+/// Lines that are read with an order, and those of each further page. What is asked for is
+/// held back until the answer comes: few orders have more lines than the first page.
+const LINES_FIRST: usize = 5;
+const LINES_MORE: usize = 50;
 /// Readings of an order that changes meanwhile.
 const READINGS_MAX: usize = 3;
 
 const CHANGED: Document =
     Document::reading("read the orders", include_str!("graphql/changed.graphql"), 110);
 const ORDER: Document =
-    Document::reading("read an order", include_str!("graphql/order.graphql"), 520);
+    Document::reading("read an order", include_str!("graphql/order.graphql"), 260);
 /// What the same costs where it asks for the first lines only.
-const ORDER_FIRST_COST: u32 = 110;
+const ORDER_FIRST_COST: u32 = 30;
 const WORK: Document =
-    Document::reading("read where an order leaves from", include_str!("graphql/work.graphql"), 240);
+    Document::reading("read where an order leaves from", include_str!("graphql/work.graphql"), 50);
 const WORK_LINES: Document =
     Document::reading("read what leaves together", include_str!("graphql/work_lines.graphql"), 210);
 pub(super) const UPDATED: Document = Document::reading(

@@ -11,7 +11,9 @@ use super::api::{Api, Document};
 use super::orders::Of;
 use crate::connectors::{ChannelError, ErrorKind, Urgency};
 
-/// Parts that are read with their units in one answer.
+/// Parts that are read at first with their units: an order that has as many may have more.
+const FIRST_MAX: usize = 3;
+/// Parts that are read by their ids in one answer.
 const TOGETHER_MAX: usize = 10;
 /// Parts of which the ids are read in one answer: it has no second page.
 const PARTS_MAX: usize = 250;
@@ -37,7 +39,7 @@ pub(super) const PARCELS: Part = Part {
     some: Document::reading(
         "read the parcels of an order",
         include_str!("graphql/parcels.graphql"),
-        440,
+        40,
     ),
     ids: Document::reading(
         "read the parcels of an order",
@@ -62,7 +64,7 @@ pub(super) const REFUNDS: Part = Part {
     some: Document::reading(
         "read the refunds of an order",
         include_str!("graphql/refunds.graphql"),
-        640,
+        55,
     ),
     ids: Document::reading(
         "read the refunds of an order",
@@ -95,7 +97,7 @@ impl Part {
     /// All of them of an order, each with all its units.
     pub(super) async fn all(&self, api: &Api, order: &str) -> Result<Vec<Value>, ChannelError> {
         let mut all: Vec<Value> = self.listed(api, &self.some, order).await?;
-        if all.len() >= TOGETHER_MAX {
+        if all.len() >= FIRST_MAX {
             let named: Vec<Named> = self.listed(api, &self.ids, order).await?;
             if named.len() >= PARTS_MAX {
                 return Err(unreadable(&self.ids, "the order has more of them than can be listed"));

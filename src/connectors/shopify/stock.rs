@@ -16,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::api::Document;
 use super::ids::{gid, number, numbered};
+use super::pages::{PAGE_COST, Rows, Wide};
 use super::slices::Slice;
 use super::{Listed, Shopify, TARGETS_MAX};
 use crate::connectors::{
@@ -25,8 +26,6 @@ use crate::connectors::{
 use crate::domain::{RemoteId, RemoteQuantity};
 use crate::secret::{Random as _, SystemRandom};
 
-/// Variants, or items, of a page: with ten levels each it stays below 1 000 points.
-const PAGE_MAX: usize = 25;
 /// Names that are remembered of writes whose end is not known.
 const NAMES_MAX: usize = 1_000;
 /// Changes in which targets are written at most: each leaves out what the one before was
@@ -37,9 +36,9 @@ const UNDER_WAY: &str = "IDEMPOTENCY_CONCURRENT_REQUEST";
 const FAILED_BEFORE: &str = "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED";
 
 const LISTINGS: Document =
-    Document::reading("read the variants", include_str!("graphql/listings.graphql"), 700);
+    Document::reading("read the variants", include_str!("graphql/listings.graphql"), PAGE_COST);
 const LEVELS: Document =
-    Document::reading("read stock", include_str!("graphql/levels.graphql"), 900);
+    Document::reading("read stock", include_str!("graphql/levels.graphql"), PAGE_COST);
 const LEVELS_OF: Document =
     Document::reading("read stock", include_str!("graphql/levels_of.graphql"), 320);
 const LEVELS_AT: Document =
@@ -136,6 +135,25 @@ struct LevelAt {
     quantities: Vec<Amount>,
 }
 
+impl Wide for Variants {
+    fn cut_short(&self) -> usize {
+        let mut items = self.product_variants.nodes.iter().map(|one| &one.inventory_item);
+        items.by_ref().filter(|item| item.inventory_levels.page_info.has_next_page).count()
+    }
+}
+
+impl Wide for Items {
+    fn cut_short(&self) -> usize {
+        let items = self.inventory_items.nodes.iter();
+        items.filter(|item| item.inventory_levels.page_info.has_next_page).count()
+    }
+}
+
+/// A variant with its product, its item and the list of its levels, each with its location.
+const LISTING: Rows = Rows { document: LISTINGS, each: 5, each_level: 2 };
+/// An item with the list of its levels, each with its location and its number.
+const ITEM: Rows = Rows { document: LEVELS, each: 3, each_level: 3 };
+
 impl Shopify {
     /// The levels of an item, read on where a page of items had not all of them.
     async fn levels_of(&self, item: Item) -> Result<(RemoteId, Vec<Level>), ChannelError> {
@@ -165,17 +183,11 @@ fn holder(item: &RemoteId, location: &str) -> Option<Holder> {
     Some(Holder { id: item.clone(), location: Some(number(location)?) })
 }
 
-pub(super) fn after_id(slice: &Slice) -> Option<String> {
-    (!slice.from.is_empty()).then(|| format!("id:>{}", slice.from))
-}
-
 impl Catalog for Shopify {
     fn listings<'a>(&'a self, after: Option<&'a Cursor>) -> Answer<'a, Page<RemoteListing>> {
         async move {
             let slice = Slice::at(after);
-            let variables =
-                json!({ "first": PAGE_MAX, "after": slice.after, "query": after_id(&slice) });
-            let all: Variants = self.api.run(&LISTINGS, &variables, Urgency::Ordinary).await?;
+            let all: Variants = self.page(&LISTING, &slice).await?;
             let end = all.product_variants.next();
             let last = all.product_variants.nodes.last().and_then(|one| number(&one.id));
             let mut rows = Vec::new();
@@ -237,9 +249,7 @@ impl StockRead for Shopify {
     fn read_all<'a>(&'a self, after: Option<&'a Cursor>) -> Answer<'a, Page<RemoteLevel>> {
         async move {
             let slice = Slice::at(after);
-            let variables =
-                json!({ "first": PAGE_MAX, "after": slice.after, "query": after_id(&slice) });
-            let all: Items = self.api.run(&LEVELS, &variables, Urgency::Ordinary).await?;
+            let all: Items = self.page(&ITEM, &slice).await?;
             let (end, read) = (all.inventory_items.next(), all.inventory_items.nodes.len());
             let last = all.inventory_items.nodes.last().and_then(|one| number(&one.id));
             let mut rows = Vec::new();

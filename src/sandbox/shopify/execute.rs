@@ -147,6 +147,12 @@ fn write_cursor((first, second): Key, passed: i64) -> String {
     BASE64.encode(format!("{first}:{second}:{passed}"))
 }
 
+/// The key of the last entry that a list was read to, where it goes on after one.
+pub(super) fn goes_on_after(asked: &Asked) -> Option<Key> {
+    let (key, _) = read_cursor(asked.arguments.get("after")?.as_str()?)?;
+    Some(key)
+}
+
 fn read_cursor(text: &str) -> Option<(Key, i64)> {
     let text = String::from_utf8(BASE64.decode(text).ok()?).ok()?;
     let mut parts = text.split(':');

@@ -29,12 +29,14 @@ pub(super) fn run(state: &mut State, operation: &Operation) -> Value {
     }
     if state.faults.too_many_bare > 0 {
         state.faults.too_many_bare -= 1;
+        state.throttled += 1;
         return json!({ "errors": [throttled()] });
     }
     let now = state.millis();
     let is_one_too_many = state.faults.too_many > 0;
     state.faults.too_many = state.faults.too_many.saturating_sub(1);
     if is_one_too_many || !state.bucket.take(requested, now) {
+        state.throttled += 1;
         return refuse(state, requested, &throttled());
     }
     if state.faults.fail_inside > 0 {
@@ -47,6 +49,7 @@ pub(super) fn run(state: &mut State, operation: &Operation) -> Value {
     // Complaints are a list that nobody can foresee: no more is taken than was asked for.
     let actual = actual.min(requested);
     state.bucket.give(requested - actual);
+    state.spent += actual;
     let extensions = json!({ "cost": state.bucket.document(requested, Some(actual)) });
     match answer {
         Ok(data) => json!({ "data": data, "extensions": extensions }),

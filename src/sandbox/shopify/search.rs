@@ -1,8 +1,12 @@
 //! What is asked for at the top: one thing by its id, or lists that are searched.
 
+use std::collections::{BTreeMap, btree_map};
+use std::ops::Bound;
+
 use serde_json::Value;
 
 use super::document::{self, Gid};
+use super::execute;
 use super::nodes::{Found, Key, Node};
 use super::orders::Order;
 use super::plan::Asked;
@@ -51,18 +55,20 @@ pub(super) fn root(state: &State, asked: &Asked) -> Option<Found> {
         "orders" => orders(state, asked),
         "productVariants" => {
             let search = search(asked);
-            let rows = state.variants.iter().filter(|(id, one)| {
+            let rows = rest(&state.variants, asked).filter(|(id, one)| {
                 search.is_met(&Row { id: **id, updated: one.updated, created: 0, sku: &one.sku })
             });
+            let rows = rows.take(page_of(asked));
             Found::Page(rows.map(|(id, _)| ((0, *id), Node::Variant(*id))).collect())
         }
         "inventoryItems" => {
             let search = search(asked);
             let sku = |variant: &u64| state.variants.get(variant).map(|one| one.sku.as_str());
-            let rows = state.items.iter().filter(|(id, one)| {
+            let rows = rest(&state.items, asked).filter(|(id, one)| {
                 let sku = sku(&one.variant).unwrap_or_default();
                 search.is_met(&Row { id: **id, updated: one.updated, created: 0, sku })
             });
+            let rows = rows.take(page_of(asked));
             Found::Page(rows.map(|(id, _)| ((0, *id), Node::Item(*id))).collect())
         }
         "locations" => {
@@ -84,6 +90,17 @@ pub(super) fn root(state: &State, asked: &Asked) -> Option<Found> {
             Found::some(gid.and_then(|gid| node(state, &gid)))
         }
     })
+}
+
+/// The rows of a list by ids from where it goes on: what was read before is not looked at.
+fn rest<'a, T>(rows: &'a BTreeMap<u64, T>, asked: &Asked) -> btree_map::Range<'a, u64, T> {
+    let (_, last) = execute::goes_on_after(asked).unwrap_or_default();
+    rows.range((Bound::Excluded(last), Bound::Unbounded))
+}
+
+/// As many of them as a page has, and one more: it tells that there are more.
+fn page_of(asked: &Asked) -> usize {
+    usize::try_from(asked.entries_max()).unwrap_or_default().saturating_add(1)
 }
 
 /// What an id is the id of.

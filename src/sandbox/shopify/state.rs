@@ -245,6 +245,10 @@ pub struct State {
     pub quirks: Quirks,
     /// Points that requests cost.
     pub bucket: Bucket,
+    /// Points that requests cost so far, each without what was given back.
+    pub spent: i64,
+    /// Requests that were one too many.
+    pub throttled: u64,
     /// How many entries may be read page by page from one list.
     pub pages_max: i64,
     /// By how many milliseconds its clock is behind.
@@ -320,6 +324,8 @@ impl State {
             faults: Faults::default(),
             quirks,
             bucket: Bucket::new(2000, 100),
+            spent: 0,
+            throttled: 0,
             pages_max: 25_000,
             clock_behind: 0,
             is_installed: true,

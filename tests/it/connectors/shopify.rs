@@ -14,6 +14,7 @@ use invshop::connectors::{
 use invshop::domain::RemoteId;
 use invshop::secret::{Secret, SystemRandom};
 
+mod budget;
 mod orders;
 mod stock;
 mod stocking;

@@ -63,7 +63,9 @@ async fn listings_and_numbers_come_page_by_page_for_every_location() {
     let world = World::new().await;
     let locations: Vec<u64> =
         (0..12).map(|number| world.shop.state().add_location(&format!("Store {number}"))).collect();
-    for number in 0..60 {
+    // Its clock stands still, and so does its bucket.
+    world.shop.state().bucket = Bucket::new(1_000_000, 1_000);
+    for number in 0..150 {
         world.stocked(&format!("SKU-{number}"), locations[0], number);
     }
     let everywhere: Vec<(u64, i64)> = locations.iter().map(|&location| (location, 3)).collect();
@@ -71,14 +73,28 @@ async fn listings_and_numbers_come_page_by_page_for_every_location() {
     let catalog = world.connector.catalog().unwrap();
     let page = |cursor: Option<_>| async move { catalog.listings(cursor.as_ref()).await };
     let (listings, pages) = read_to_the_end!(page);
-    assert_eq!((listings.len(), pages), (61, 3));
+    assert_eq!((listings.len(), pages), (151, 2));
     let found = listings.iter().find(|one| one.sku_text == "WIDE").unwrap();
     assert_eq!(found.holders.len(), 12, "more levels than a page has");
     assert_eq!(found.id.as_str(), wide.to_string());
     let reads = world.connector.stock_read().unwrap();
     let page = |cursor: Option<_>| async move { reads.read_all(cursor.as_ref()).await };
     let (levels, _) = read_to_the_end!(page);
-    assert_eq!(levels.len(), 60 + 12);
+    assert_eq!(levels.len(), 150 + 12);
+    let apart = |state: &State| state.requests["query inventoryItem"];
+    assert_eq!(apart(&world.shop.state()), 2, "the further levels of one");
+    // Where many have more, a page has fewer items with more levels each.
+    for number in 0..9 {
+        world.shop.state().add_variant(&format!("WIDE-{number}"), &everywhere, 990);
+    }
+    let page = |cursor: Option<_>| async move { reads.read_all(cursor.as_ref()).await };
+    let (levels, _) = read_to_the_end!(page);
+    assert_eq!(levels.len(), 150 + 10 * 12);
+    let page = |cursor: Option<_>| async move { catalog.listings(cursor.as_ref()).await };
+    let (listings, _) = read_to_the_end!(page);
+    let wide = listings.iter().filter(|one| one.holders.len() == 12).count();
+    assert_eq!((listings.len(), wide), (160, 10));
+    assert_eq!(apart(&world.shop.state()), 2, "none is asked for apart any more");
     world.is_sound();
 }
 
