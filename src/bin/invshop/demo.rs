@@ -59,7 +59,7 @@ pub(crate) async fn run(app: &App<'_>, demo: Demo) -> Result<Reply, Failure> {
     std::fs::write(&file, market.configuration(&format!("http://{address}")))
         .map_err(|error| Failure::io("the configuration", &error))?;
     let config = Config::from_process(Some(&file), &[])?;
-    app.output.note("a shop with its ledger, and three others that sell the same stock:");
+    app.output.note("a shop with its ledger, and four others that sell the same stock:");
     stock(&config, &market).await?;
     for line in market.describe() {
         app.output.note(&line);

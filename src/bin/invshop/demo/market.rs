@@ -12,14 +12,19 @@ use invshop::secret::{Random as _, SeededRandom, SystemRandom};
 use invshop::shop::Shop;
 use tokio::task::JoinSet;
 
-use super::stall::Stall;
+use super::stall::{Kind, Stall};
 use crate::failure::Failure;
 
-/// The shops.
-/// The names of the shops.
-pub(super) const SHOPS: [&str; 3] = ["web", "outlet", "partner"];
-/// The one that is a marketplace.
-const MARKETPLACE: usize = 2;
+/// The names of the shops, and what each is run with.
+const SHOPS: [(&str, Kind); 4] = [
+    ("web", Kind::WooCommerce),
+    ("outlet", Kind::WooCommerce),
+    ("studio", Kind::Shopify),
+    ("partner", Kind::Marketplace),
+];
+/// What the table of all numbers has: an item, and who says how many of it there are.
+pub(super) const COLUMNS: [&str; SHOPS.len() + 2] =
+    ["item", "#ledger", "#web", "#outlet", "#studio", "#partner"];
 /// What everybody wants.
 const HOT: &str = "LAMP-BRASS";
 const HOT_UNITS: i64 = 10;
@@ -60,8 +65,8 @@ impl Market {
             text
         });
         let (mut shops, mut ids, mut serving) = (Vec::new(), Vec::new(), JoinSet::new());
-        for at in 0..SHOPS.len() {
-            let opened = Stall::open(at != MARKETPLACE, &secret, &mut serving).await;
+        for (_, kind) in SHOPS {
+            let opened = Stall::open(kind, &secret, &mut serving).await;
             let shop = opened.map_err(|error| Failure::io("a shop", &error))?;
             let mut known = BTreeMap::new();
             for (sku, _, units, price) in GOODS {
@@ -83,13 +88,12 @@ impl Market {
             "[server]\npublic_url = \"{public_url}\"\n[schedule]\nverify = \"never\"\n\
              [telemetry]\nlog_level = \"error\"\n"
         );
-        for (name, shop) in SHOPS.iter().zip(&self.shops) {
+        for ((name, _), shop) in SHOPS.iter().zip(&self.shops) {
             let (url, secret) = (shop.url(), &self.secret);
             let _infallible = write!(
                 text,
                 "\n[[channel]]\nname = \"{name}\"\nurl = \"{url}\"\nmode = \"live\"\n\
-                 poll_seconds = 5\nrequests_per_second = 500\n{}[channel.webhook]\n\
-                 secret = \"{secret}\"\n",
+                 poll_seconds = 5\n{}[channel.webhook]\nsecret = \"{secret}\"\n",
                 shop.settings(secret)
             );
         }
@@ -114,15 +118,15 @@ impl Market {
 
     /// What is sold in a shop, by its own ids.
     pub(super) fn listings(&self, name: &str) -> Vec<(String, Sku)> {
-        let Some(at) = SHOPS.iter().position(|shop| *shop == name) else { return Vec::new() };
+        let Some(at) = SHOPS.iter().position(|(shop, _)| *shop == name) else { return Vec::new() };
         let (shop, known) = (&self.shops[at], self.ids[at].iter());
         known.filter_map(|(sku, id)| Some((shop.listing(*id), Sku::new(sku).ok()?))).collect()
     }
 
     /// A line for each shop.
     pub(super) fn describe(&self) -> Vec<String> {
-        let line = |(name, shop): (&&str, &Stall)| {
-            format!("  {name}: {} at {}, {} products", shop.title(), shop.url(), GOODS.len())
+        let line = |((name, kind), shop): (&(&str, Kind), &Stall)| {
+            format!("  {name}: {} at {}, {} products", kind.title(), shop.url(), GOODS.len())
         };
         SHOPS.iter().zip(&self.shops).map(line).collect()
     }
@@ -138,7 +142,7 @@ impl Market {
 
     /// Somebody buys something somewhere; now and then somebody changes their mind.
     pub(super) fn buy(&mut self) {
-        let at = usize::try_from(self.below(3)).unwrap_or(0);
+        let at = usize::try_from(self.below(SHOPS.len() as u64)).unwrap_or(0);
         let good = usize::try_from(self.below(GOODS.len() as u64 - 1)).unwrap_or(0);
         let units = 1 + i64::try_from(self.below(2)).unwrap_or(0);
         let (shop, id) = (&self.shops[at], self.ids[at][GOODS[good].0]);
@@ -229,7 +233,7 @@ impl Market {
     /// Orders of shops that the ledger has not, or has otherwise.
     pub(super) async fn missing_orders(&self, shop: &Shop) -> Result<Vec<String>, Failure> {
         let mut missing = Vec::new();
-        for (name, stall) in SHOPS.iter().zip(&self.shops) {
+        for ((name, _), stall) in SHOPS.iter().zip(&self.shops) {
             let here = orders_of(shop, name).await?;
             for order in stall.orders() {
                 let status = here.get(&order.id).map(|view| view.status.as_str());

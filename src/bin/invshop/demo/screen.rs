@@ -5,7 +5,7 @@ use indicatif::ProgressBar;
 use invshop::shop::Shop;
 use tokio::time::{Duration, Instant};
 
-use super::market::{Market, SHOPS};
+use super::market::{COLUMNS, Market};
 use crate::failure::Failure;
 use crate::output::{Output, Table};
 
@@ -51,13 +51,7 @@ impl<'a> Screen<'a> {
     }
 
     async fn table_of(&mut self, market: &Market, shop: &Shop) -> Result<String, Failure> {
-        let mut names = vec!["item", "#ledger"];
-        names.extend(SHOPS.map(|name| match name {
-            "web" => "#web",
-            "outlet" => "#outlet",
-            _ => "#partner",
-        }));
-        let mut table = Table::new(&names, "");
+        let mut table = Table::new(&COLUMNS, "");
         let mut behind = 0;
         for good in market.ledger(shop).await? {
             let wanted = good.totals.available_to_promise;
