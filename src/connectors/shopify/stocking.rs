@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::api::Document;
 use super::ids::{gid, number, numbered};
 use super::slices::Slice;
-use super::stock::{UserError, after_id};
+use super::stock::UserError;
 use super::{Listed, Shopify};
 use crate::connectors::{
     Answer, ChannelError, Countable, Cursor, ErrorKind, Holder, Keeping, Page, RemoteLevel,
@@ -141,7 +141,7 @@ impl Stocking for Shopify {
         async move {
             let slice = Slice::at(after);
             let variables = json!({
-                "first": PAGE_MAX, "after": slice.after, "query": after_id(&slice),
+                "first": PAGE_MAX, "after": slice.after, "query": pages::after_id(&slice),
                 "location": gid("Location", place),
             });
             let all: Variants = self.api.run(&STOCKED_AT, &variables, Urgency::Ordinary).await?;
