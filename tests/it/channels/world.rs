@@ -1,4 +1,4 @@
-//! A test's shop with simulated web shops connected to it, each with its lane.
+//! A test's shop with simulated shops of every kind connected to it, each with its lane.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use invshop::connectors::registry::KINDS;
 use invshop::domain::AllocationPolicy;
 use invshop::reports;
 use invshop::sandbox::bazaar::Bazaar;
+use invshop::sandbox::shopify::{Bucket, ShopifyShop};
 use invshop::sandbox::woocommerce::{Managed, Now, Product, Shop as WebShop};
 use invshop::secret::Secret;
 use invshop::shop::Shop;
@@ -35,6 +36,7 @@ pub(super) struct World<'s> {
     pub(super) shop: Arc<Shop>,
     pub(super) webs: Vec<Web>,
     pub(super) stalls: Vec<Stall>,
+    pub(super) outlets: Vec<Outlet>,
     serving: JoinSet<()>,
 }
 
@@ -52,6 +54,15 @@ pub(super) struct Stall {
     pub(super) lane: Lane,
 }
 
+/// A Shopify shop and the lane that serves it.
+pub(super) struct Outlet {
+    pub(super) shop: ShopifyShop,
+    /// Its locations, in the order of what feeds them.
+    pub(super) places: Vec<u64>,
+    pub(super) channel: Arc<Channel>,
+    pub(super) lane: Lane,
+}
+
 /// Places of a marketplace, and the one location that feeds each.
 pub(super) type Places<'p> = &'p [(&'p str, &'p str)];
 
@@ -62,6 +73,19 @@ pub(super) fn stall_config(name: &str, url: &str, places: Places<'_>) -> Channel
         kind: "bazaar".to_owned(),
         places: places.iter().map(fed).collect(),
         credentials: BTreeMap::from([("token".to_owned(), secret("token-TEST"))]),
+        ..config(name, url)
+    }
+}
+
+/// How a Shopify shop is configured whose locations are fed by these.
+pub(super) fn outlet_config(name: &str, url: &str, fed: &[(u64, &[&str])]) -> ChannelConfig {
+    let codes = |codes: &[&str]| codes.iter().map(|&code| code.to_owned()).collect();
+    let webhook = Some(WebhookConfig { secret: secret("app-secret"), previous: None });
+    ChannelConfig {
+        kind: "shopify".to_owned(),
+        places: fed.iter().map(|&(place, feeds)| (place.to_string(), codes(feeds))).collect(),
+        credentials: BTreeMap::from([("access_token".to_owned(), secret("token-TEST"))]),
+        webhook,
         ..config(name, url)
     }
 }
@@ -110,7 +134,7 @@ impl<'s> World<'s> {
             let config = change(config(name, &web.url()));
             webs.push(Self::connect(&shop, config, web).await);
         }
-        Self { test, shop, webs, stalls: Vec::new(), serving }
+        Self { test, shop, webs, stalls: Vec::new(), outlets: Vec::new(), serving }
     }
 
     async fn connect(shop: &Arc<Shop>, config: ChannelConfig, web: WebShop) -> Web {
@@ -140,6 +164,37 @@ impl<'s> World<'s> {
         let (channel, lane) = Self::lane(&self.shop, config).await;
         self.stalls.push(Stall { shop: bazaar.clone(), channel, lane });
         bazaar
+    }
+
+    /// Connects a Shopify shop with a location for each of these, fed by the ledger's of
+    /// these names. Its points are no matter: its time is the test's, in which little passes.
+    pub(super) async fn outlet(&mut self, name: &str, feeds: &[&[&str]]) -> ShopifyShop {
+        let clock = self.test.clock.clone();
+        let now: Now = Arc::new(move || clock.now().as_millis());
+        let (shop, serve) = ShopifyShop::open(now, ("app", "app-secret")).await.unwrap();
+        self.serving.spawn(serve);
+        shop.set_token("token-TEST");
+        shop.state().bucket = Bucket::new(1_000_000_000, 1_000_000);
+        let named = feeds.iter().map(|feeds| feeds.join(" and "));
+        let places: Vec<u64> = named.map(|name| shop.state().add_location(&name)).collect();
+        let fed: Vec<_> = places.iter().copied().zip(feeds.iter().copied()).collect();
+        let config = outlet_config(name, &shop.url(), &fed);
+        let (channel, lane) = Self::lane(&self.shop, config).await;
+        self.outlets.push(Outlet { shop: shop.clone(), places, channel, lane });
+        shop
+    }
+
+    /// Sells an item that there is in the first Shopify shop, with units at each of its
+    /// locations, mapped; the variant. Nothing is settled yet.
+    pub(super) async fn add_variant(&mut self, name: &str, units: &[i64]) -> u64 {
+        let Outlet { shop, places, channel, .. } = &self.outlets[0];
+        let stock: Vec<_> = places.iter().copied().zip(units.iter().copied()).collect();
+        let variant = shop.state().add_variant(name, &stock, 990);
+        sync::discover(channel).await.unwrap();
+        for place in places {
+            sync::map(channel, &format!("{variant}@{place}"), &sku(name)).await.unwrap();
+        }
+        variant
     }
 
     /// Offers an item that there is in the first marketplace, with units at its places,
@@ -212,6 +267,14 @@ impl<'s> World<'s> {
         lane.step().await.unwrap();
     }
 
+    /// The same of a Shopify shop's lane.
+    pub(super) async fn step_outlet(&mut self, outlet: usize) {
+        sync::find_dirty(&self.shop).await.unwrap();
+        let lane = &mut self.outlets[outlet].lane;
+        lane.pull_next();
+        lane.step().await.unwrap();
+    }
+
     /// Steps of all lanes until nothing is left to do.
     pub(super) async fn settle(&mut self) {
         for _ in 0..3 {
@@ -223,6 +286,10 @@ impl<'s> World<'s> {
                 self.tick();
                 self.step_stall(stall).await;
             }
+            for outlet in 0..self.outlets.len() {
+                self.tick();
+                self.step_outlet(outlet).await;
+            }
         }
     }
 
@@ -230,6 +297,13 @@ impl<'s> World<'s> {
     pub(super) async fn available(&self, name: &str) -> i64 {
         let item = reports::item(&self.shop.db, &sku(name), AllocationPolicy::Split).await;
         item.unwrap().unwrap().totals.available_to_promise
+    }
+
+    /// All channels.
+    pub(super) fn channels(&self) -> impl Iterator<Item = &Arc<Channel>> {
+        let webs = self.webs.iter().map(|web| &web.channel);
+        let all = webs.chain(self.stalls.iter().map(|stall| &stall.channel));
+        all.chain(self.outlets.iter().map(|outlet| &outlet.channel))
     }
 
     /// Numbers that are dirty or have a problem.
@@ -272,9 +346,7 @@ impl<'s> World<'s> {
     pub(super) async fn serve_hooks(&mut self) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let webs = self.webs.iter().map(|web| &web.channel);
-        let all = webs.chain(self.stalls.iter().map(|stall| &stall.channel));
-        let channels: Vec<_> = all.map(Arc::clone).collect();
+        let channels: Vec<_> = self.channels().map(Arc::clone).collect();
         let router = webhooks::router(&channels, Some(&base));
         self.serving.spawn(async move { axum::serve(listener, router).await.unwrap() });
         for web in &mut self.webs {
@@ -282,6 +354,9 @@ impl<'s> World<'s> {
         }
         for stall in &mut self.stalls {
             stall.lane = Lane::new(Arc::clone(&stall.channel), "node".to_owned(), Some(&base));
+        }
+        for outlet in &mut self.outlets {
+            outlet.lane = Lane::new(Arc::clone(&outlet.channel), "node".to_owned(), Some(&base));
         }
         base
     }
@@ -291,6 +366,7 @@ impl<'s> World<'s> {
         self.serving.shutdown().await;
         self.webs.clear();
         self.stalls.clear();
+        self.outlets.clear();
         assert_eq!(self.shop.counters.invariant_violations.get(), 0, "broken invariants");
         match Arc::try_unwrap(self.shop) {
             Ok(shop) => shop.close().await,
