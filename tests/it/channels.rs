@@ -65,6 +65,7 @@ mod chaos;
 mod daemons;
 mod daily;
 mod desk;
+mod feeds;
 mod hooks;
 mod migrated;
 mod orders;

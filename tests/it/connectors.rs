@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 mod bazaar;
 mod http;
+mod nonsense;
 mod schema;
 mod shape;
 mod shopify;
