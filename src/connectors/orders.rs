@@ -143,6 +143,8 @@ pub struct RemoteLine {
     pub shipped: Quantity,
     /// Of these, units that came back into stock there, whether they had left or not.
     pub restocked: Quantity,
+    /// Of these, units that had not left; `None` where the channel does not tell them apart.
+    pub kept_back: Option<Quantity>,
     /// What the channel took off its own numbers for it by now.
     pub deducted: Deducted,
     /// Where the channel wants it to leave from, where that is one place.

@@ -55,8 +55,8 @@ pub struct ImportLine {
     pub request: LineRequest,
     /// Of those, units that have left.
     pub shipped: Quantity,
-    /// Of those, units that are back in stock at the source. As many as have not left here
-    /// are cancelled, whatever else the source says of them.
+    /// Of those, units that are back in stock at the source, without such as it says had
+    /// left. As many as have not left here are cancelled, whatever else it says of them.
     pub came_back: Quantity,
     /// Who ships it.
     pub fulfilled_by: FulfilledBy,

@@ -105,7 +105,8 @@ pub(super) fn import(
                 unit_price: price.map(Money::amount),
             },
             shipped: line.shipped.min(wanted(remote.state, line)),
-            came_back: line.restocked.min(wanted(remote.state, line)),
+            // Of one that left and came back the ledger is told by a fact of its own.
+            came_back: line.kept_back.unwrap_or(line.restocked).min(wanted(remote.state, line)),
             fulfilled_by: match place_of(line) {
                 Some(place) if mirrored.contains(place.as_str()) => FulfilledBy::Channel,
                 _ => FulfilledBy::Ledger,
@@ -300,6 +301,7 @@ mod tests {
             cancelled: units(cancelled),
             shipped: Quantity::ZERO,
             restocked: Quantity::ZERO,
+            kept_back: None,
             deducted: said.map_or(Deducted::Unsaid, |count| Deducted::Units(units(count))),
             holder: None,
             unit_price: None,

@@ -159,6 +159,7 @@ fn line(line: Line, currency: Currency) -> Result<RemoteLine, Wrong> {
         cancelled,
         shipped,
         restocked: Quantity::ZERO,
+        kept_back: None,
         deducted: Deducted::Units(units("committed", line.committed)?),
         holder: Some(holder),
         unit_price: Money::new(line.unit_price_cents, currency).ok(),

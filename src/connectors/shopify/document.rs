@@ -278,6 +278,7 @@ impl Happened {
             cancelled: units("unfulfilledQuantity", gone)?,
             shipped: units("fulfillments", shipped)?,
             restocked: units("refunds", restocked)?,
+            kept_back: Some(units("refunds", sum(&self.kept_back))?),
             deducted,
             holder: item.as_ref().zip(only).map(|(item, at)| holder(item, at)),
             unit_price: line.original_unit_price_set.shop_money.money(),

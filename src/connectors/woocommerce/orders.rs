@@ -371,6 +371,7 @@ fn line(
         cancelled,
         shipped,
         restocked,
+        kept_back: None,
         deducted: Deducted::Units(meta(REDUCED)?.unwrap_or(Quantity::ZERO)),
         holder: None,
         unit_price: item

@@ -177,6 +177,28 @@ both!(shopify_what_is_done_to_an_order_there_is_done_here, |shop| {
     lamps.end().await;
 });
 
+// One that left and came back is none that will not leave: the other two are still promised.
+both!(shopify_what_came_back_of_a_parcel_leaves_the_rest_promised, |shop| {
+    let mut lamps = Lamps::new(&shop).await;
+    let order = lamps.buy(3);
+    let line = lamps.shop.state().orders[&order].lines[0].id;
+    lamps.shop.state().fulfil(order, &[(line, 1)]);
+    lamps.settle().await;
+    lamps.shop.state().refund(order, line, 1, Restock::Return).unwrap();
+    lamps.settle().await;
+    // Ten are on the shelf again, and two of them are sold.
+    lamps.is_equal(8).await;
+    assert_eq!(shop.level("MUG", "main").await, [10, 2, 0, 0]);
+    assert_eq!(lamps.writes(), [], "nothing is sold twice");
+    // One of the two will not leave, and is told apart from the one that came back.
+    lamps.shop.state().refund(order, line, 1, Restock::Cancel).unwrap();
+    lamps.settle().await;
+    lamps.is_equal(9).await;
+    assert_eq!(shop.level("MUG", "main").await, [10, 1, 0, 0]);
+    assert_eq!(lamps.world.drifts().await, 0);
+    lamps.end().await;
+});
+
 both!(shopify_is_told_what_left_and_what_will_not, |shop| {
     let mut lamps = Lamps::new(&shop).await;
     let (sent, dropped) = (lamps.buy(2), lamps.buy(3));
