@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use invshop::domain::{Delta, Quantity};
 use invshop::ledger::stock::Change;
 use invshop::reports::ItemView;
-use invshop::sandbox::shopify::{Faults, Financial, Order, Restock, ShopifyShop, State, Work};
+use invshop::sandbox::shopify::{Faults, Financial, Order, Restock, ShopifyShop, State};
 use invshop::sync;
 use invshop::writer::Command;
 
@@ -87,12 +87,6 @@ fn pick(state: &State, dice: &mut Dice, past: &Past) -> Option<(u64, u64)> {
     Some((id, *dice.pick(&lines)))
 }
 
-/// Whether a line leaves from one location only.
-fn is_of_one_place(order: &Order, line: u64) -> bool {
-    let is_on = |work: &&Work| work.lines.iter().any(|one| one.line == line);
-    order.work.iter().filter(is_on).count() == 1
-}
-
 /// An order is changed there; what cannot be done is not.
 fn change(state: &mut State, dice: &mut Dice, places: &[u64], past: &Past) {
     let Some((order, line)) = pick(state, dice, past) else { return };
@@ -104,8 +98,10 @@ fn change(state: &mut State, dice: &mut Dice, places: &[u64], past: &Past) {
         // Nothing that is told says that an edit put units back elsewhere.
         1 if has_hands => state.edit_line_to(order, (line, dice.range(0, 1)), place),
         2 => state.refund(order, line, units, restock).is_some(),
-        // Nor, of a line that leaves from two locations, from which a unit was taken back.
-        1 | 3 if has_hands || is_of_one_place(&state.orders[&order], line) => state.refund_to(order, (line, units), restock, place).is_some(),
+        // Nor always from where units were taken that never left, and are put elsewhere.
+        1 | 3 if has_hands || restock == Restock::Return => {
+            state.refund_to(order, (line, units), restock, place).is_some()
+        }
         1..=4 => state.cancel(order, "CUSTOMER", dice.chance(60)),
         _ => {
             state.pay(order, *dice.pick(&[Financial::Paid, Financial::Voided]));
