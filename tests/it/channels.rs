@@ -10,7 +10,7 @@
 //! | R22 | `r22_a_sale_between_read_and_write_is_not_lost`, `shopify_no_sale_is_lost_in_a_thousand_races` |
 //! | R23 | `r23_a_stale_count_is_refused_with_what_is_there_now` |
 //! | R24 | `a_number_that_was_just_read_is_not_what_a_write_is_compared_with`, `after_a_refused_write_the_orders_come_first` |
-//! | R25 | `a_shop_that_is_down_is_left_alone_and_caught_up_with`, `shops_and_ledger_are_equal_when_the_faults_stop_on_sqlite` |
+//! | R25 | `a_shop_that_is_down_is_left_alone_and_caught_up_with`, `shops_and_ledger_are_equal_when_the_faults_stop_on_sqlite`, `shopify_and_ledger_are_equal_when_the_faults_stop_on_sqlite` |
 //! | R26 | `a_number_typed_by_hand_is_written_over_and_told`, `recorded_deliveries_in_their_order_leave_what_the_shop_shows` |
 //! | R27 | `mirrored_order`, `what_the_channel_counts_itself_is_mirrored` |
 //! | R28 | `a_delivery_that_cannot_be_read_is_kept_and_shown`, `what_cannot_be_told_is_shown_until_somebody_told_it` |
@@ -25,12 +25,12 @@
 //! | R37 | `a_daemon_that_is_killed_goes_on_where_it_was`; reason for no window of time: WooCommerce signs none |
 //! | R38 | reason: no listing is made at a channel |
 //! | R39 | `a_daemon_hears_its_webhooks_and_tells_how_it_stands`; that one which was switched off is switched on is not tested |
-//! | R40 | `shops_and_ledger_are_equal_when_the_faults_stop_on_sqlite`, `shops_and_ledger_are_equal_when_the_faults_stop_on_postgres` |
+//! | R40 | `shops_and_ledger_are_equal_when_the_faults_stop_on_sqlite`, `shops_and_ledger_are_equal_when_the_faults_stop_on_postgres`, `shopify_and_ledger_are_equal_when_the_faults_stop_on_sqlite`, `shopify_and_ledger_are_equal_when_the_faults_stop_on_postgres` |
 //! | R41 | `r41_a_late_state_loses_against_an_unchanged_newer_one`, `recorded_deliveries_shuffled_and_doubled_leave_what_the_shop_shows` |
 //! | R42 | `r42_every_change_of_a_level_is_one_entry_and_one_event` |
 //! | R43 | `r43_what_nobody_tells_of_is_looked_at_in_turn` |
 //! | R44 | `an_empty_page_in_the_middle_is_no_end`, `a_product_that_goes_between_two_pages_hides_none`, `a_list_of_orders_goes_on_from_the_last_change` |
-//! | R45 | `an_order_follows_what_the_shop_makes_of_it`, `shops_and_ledger_are_equal_when_the_faults_stop_on_sqlite` |
+//! | R45 | `an_order_follows_what_the_shop_makes_of_it`, `shops_and_ledger_are_equal_when_the_faults_stop_on_sqlite`, `shopify_what_came_back_of_a_parcel_leaves_the_rest_promised` |
 //! | R46 | `r46_r48_days_add_up_to_the_period_in_every_calendar`, `orders_are_asked_for_by_their_last_change_in_utc`, `the_simulated_shop_answers_as_the_live_one_did` |
 //! | R47 | `what_a_shop_sells_is_found_whatever_its_clock_says` |
 //! | R53 | `r53_a_refund_that_puts_nothing_back_frees_nothing`, `r53_what_a_cancelled_order_gives_back_is_the_channels_to_say`, `what_is_cancelled_here_is_cancelled_there` |
@@ -38,9 +38,9 @@
 //! | R58 | `a_line_of_no_listing_waits_and_is_never_guessed` |
 //! | R59 | `a_line_of_no_listing_waits_and_is_never_guessed`; an event of a SKU that changed there is not built |
 //! | R60 | `r60_skus_are_kept_byte_for_byte_and_parts_may_come_later`, `r60_an_export_imports_again_byte_for_byte` |
-//! | R61 | `a_place_shows_what_feeds_it_and_sells_from_there`; an order of WooCommerce names no location |
+//! | R61 | `a_place_shows_what_feeds_it_and_sells_from_there`, `a_location_shows_the_sum_of_what_feeds_it`, `a_sale_at_a_location_is_taken_from_whatever_feeds_it`; an order of WooCommerce names no location |
 //! | R62 | `r62_a_hold_that_moves_keeps_its_total` |
-//! | R63 | `what_two_shops_sell_at_once_is_owed_and_adds_up`, `shops_and_ledger_are_equal_when_the_faults_stop_on_postgres` |
+//! | R63 | `what_two_shops_sell_at_once_is_owed_and_adds_up`, `shops_and_ledger_are_equal_when_the_faults_stop_on_postgres`, `shopify_and_ledger_are_equal_when_the_faults_stop_on_sqlite` |
 //! | R66 | `r66_a_hundred_simple_products_take_one_write_and_one_read` |
 //! | R67 | `r67_r21_a_file_touches_only_what_it_names`; setting what is missing to 0 is not offered |
 //! | R68 | `r68_what_is_not_counted_is_not_written_over`, `a_channel_in_shadow_hears_and_says_nothing`, `a_shop_is_connected_step_by_step`; a configuration that says live is believed |
