@@ -114,7 +114,7 @@ impl Channel {
             }
             ListedOrder::Named { id, changed_at } => {
                 let moment = changed_at.as_millis();
-                (format!("order {id} {NAMED}{moment:0width$}", width = NAMED_DIGITS), Vec::new())
+                (format!("order {id} {NAMED}{moment:0NAMED_DIGITS$}"), Vec::new())
             }
         };
         self.keep_all(ORDER, orders.iter().map(plain).collect()).await

@@ -211,7 +211,9 @@ struct Happened {
 impl Happened {
     fn of(parcels: &[Parcel], refunds: &[Refund], work: &[Work]) -> Self {
         let mut happened = Self { shipped: left(parcels), ..Self::default() };
-        work.iter().for_each(|one| happened.leaves(one));
+        for one in work {
+            happened.leaves(one);
+        }
         for units in refunds.iter().flat_map(|refund| &refund.refund_line_items) {
             if units.restocked && units.restock_type.as_deref() != Some("NO_RESTOCK") {
                 happened.came_back(units);

@@ -58,6 +58,11 @@ impl Rows {
     }
 }
 
+/// What a slice is searched by.
+pub(super) fn after_id(slice: &Slice) -> Option<String> {
+    (!slice.from.is_empty()).then(|| format!("id:>{}", slice.from))
+}
+
 impl Shopify {
     /// A page of a list of items, where a slice of it stands.
     pub(super) async fn page<T: Wide>(
@@ -65,7 +70,7 @@ impl Shopify {
         rows: &Rows,
         slice: &Slice,
     ) -> Result<T, ChannelError> {
-        let query = (!slice.from.is_empty()).then(|| format!("id:>{}", slice.from));
+        let query = after_id(slice);
         loop {
             let step = self.width.0.load(Ordering::Relaxed).min(WIDTHS.len() - 1);
             let (first, cost) = rows.fit(WIDTHS[step]);

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
+use std::slice;
 use std::sync::{Mutex, PoisonError};
 
 use futures_util::FutureExt as _;
@@ -442,13 +443,11 @@ impl Shopify {
                     continue;
                 }
                 let at = error.index();
-                match at.and_then(|at| left.get(at)) {
-                    Some(index) => outcomes[*index] = Some(error.outcome()),
-                    // It is about all of them.
-                    None => {
-                        let outcome = error.outcome();
-                        left.iter().for_each(|index| outcomes[*index] = Some(outcome.clone()));
-                    }
+                // One that names none is about all of them.
+                let about = at.and_then(|at| left.get(at)).map_or(&left[..], slice::from_ref);
+                let outcome = error.outcome();
+                for index in about {
+                    outcomes[*index] = Some(outcome.clone());
                 }
             }
         }

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::api::Document;
 use super::ids::{gid, number, numbered};
+use super::pages;
 use super::slices::Slice;
 use super::stock::UserError;
 use super::{Listed, Shopify};
