@@ -69,7 +69,9 @@ impl<'s> Lamps<'s> {
     }
 
     async fn settle(&mut self) {
-        for _ in 0..3 {
+        // A number that is seen for the first time is believed when the list of orders had
+        // the time to follow.
+        for _ in 0..13 {
             self.world.tick();
             sync::find_dirty(&self.world.shop).await.unwrap();
             self.lane.pull_next();

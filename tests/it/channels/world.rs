@@ -240,8 +240,11 @@ impl<'s> World<'s> {
 
     /// Whatever a lane waits for is tried with its next step.
     pub(super) fn forget_pauses(&mut self) {
-        for web in &mut self.webs {
-            web.lane.forget_pauses();
+        let webs = self.webs.iter_mut().map(|web| &mut web.lane);
+        let stalls = self.stalls.iter_mut().map(|stall| &mut stall.lane);
+        let outlets = self.outlets.iter_mut().map(|outlet| &mut outlet.lane);
+        for lane in webs.chain(stalls).chain(outlets) {
+            lane.forget_pauses();
         }
     }
 
