@@ -26,8 +26,8 @@ pub(super) struct Past {
     pub(super) deleted: BTreeSet<u64>,
     /// Parcels and orders of the ledger.
     made: u64,
-    /// Whether somebody types numbers, or deletes orders: else everything is explained.
-    pub(super) has_hands: bool,
+    /// Whether somebody types numbers, or deletes orders.
+    has_hands: bool,
 }
 
 impl Past {
