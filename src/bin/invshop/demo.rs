@@ -8,6 +8,7 @@ mod market;
 mod proof;
 mod screen;
 mod stall;
+mod trouble;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,20 +19,17 @@ use invshop::daemon;
 use invshop::shop::{Opening, Shop};
 use invshop::sync;
 use serde_json::json;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::failure::Failure;
 use crate::output::{Reply, Text};
 use market::Market;
 use screen::Screen;
+use trouble::{Running, Troubles};
 
 /// How long everything may take to become equal after the last sale.
 const CONVERGE_MAX: Duration = Duration::from_mins(1);
-/// How long the shop that breaks down is down.
-const OUTAGE: Duration = Duration::from_secs(3);
 
 /// How much, and which chance.
 #[derive(Clone, Debug, Args)]
@@ -65,27 +63,21 @@ pub(crate) async fn run(app: &App<'_>, demo: Demo) -> Result<Reply, Failure> {
         app.output.note(&line);
     }
 
-    let (stop, mut running) = (CancellationToken::new(), JoinSet::new());
-    let (until, owned) = (stop.clone(), config.clone());
-    running.spawn(async move { daemon::run(&owned, listener, until).await });
+    let mut running = Running::begin(&config, address, listener);
     let shop = Shop::open(Opening::of(&config)).await?;
     let mut screen = Screen::new(app.output);
-    let sold = sell(app, &demo, (&mut market, &mut screen), &shop).await;
+    let sold = sell(app, &demo, (&mut market, &mut screen, &mut running), &shop).await;
     let converged = match sold {
         Ok(()) => converge((&mut market, &mut screen), &shop).await,
         Err(failure) => Err(failure),
     };
     screen.end();
     shop.close().await;
-    stop.cancel();
-    let ended = running.join_next().await;
+    let kills = running.kills;
+    let ended = running.end().await;
     let took = converged?;
-    match ended {
-        Some(Ok(Ok(()))) => {}
-        Some(Ok(Err(error))) => return Err(Failure::failed("daemon", error.to_string())),
-        _ => return Err(Failure::failed("daemon", "the daemon did not end well")),
-    }
-    let proof = proof::prove(&config, &market, took).await?;
+    ended?;
+    let proof = proof::prove(&config, &market, (took, kills)).await?;
     let document = json!(proof);
     Ok(Reply::one(Text::from(proof.text()), document).with_findings(!proof.holds()))
 }
@@ -121,44 +113,24 @@ async fn fill(config: &Config, market: &Market, shop: &Arc<Shop>) -> Result<(), 
     Ok(())
 }
 
-/// Buyers buy; in the middle one item is bought by everybody at once, and one shop is
-/// down for a while.
+/// Buyers buy, and whatever goes wrong does.
 async fn sell(
     app: &App<'_>,
     demo: &Demo,
-    (market, screen): (&mut Market, &mut Screen<'_>),
+    (market, screen, running): (&mut Market, &mut Screen<'_>, &mut Running<'_>),
     shop: &Shop,
 ) -> Result<(), Failure> {
-    let mut down_until = None;
-    let (burst, outage) = (demo.orders / 3, demo.orders / 2);
+    let mut troubles = Troubles::of(demo.orders);
     let mut number = 0;
     while (number < demo.orders || !demo.exit) && !app.is_interrupted() {
-        if number == burst {
-            screen.note("everybody wants the last lamps, in all shops at once");
-            market.burst();
-        }
-        if number == outage {
-            screen.note("the shop 'outlet' breaks down, and forgets what it had to tell");
-            market.break_down(true);
-            down_until = Some(Instant::now() + OUTAGE);
-        }
-        if down_until.is_some_and(|until| Instant::now() >= until) {
-            screen.note("the shop 'outlet' is back");
-            market.break_down(false);
-            down_until = None;
-        }
+        troubles.before(number, (&mut *market, &mut *screen, &mut *running)).await?;
         market.buy();
         market.tell().await;
         number += 1;
         screen.show(market, shop).await?;
         tokio::time::sleep(market.pause()).await;
     }
-    if let Some(until) = down_until {
-        tokio::time::sleep_until(until).await;
-        screen.note("the shop 'outlet' is back");
-        market.break_down(false);
-    }
-    Ok(())
+    troubles.end((market, screen, running)).await
 }
 
 /// Waits until every shop shows what the ledger implies; how long it took.

@@ -149,6 +149,7 @@ fn the_demo_comes_to_rest_and_adds_up() {
     let proof = said.json();
     assert!(proof["orders"].as_u64().unwrap() >= 60, "{proof}");
     assert_eq!(proof["findings"], json!([]));
+    assert_eq!(proof["daemon_killed"], 1, "in the middle, and begun again: {proof}");
     assert_eq!(proof["oversold_by_shops"], proof["shortfall"]);
     assert!(proof["shortfall"].as_i64().unwrap() >= 10, "everybody bought the last ones: {proof}");
     assert!(fs::read_dir(cli.path()).unwrap().next().is_none(), "it leaves nothing behind");

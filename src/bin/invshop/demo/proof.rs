@@ -13,6 +13,8 @@ use crate::failure::Failure;
 /// What was found after everything came to rest.
 #[derive(Debug, Serialize)]
 pub(super) struct Proof {
+    /// How often the daemon was killed meanwhile.
+    pub(super) daemon_killed: u32,
     /// Orders that shops took.
     pub(super) orders: usize,
     /// Orders that the ledger has not, or has otherwise.
@@ -87,12 +89,12 @@ impl Proof {
 pub(super) async fn prove(
     config: &Config,
     market: &Market,
-    took: Option<Duration>,
+    (took, daemon_killed): (Option<Duration>, u32),
 ) -> Result<Proof, Failure> {
     let shop = Shop::open(Opening::of(config)).await?;
     let proof = look(&shop, market, took).await;
     shop.close().await;
-    proof
+    Ok(Proof { daemon_killed, ..proof? })
 }
 
 async fn look(shop: &Shop, market: &Market, took: Option<Duration>) -> Result<Proof, Failure> {
@@ -115,6 +117,7 @@ async fn look(shop: &Shop, market: &Market, took: Option<Duration>) -> Result<Pr
         promised += (item.totals.reserved - item.totals.on_hand).max(0);
     }
     Ok(Proof {
+        daemon_killed: 0,
         orders: market.orders(),
         orders_missing: market.missing_orders(shop).await?,
         listings_wrong: wrong,
