@@ -258,7 +258,7 @@ impl Happened {
         let places = self.places.get(&line.id);
         // Units that will not leave any more and were not put back.
         let gone = (stays - sum(&self.kept_back)).max(0);
-        let at = places.and_then(|places| places.deducted(gone));
+        let at = places.and_then(|places| places.deducted(line.quantity, gone));
         let holder = |item: &RemoteId, location: &RemoteId| Holder {
             id: item.clone(),
             location: Some(location.clone()),

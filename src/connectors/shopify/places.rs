@@ -50,20 +50,32 @@ impl Places {
         self.leave.keys().next().or_else(|| self.homes.first())
     }
 
-    /// What the shop took off each of its numbers for a line: what leaves from there, and the
-    /// `gone` units that will not any more and were not put back, without what it put back
-    /// there. Nothing where no location is known. What leaves from a location that is not
-    /// shown is at none.
-    pub(super) fn deducted(&self, gone: i64) -> Option<BTreeMap<RemoteId, i64>> {
+    /// What the shop took off each of its numbers for so many units of a line: what leaves from
+    /// there, and the `gone` units that will not any more and were not put back, without what
+    /// it put back there. Nothing where no location is known. What leaves from a location that
+    /// is not shown is at none.
+    pub(super) fn deducted(&self, quantity: i64, gone: i64) -> Option<BTreeMap<RemoteId, i64>> {
         let main = self.main()?;
         let mut taken = self.leave.clone();
+        let mut add = |location: &RemoteId, units| {
+            *taken.entry(location.clone()).or_default() += units;
+        };
+        // Whether what will not leave is still counted by what leaves is nowhere written: it is
+        // no more than the line has.
+        let all = |units: &BTreeMap<RemoteId, i64>| units.values().sum::<i64>();
+        let mut twice = (all(&self.leave) + all(&self.kept_back) + gone - quantity).max(0);
+        let mut once = |units: i64| {
+            let less = twice.min(units);
+            twice -= less;
+            units - less
+        };
         for (location, units) in &self.kept_back {
             let from = if self.homes.contains(location) { location } else { main };
-            *taken.entry(from.clone()).or_default() += units;
+            add(from, once(*units));
         }
-        *taken.entry(main.clone()).or_default() += gone;
+        add(main, once(gone));
         for (location, units) in &self.back {
-            *taken.entry(location.clone()).or_default() -= units;
+            add(location, -units);
         }
         Some(taken)
     }
@@ -82,9 +94,9 @@ mod tests {
         RemoteId::of_numbers(&[number])
     }
 
-    /// Units by location, without those that are none.
+    /// Units of five by location, without those that are none.
     fn taken(places: &Places, gone: i64) -> Vec<(String, i64)> {
-        let all = places.deducted(gone).unwrap();
+        let all = places.deducted(5, gone).unwrap();
         let some = all.into_iter().filter(|(_, units)| *units != 0);
         some.map(|(location, units)| (location.to_string(), units)).collect()
     }
@@ -145,7 +157,16 @@ mod tests {
         places.come_back(Some(at(1)), 1, false);
         places.come_back(Some(at(2)), 2, false);
         assert_eq!(taken(&places, 0), []);
-        assert_eq!(Places::default().deducted(5), None);
+        assert_eq!(Places::default().deducted(5, 0), None);
+    }
+
+    #[test]
+    fn what_will_not_leave_is_counted_once_where_it_is_still_to_leave_by_the_document() {
+        let mut places = Places::default();
+        places.leave(&at(1), 5);
+        places.come_back(Some(at(1)), 1, false);
+        assert_eq!(taken(&places, 0), [row(1, 4)]);
+        assert_eq!(taken(&places, 2), [row(1, 4)]);
     }
 
     #[test]
