@@ -42,6 +42,7 @@ enum At {
 pub(super) struct Guard {
     file: File,
     hash: Sha256,
+    hashes: bool,
     marks: VecDeque<Mark>,
     at: At,
     line: u64,
@@ -51,10 +52,12 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    pub(super) fn new(file: File) -> Self {
+    /// For a file that is hashed while it is read, or that was hashed before.
+    pub(super) fn new(file: File, hashes: bool) -> Self {
         Self {
             file,
             hash: Sha256::new(),
+            hashes,
             marks: VecDeque::new(),
             at: At::Between,
             line: 1,
@@ -89,7 +92,7 @@ impl Guard {
         self.delivered
     }
 
-    /// The hash of what was read.
+    /// The hash of what was read, where it is hashed.
     pub(super) fn hash(&self) -> Sha256 {
         self.hash.clone()
     }
@@ -123,6 +126,16 @@ impl Guard {
         };
         self.line += u64::from(byte == b'\n');
     }
+
+    /// How many of the next bytes say nothing where the file is at.
+    fn silent(&self, bytes: &[u8]) -> usize {
+        let speaks = |byte: &u8| match self.at {
+            At::Plain => matches!(byte, b',' | b'\n' | b'\r'),
+            At::Quoted => matches!(byte, b'"' | b'\n'),
+            At::Between | At::Start | At::Closed => true,
+        };
+        bytes.iter().position(speaks).unwrap_or(bytes.len())
+    }
 }
 
 impl Read for Guard {
@@ -131,10 +144,14 @@ impl Read for Guard {
             return Err(io::Error::from(io::ErrorKind::FileTooLarge));
         }
         let count = self.file.read(buffer)?;
-        for &byte in &buffer[..count] {
+        let mut rest = &buffer[..count];
+        while let Some((&byte, after)) = rest.split_first() {
             self.look(byte);
+            rest = after.split_at(self.silent(after)).1;
         }
-        self.hash.update(&buffer[..count]);
+        if self.hashes {
+            self.hash.update(&buffer[..count]);
+        }
         self.delivered += count as u64;
         Ok(count)
     }

@@ -127,7 +127,7 @@ pub(super) async fn look_again(
         return Ok(());
     }
     let mut firsts: HashMap<u64, First> = HashMap::new();
-    let mut table = source.table(pass.job.kind.columns())?;
+    let mut table = source.table_again(pass.job.kind.columns())?;
     loop {
         let (back, rows) = table.rows(CHUNK).await?;
         table = back;

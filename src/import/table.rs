@@ -66,6 +66,15 @@ impl Source {
     /// Reads the header. All handles share one place in the file, so only the
     /// newest table of a source may be read.
     pub(super) fn table(&self, columns: &'static Columns) -> Result<Table, ImportError> {
+        self.read(columns, true)
+    }
+
+    /// The same for another pass over a file whose hash is known.
+    pub(super) fn table_again(&self, columns: &'static Columns) -> Result<Table, ImportError> {
+        self.read(columns, false)
+    }
+
+    fn read(&self, columns: &'static Columns, hashes: bool) -> Result<Table, ImportError> {
         let mut file = self.file.try_clone().map_err(self.failed())?;
         file.seek(SeekFrom::Start(0)).map_err(self.failed())?;
         let mut first = [0; 3];
@@ -82,7 +91,7 @@ impl Source {
         }
         let start = if first == [0xef, 0xbb, 0xbf] { 3 } else { 0 };
         file.seek(SeekFrom::Start(start)).map_err(self.failed())?;
-        Table::open(file, &self.name, columns)
+        Table::open(Guard::new(file, hashes), &self.name, columns)
     }
 }
 
@@ -177,20 +186,23 @@ pub(super) struct Table {
     layout: Arc<Layout>,
     name: String,
     unknown: Vec<String>,
+    /// What the row before had: the next has about as many.
+    row_bytes: usize,
     rows: u32,
     done: bool,
 }
 
 impl Table {
-    fn open(file: File, name: &str, columns: &'static Columns) -> Result<Self, ImportError> {
+    fn open(file: Guard, name: &str, columns: &'static Columns) -> Result<Self, ImportError> {
         let reader = csv::ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
             .buffer_capacity(BUFFER_BYTES)
-            .from_reader(Guard::new(file));
+            .from_reader(file);
         let layout = Arc::new(Layout { places: Vec::new(), width: 0 });
         let name = name.to_owned();
-        let mut table = Self { reader, layout, name, unknown: Vec::new(), rows: 0, done: false };
+        let (unknown, row_bytes) = (Vec::new(), 0);
+        let mut table = Self { reader, layout, name, unknown, row_bytes, rows: 0, done: false };
         let expected = columns.required.join(",");
         let Some((header, _)) = table.record()? else {
             return Err(table.wrong(format!("is empty; it needs a header line with {expected}")));
@@ -267,7 +279,8 @@ impl Table {
         self.reader.get_ref().delivered()
     }
 
-    /// The hash of what was read so far; of the file, once there are no more rows.
+    /// The hash of what was read so far; of the file, once there are no more rows. Not of
+    /// another pass.
     pub(super) fn hash(&self) -> Sha256 {
         self.reader.get_ref().hash()
     }
@@ -275,7 +288,7 @@ impl Table {
     fn record(&mut self) -> Result<Option<(ByteRecord, super::guard::Mark)>, ImportError> {
         let byte = self.reader.position().byte();
         self.reader.get_mut().begin_record(byte);
-        let mut record = ByteRecord::new();
+        let mut record = self.record_like_the_last();
         let found = match self.reader.read_byte_record(&mut record) {
             Ok(found) => found,
             Err(error) => return Err(self.unreadable(error)),
@@ -289,6 +302,7 @@ impl Table {
                 None => Ok(None),
             };
         }
+        self.row_bytes = record.as_slice().len();
         let line = self.reader.get_ref().line();
         let mark = self.reader.get_mut().take_mark();
         let mark = mark.unwrap_or(super::guard::Mark { line, stray: None });
@@ -296,6 +310,15 @@ impl Table {
             return Err(self.too_long(mark.line));
         }
         Ok(Some((record, mark)))
+    }
+
+    /// Room for a row that is a little longer than the last, within reason: one that grows
+    /// is copied, and after a very long one come many that are kept together.
+    fn record_like_the_last(&self) -> ByteRecord {
+        const MORE_BYTES: usize = 32;
+        const ROW_BYTES_MAX: usize = 1024;
+        let bytes = self.row_bytes.min(ROW_BYTES_MAX) + MORE_BYTES;
+        ByteRecord::with_capacity(bytes, self.layout.width + 1)
     }
 
     fn unreadable(&mut self, error: csv::Error) -> ImportError {

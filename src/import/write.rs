@@ -188,7 +188,7 @@ struct Run<'r> {
 impl Run<'_> {
     /// Writes all rows, or only those that are bundles, or only those that are not.
     async fn phase(&mut self, source: &Source, bundles: Option<bool>) -> Result<(), ImportError> {
-        let mut table = source.table(self.plan.job.kind.columns())?;
+        let mut table = source.table_again(self.plan.job.kind.columns())?;
         let mut rows: Vec<Row> = Vec::new();
         loop {
             // One row more than a chunk tells whether its last order is whole.
