@@ -10,6 +10,7 @@
 //! (`keys`), and get their meaning here. Nothing here opens a database or a
 //! socket.
 
+mod access;
 mod channel;
 mod channels;
 mod database;
@@ -25,6 +26,7 @@ mod telemetry;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+pub use access::{AuthConfig, Rate, RateLimitConfig};
 pub use channel::{ChannelConfig, ChannelMode, RulesConfig, WebhookConfig};
 pub use database::{DatabaseUrl, DatabaseUrlError, PostgresUrl};
 pub use error::{ConfigError, Problem};
@@ -74,6 +76,10 @@ pub struct Config {
     pub orders: OrdersConfig,
     /// `[server]`
     pub server: ServerConfig,
+    /// `[auth]`
+    pub auth: AuthConfig,
+    /// `[rate_limit]`
+    pub rate_limit: RateLimitConfig,
     /// `[schedule]`
     pub schedule: ScheduleConfig,
     /// `[telemetry]`
@@ -131,6 +137,8 @@ impl Config {
             ("database", self.database != running.database),
             ("orders", self.orders != running.orders),
             ("server", self.server != running.server),
+            ("auth", self.auth != running.auth),
+            ("rate_limit", self.rate_limit != running.rate_limit),
             ("schedule", self.schedule != running.schedule),
             ("telemetry", self.telemetry.log_format != running.telemetry.log_format),
             ("location", self.locations != running.locations),
@@ -167,6 +175,8 @@ impl Config {
         let database = reader.database(inputs, &directory);
         let orders = reader.orders();
         let server = reader.server(&directory);
+        let auth = reader.auth();
+        let rate_limit = reader.rate_limit();
         let schedule = reader.schedule(&directory);
         let telemetry = reader.telemetry();
         let locations = reader.locations();
@@ -183,6 +193,8 @@ impl Config {
             database,
             orders,
             server,
+            auth,
+            rate_limit,
             schedule,
             telemetry,
             locations,

@@ -10,6 +10,7 @@ mod agree;
 mod fold;
 mod jobs;
 mod lanes;
+mod refused;
 mod service;
 mod sweep;
 mod tasks;
@@ -175,7 +176,7 @@ fn start_channels(
 fn api(shop: &Arc<Shop>, config: &Config) -> Api {
     let policy =
         if config.orders.split { AllocationPolicy::Split } else { AllocationPolicy::OneLocation };
-    Api::new(Arc::clone(shop), policy)
+    Api::new(Arc::clone(shop), policy).configured(config)
 }
 
 /// What goes on beside requests.
@@ -191,6 +192,7 @@ async fn start_tasks(
     tasks.start("orders", waiting::run(Arc::clone(shop), node.clone(), stop.clone()));
     let schedule = (config.schedule.clone(), channels.to_vec());
     tasks.start("jobs", jobs::run(Arc::clone(shop), schedule, node, stop.clone()));
+    tasks.start("refused", refused::run(Arc::clone(shop), stop.clone()));
     tasks.start("watchdog", service::watchdog(shop.writer.clone(), stop.clone()));
     if let Some(checkpointer) = shop.db.checkpointer(fold::LOG_BYTES_MAX).await? {
         tasks.start("checkpoint", fold::run(checkpointer, stop.clone()));

@@ -12,7 +12,7 @@
 //!
 //! # The layers
 //!
-//! `bin → {daemon → {api, backup}, import} → reports → shop → writer → orders → ledger → domain`, and
+//! `bin → {daemon → {api → access, backup}, import} → reports → shop → writer → orders → ledger → domain`, and
 //! `writer → store → domain` (with the row types of `ledger`). [`clock`],
 //! [`secret`], [`config`] and [`telemetry`] are leaves. A test holds the `use`
 //! lines against this.
@@ -30,6 +30,7 @@
 //!   is always recorded.
 //! - *batch*: all that one import wrote, under one id.
 
+pub mod access;
 pub mod api;
 pub mod backup;
 pub mod clock;

@@ -3,6 +3,7 @@
 //! The daemon and the CLI are peers over this: both open a shop, ask its writer
 //! and read its database.
 
+mod refused;
 pub(crate) mod turn;
 
 use std::sync::Arc;
@@ -23,6 +24,8 @@ use crate::secret::{ApiKey, InstanceKey, KeyFile, KeyFileError, Random, SystemRa
 use crate::store::{self, Db, Place, StoreError};
 use crate::telemetry::Counters;
 use crate::writer::{self, Answer, Command, Faults, Request, Tools, WriteError, Writer};
+
+pub use refused::Refused;
 
 /// The account of the command line, and the source of the orders it places.
 pub const CLI_ACCOUNT: &str = "cli";
@@ -121,6 +124,8 @@ pub struct Shop {
     pub account: AccountId,
     /// Told when an order was taken that waits for its decision.
     pub waiting: Notify,
+    /// Who was not believed lately.
+    pub refused: Refused,
     task: JoinHandle<()>,
 }
 
@@ -209,6 +214,7 @@ impl Shop {
             counters,
             account,
             waiting: Notify::new(),
+            refused: Refused::default(),
             task,
         }
     }

@@ -5,6 +5,7 @@
 //! their own. Data goes to stdout and is not this module's.
 
 mod metrics;
+mod origin;
 
 use std::io::IsTerminal;
 
@@ -14,6 +15,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt, reload};
 
 pub use metrics::{Counter, Counters};
+pub use origin::Origin;
 
 /// The variable that says in full what is logged, as `warn,invshop::sync=debug`.
 pub const FILTER_VARIABLE: &str = "INVSHOP_LOG";

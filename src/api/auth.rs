@@ -1,85 +1,52 @@
 //! Who asks, and what they may do.
 
 use std::marker::PhantomData;
+use std::ops::Deref;
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
 
 use super::Api;
 use super::problem::Problem;
-use crate::domain::AccountId;
+use crate::access::{Holder, Right, Role, SigningError, TokenError};
 use crate::reports;
 use crate::secret::ApiKey;
+use crate::store::StoreError;
+use crate::telemetry::Origin;
 
-/// What a key holder may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
-    Admin,
-    Operator,
-    Storefront,
-    Reader,
-}
-
-/// What a route asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Right {
-    /// Levels, items and what is offered of them.
-    ReadStock,
-    /// Movements, and the terms of a number.
-    ReadLedger,
-    /// Change stock and the catalogue.
-    WriteStock,
-    /// Orders: a storefront's own, everybody's for staff.
-    ReadOrders,
-    /// Place and cancel orders.
-    PlaceOrders,
-    /// Payments, shipments and returns.
-    FulfilOrders,
-}
-
-impl Role {
-    fn parse(text: &str) -> Option<Self> {
-        match text {
-            "admin" => Some(Self::Admin),
-            "operator" => Some(Self::Operator),
-            "storefront" => Some(Self::Storefront),
-            "reader" => Some(Self::Reader),
-            _ => None,
-        }
-    }
-
-    /// Whether the role has a right.
-    pub(super) const fn may(self, right: Right) -> bool {
-        match self {
-            Self::Admin | Self::Operator => true,
-            Self::Storefront => {
-                matches!(right, Right::ReadStock | Right::ReadOrders | Right::PlaceOrders)
-            }
-            Self::Reader => {
-                matches!(right, Right::ReadStock | Right::ReadLedger | Right::ReadOrders)
-            }
-        }
-    }
-}
+/// What a key is written with, and no token.
+const KEY_SCHEME: &str = "inv_";
 
 /// The key holder a request is from.
 #[derive(Clone, Debug)]
-pub(super) struct Caller {
-    pub(super) account: AccountId,
-    pub(super) name: String,
-    pub(super) role: Role,
+pub(super) struct Caller(Arc<Holder>);
+
+impl Deref for Caller {
+    type Target = Holder;
+
+    fn deref(&self) -> &Holder {
+        &self.0
+    }
 }
 
 impl Caller {
-    /// Refuses what the role may not do.
-    fn require(&self, right: Right) -> Result<(), Problem> {
-        if self.role.may(right) {
+    /// Refuses what the caller may not do.
+    pub(super) fn require(&self, right: Right) -> Result<(), Problem> {
+        if self.rights.has(right) {
             return Ok(());
         }
-        let detail = format!("the key of '{}' may not do this", self.name);
-        Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail))
+        let scope = right.scope();
+        let detail = if self.role.may(right) {
+            format!("the token of '{}' was not asked for with {scope}", self.name)
+        } else {
+            format!("the key of '{}' may not do this: it takes {scope}", self.name)
+        };
+        let problem = Problem::new(StatusCode::FORBIDDEN, "forbidden", detail);
+        Err(problem.challenge(&format!(r#"error="insufficient_scope", scope="{scope}""#)))
     }
 
     /// How the caller names orders.
@@ -122,58 +89,148 @@ pub(super) struct May<R> {
 impl<R: Needs> FromRequestParts<Arc<Api>> for May<R> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
-        let caller = Caller::from_request_parts(parts, api).await?;
+    async fn from_request_parts(parts: &mut Parts, _api: &Arc<Api>) -> Result<Self, Problem> {
+        // A route that nobody has to prove himself for has no caller either.
+        let caller = parts.extensions.get::<Caller>().cloned();
+        let caller = caller.ok_or_else(|| Problem::from(Unproven::Nothing))?;
         caller.require(R::RIGHT)?;
         Ok(Self { caller, right: PhantomData })
     }
 }
 
-impl FromRequestParts<Arc<Api>> for Caller {
-    type Rejection = Problem;
+/// Why somebody is nobody.
+#[derive(Debug)]
+pub(super) enum Unproven {
+    /// It showed nothing.
+    Nothing,
+    /// It showed a key that is none, or that has ended; its public part, where it has one.
+    Key(Option<String>),
+    /// It showed a token that is not believed.
+    Token(TokenError),
+    /// Nobody can tell.
+    Store(StoreError),
+}
 
-    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
-        let unknown = || {
-            let detail = "an API key is needed: Authorization: Bearer KEY";
-            Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
-        };
-        let given = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let (scheme, key) = given.and_then(|value| value.split_once(' ')).ok_or_else(unknown)?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err(unknown());
+impl From<Unproven> for Problem {
+    fn from(why: Unproven) -> Self {
+        let unauthorized =
+            |detail: &str| Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail);
+        match why {
+            Unproven::Nothing => {
+                unauthorized("a key or a token is needed: Authorization: Bearer KEY_OR_TOKEN")
+                    .challenge("")
+            }
+            Unproven::Key(_) => unauthorized("the key is not known, or has ended")
+                .challenge(r#"error="invalid_token""#),
+            Unproven::Token(TokenError::Keys(SigningError::Store(error)))
+            | Unproven::Store(error) => Self::of_store(&error),
+            Unproven::Token(TokenError::Keys(error)) => {
+                tracing::error!(error = %error, "a token cannot be verified");
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "an internal error")
+            }
+            Unproven::Token(error) => unauthorized(&format!("the token is not accepted: {error}"))
+                .challenge(&format!(r#"error="invalid_token", error_description="{error}""#)),
         }
-        let key = ApiKey::parse(key.trim()).map_err(|_| unknown())?;
-        let stored = api.keys.find(&api.shop, key.prefix()).await?;
-        let now = api.shop.clock.now().as_millis();
+    }
+}
+
+/// Lets through as many requests of an address as it may send, before anything is done for them.
+pub(super) async fn limit_address(
+    State(api): State<Arc<Api>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let origin = request.extensions().get::<Origin>();
+    let (Some(limits), Some(address)) = (&api.limits, origin.map(|origin| origin.address)) else {
+        return next.run(request).await;
+    };
+    let standing = limits.of_address(address);
+    if !standing.is_granted() {
+        return standing.refusal();
+    }
+    let mut response = next.run(request).await;
+    if response.status() == StatusCode::UNAUTHORIZED {
+        limits.refused(address);
+        standing.tell(response.headers_mut());
+    }
+    response
+}
+
+/// Finds out who asks, and lets through as much as it may ask for.
+pub(super) async fn authenticate(
+    State(api): State<Arc<Api>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let caller = match api.prove(request.headers()).await {
+        Ok(holder) => Caller(holder),
+        Err(why) => {
+            api.note(&why, request.extensions().get());
+            return Problem::from(why).into_response();
+        }
+    };
+    let standing = api.limits.as_ref().map(|limits| limits.of_account(caller.account));
+    if let Some(standing) = standing.filter(|standing| !standing.is_granted()) {
+        return standing.refusal();
+    }
+    request.extensions_mut().insert(caller);
+    let mut response = next.run(request).await;
+    if let Some(standing) = standing {
+        standing.tell(response.headers_mut());
+    }
+    response
+}
+
+impl Api {
+    /// Notes who was not believed, unless it showed nothing.
+    pub(super) fn note(&self, why: &Unproven, origin: Option<&Origin>) {
+        match why {
+            Unproven::Nothing | Unproven::Store(_) | Unproven::Token(TokenError::Keys(_)) => {}
+            Unproven::Key(prefix) => {
+                let why = "it is not known, its secret is wrong, or it has ended";
+                self.shop.note_refused("key", prefix.as_deref(), why, origin);
+            }
+            Unproven::Token(error) => {
+                self.shop.note_refused("token", None, &error.to_string(), origin);
+            }
+        }
+    }
+
+    /// Whose key or token came with a request.
+    async fn prove(&self, headers: &HeaderMap) -> Result<Arc<Holder>, Unproven> {
+        let given = headers.get(header::AUTHORIZATION).ok_or(Unproven::Nothing)?;
+        let given = given.to_str().ok().and_then(|value| value.split_once(' '));
+        let (scheme, shown) = given.ok_or(Unproven::Nothing)?;
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return Err(Unproven::Nothing);
+        }
+        let shown = shown.trim();
+        if shown.starts_with(KEY_SCHEME) {
+            let key = ApiKey::parse(shown).map_err(|_| Unproven::Key(None))?;
+            return self.prove_key(&key).await.map(|(holder, _)| Arc::new(holder));
+        }
+        self.tokens.verify(&self.shop, shown).await.map_err(Unproven::Token)
+    }
+
+    /// Whose key it is, and when it ends.
+    pub(super) async fn prove_key(&self, key: &ApiKey) -> Result<(Holder, Option<i64>), Unproven> {
+        let unknown = || Unproven::Key(Some(key.prefix().to_owned()));
+        let stored = self.keys.find(&self.shop, key.prefix()).await.map_err(Unproven::Store)?;
+        let now = self.shop.clock.now().as_millis();
         let stored = stored
             .filter(|stored| key.verify(&stored.hash))
             .filter(|stored| stored.revoked_at.is_none())
             .filter(|stored| stored.expires_at.is_none_or(|at| at > now))
             .ok_or_else(unknown)?;
         let role = Role::parse(&stored.role).ok_or_else(unknown)?;
-        api.keys.note_use(key.prefix(), now);
-        Ok(Self { account: stored.account, name: stored.name, role })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_storefront_reads_stock_and_has_its_orders_and_nothing_else() {
-        let rights = [
-            Right::ReadStock,
-            Right::ReadLedger,
-            Right::WriteStock,
-            Right::ReadOrders,
-            Right::PlaceOrders,
-            Right::FulfilOrders,
-        ];
-        let of = |role: Role| rights.map(|right| role.may(right));
-        assert_eq!(of(Role::Admin), [true; 6]);
-        assert_eq!(of(Role::Operator), [true; 6]);
-        assert_eq!(of(Role::Storefront), [true, false, false, true, true, false]);
-        assert_eq!(of(Role::Reader), [true, true, false, true, false, false]);
+        self.keys.note_use(key.prefix(), now);
+        let holder = Holder {
+            account: stored.account,
+            name: stored.name,
+            role,
+            rights: role.rights(),
+            prefix: key.prefix().to_owned(),
+        };
+        Ok((holder, stored.expires_at))
     }
 }

@@ -37,18 +37,23 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
             return Err(Problem::new(status, "unsupported_media_type", detail));
         }
-        let length = request.headers().get(header::CONTENT_LENGTH);
-        let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-        if length.is_some_and(|length| length > READ_BYTES_MAX) {
-            return Err(too_large());
-        }
-        let Ok(read) = tokio::time::timeout(BODY_MAX, read(request.into_body())).await else {
-            let detail = "the body did not arrive in time";
-            return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail));
-        };
-        let bytes = read?;
+        let bytes = bytes(request).await?;
         parse(&bytes).map(Self)
     }
+}
+
+/// The bytes of a body, as many as there may be and as long as they may take.
+pub(super) async fn bytes(request: Request) -> Result<Vec<u8>, Problem> {
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|length| length > READ_BYTES_MAX) {
+        return Err(too_large());
+    }
+    let Ok(read) = tokio::time::timeout(BODY_MAX, read(request.into_body())).await else {
+        let detail = "the body did not arrive in time";
+        return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail));
+    };
+    read
 }
 
 impl<S: Send + Sync, T: DeserializeOwned> OptionalFromRequest<S> for Body<T> {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::IntoResponse as _;
+use axum::{Extension, Json};
 use serde_json::json;
 
 use super::Api;
@@ -12,6 +12,7 @@ use super::auth::{May, ReadLedger, WriteStock};
 use super::problem::{Answered, Problem};
 use crate::config::ChannelMode;
 use crate::sync;
+use crate::telemetry::Origin;
 
 /// How every channel stands.
 pub(super) async fn list(State(api): State<Arc<Api>>, _: May<ReadLedger>) -> Answered {
@@ -23,16 +24,19 @@ pub(super) async fn list(State(api): State<Arc<Api>>, _: May<ReadLedger>) -> Ans
 /// looked at) or `pull` (its orders are read now).
 pub(super) async fn act(
     State(api): State<Arc<Api>>,
-    _: May<WriteStock>,
+    May { caller, .. }: May<WriteStock>,
+    origin: Option<Extension<Origin>>,
     Path((name, action)): Path<(String, String)>,
 ) -> Answered {
     let found = api.channels.iter().find(|channel| channel.name() == name);
     let channel = found.ok_or_else(|| {
         Problem::not_found("unknown_channel", format!("there is no channel {name:?}"))
     })?;
+    let origin = origin.as_ref().map(|Extension(origin)| origin);
+    let set = |mode| channel.set_mode_for(mode, caller.account, origin);
     match action.as_str() {
-        "pause" => channel.set_mode(Some(ChannelMode::Paused)).await.map_err(of_store)?,
-        "resume" => channel.set_mode(None).await.map_err(of_store)?,
+        "pause" => set(Some(ChannelMode::Paused)).await.map_err(of_store)?,
+        "resume" => set(None).await.map_err(of_store)?,
         "push" => drop(channel.push_all().await.map_err(of_store)?),
         "pull" => drop(channel.pull_now().await.map_err(|error| {
             Problem::new(axum::http::StatusCode::BAD_GATEWAY, "channel_failed", error.to_string())

@@ -8,15 +8,19 @@
 mod auth;
 mod batch;
 mod body;
+mod browser;
 mod channels;
 mod etag;
 mod health;
 mod inventory;
 mod items;
 mod keys;
+mod limit;
 mod movements;
+mod oauth;
 mod order_facts;
 mod orders;
+mod peer;
 mod problem;
 mod query;
 mod request;
@@ -31,18 +35,24 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post, put};
+use ipnet::IpNet;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use tower::util::option_layer;
+use tower_http::compression::CompressionLayer;
 
 pub use keys::Keys;
 pub use serve::serve;
 pub use tls::{Certificate, Handshakes, TlsError};
 
+use crate::access::Tokens;
+use crate::config::Config;
 use crate::domain::{AllocationPolicy, Key};
 use crate::shop::Shop;
 use crate::sync::Channel;
 use crate::writer::{Answer, Command, Request, WriteError};
 use auth::Caller;
+use limit::Limits;
 use problem::Problem;
 
 /// Requests that are worked on at the same time: more are told to come again.
@@ -62,13 +72,41 @@ pub struct Api {
     requests: Semaphore,
     batches: Semaphore,
     channels: Vec<Arc<Channel>>,
+    tokens: Tokens,
+    limits: Option<Limits>,
+    trusted_proxies: Vec<IpNet>,
+    cors_origins: Vec<String>,
+    is_tls: bool,
 }
 
 impl Api {
-    /// Over an opened shop.
+    /// Over an opened shop, without limits, and with tokens in the shop's own name.
     pub fn new(shop: Arc<Shop>, policy: AllocationPolicy) -> Self {
-        let (requests, batches) = (Semaphore::new(REQUESTS_MAX), Semaphore::new(BATCHES_MAX));
-        Self { shop, policy, keys: Arc::default(), requests, batches, channels: Vec::new() }
+        let tokens = Tokens::own(&shop);
+        Self {
+            shop,
+            policy,
+            keys: Arc::default(),
+            requests: Semaphore::new(REQUESTS_MAX),
+            batches: Semaphore::new(BATCHES_MAX),
+            channels: Vec::new(),
+            tokens,
+            limits: None,
+            trusted_proxies: Vec::new(),
+            cors_origins: Vec::new(),
+            is_tls: false,
+        }
+    }
+
+    /// As the configuration says: whom it believes, and how much each may ask for.
+    #[must_use]
+    pub fn configured(mut self, config: &Config) -> Self {
+        self.tokens = Tokens::of(&self.shop, config);
+        self.limits = Limits::of(&config.rate_limit);
+        self.trusted_proxies.clone_from(&config.server.trusted_proxies);
+        self.cors_origins.clone_from(&config.server.cors_origins);
+        self.is_tls = config.server.tls.is_some();
+        self
     }
 
     /// With the channels that can be asked about.
@@ -90,6 +128,7 @@ impl Api {
 
     /// All routes, with others beside them that are named and counted as they are.
     pub fn router_beside(self, beside: Router) -> Router {
+        let cors = browser::cors(&self.cors_origins);
         let api = Arc::new(self);
         let v1 = Router::new()
             .route("/inventory", get(inventory::list).post(items::create))
@@ -109,9 +148,18 @@ impl Api {
             .route("/orders/{order_id}/returns", post(order_facts::take_back))
             .route("/channels", get(channels::list))
             .route("/channels/{name}/{action}", post(channels::act))
-            .layer(middleware::from_fn_with_state(Arc::clone(&api), request::admit));
-        Router::new()
+            .layer(middleware::from_fn_with_state(Arc::clone(&api), auth::authenticate))
+            .layer(middleware::from_fn_with_state(Arc::clone(&api), request::admit))
+            .layer(middleware::from_fn_with_state(Arc::clone(&api), auth::limit_address))
+            .layer(CompressionLayer::new().gzip(true));
+        let oauth = Router::new()
+            .route("/oauth/token", post(oauth::token))
+            .layer(middleware::from_fn_with_state(Arc::clone(&api), request::admit))
+            .layer(middleware::from_fn_with_state(Arc::clone(&api), auth::limit_address));
+        let all = Router::new()
             .nest("/v1", v1)
+            .merge(oauth)
+            .route("/.well-known/jwks.json", get(oauth::keys))
             .route("/healthz", get(health::process))
             .route("/readyz", get(health::ready))
             .route("/metrics", get(health::metrics))
@@ -121,8 +169,10 @@ impl Api {
                 let detail = "this path has no such method";
                 Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
             })
-            .layer(middleware::from_fn_with_state(Arc::clone(&api), request::name))
-            .with_state(api)
+            // A browser asks first, and shows nothing then.
+            .layer(option_layer(cors))
+            .layer(middleware::from_fn_with_state(Arc::clone(&api), request::name));
+        all.with_state(api)
     }
 
     /// Has a command done for the caller, under its `Idempotency-Key` where it sent one.

@@ -10,10 +10,11 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
 use super::Api;
-use super::auth::{Caller, May, PlaceOrders, ReadOrders, Role};
+use super::auth::{Caller, May, PlaceOrders, ReadOrders};
 use super::body::{Amount, Body, Object, each, text, text_opt, units};
 use super::problem::{Answered, Problem};
 use super::query::{Parameters, Segment, limit};
+use crate::access::Role;
 use crate::clock::Timestamp;
 use crate::domain::{Currency, ExternalId, LocationCode, OrderRef, OrderStatus, Reason, Sku};
 use crate::orders::{Cancel, LineRequest, Personal, Place};

@@ -23,6 +23,8 @@ pub(super) struct Problem {
     code: &'static str,
     detail: String,
     fields: Map<String, Value>,
+    /// What `WWW-Authenticate` says of it (RFC 6750 §3), where it is of who asks.
+    challenge: Option<String>,
 }
 
 /// What a handler answers.
@@ -30,13 +32,21 @@ pub(super) type Answered = Result<Response, Problem>;
 
 impl Problem {
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), fields: Map::new() }
+        Self { status, code, detail: detail.into(), fields: Map::new(), challenge: None }
     }
 
     /// With a further field.
     #[must_use]
     pub(super) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.fields.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// With how to prove oneself: what is said beside the realm.
+    #[must_use]
+    pub(super) fn challenge(mut self, more: &str) -> Self {
+        let comma = if more.is_empty() { "" } else { ", " };
+        self.challenge = Some(format!(r#"Bearer realm="invshop"{comma}{more}"#));
         self
     }
 
@@ -114,9 +124,8 @@ impl IntoResponse for Problem {
             // The rest of the body may still come: nothing else can follow it here.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        if self.status == StatusCode::UNAUTHORIZED {
-            let scheme = HeaderValue::from_static("Bearer");
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        if let Some(challenge) = self.challenge.and_then(|text| HeaderValue::try_from(text).ok()) {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
         response
     }

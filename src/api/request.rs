@@ -1,6 +1,7 @@
 //! What happens to every request: it gets a name, a place among those that are
 //! worked on, and an end.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,10 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::Api;
+use super::browser;
+use super::peer::{self, Peer};
 use super::problem::Problem;
+use crate::telemetry::Origin;
 
 /// The route of requests that match none, in metrics.
 const NO_ROUTE: &str = "none";
@@ -27,8 +31,13 @@ const REQUEST_MAX: Duration = Duration::from_secs(30);
 /// How long a request may wait for its turn before it is told to come again.
 const ROOM_MAX: Duration = Duration::from_secs(1);
 
-/// Gives the request the name its client chose, or a new one, and says it.
-pub(super) async fn name(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+/// Gives the request the name its client chose, or a new one, and says it; finds out where it
+/// comes from.
+pub(super) async fn name(
+    State(api): State<Arc<Api>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let given = request.headers().get(REQUEST_ID).filter(|value| is_name(value)).cloned();
     let id = given.unwrap_or_else(|| {
         let mut bytes = [0; 16];
@@ -36,6 +45,11 @@ pub(super) async fn name(State(api): State<Arc<Api>>, request: Request, next: Ne
         let name = Uuid::from_bytes(bytes).simple().to_string();
         HeaderValue::from_str(&name).unwrap_or(HeaderValue::from_static("unnamed"))
     });
+    let peer = request.extensions().get::<Peer>().copied();
+    let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |Peer(address)| address);
+    let address = peer::client(peer, request.headers(), &api.trusted_proxies);
+    let text = id.to_str().unwrap_or_default().to_owned();
+    request.extensions_mut().insert(Origin { address, request: text });
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let begun = Instant::now();
@@ -49,9 +63,11 @@ pub(super) async fn name(State(api): State<Arc<Api>>, request: Request, next: Ne
         http.status = status.as_u16(),
         duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
         request.id = ?id,
+        client = %address,
         "answered"
     );
     response.headers_mut().insert(REQUEST_ID, id);
+    browser::guard(&mut response, api.is_tls);
     response
 }
 

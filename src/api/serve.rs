@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
@@ -16,7 +16,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
+use tower::Layer as _;
 
+use super::peer::Peer;
 use super::tls::Handshakes;
 
 /// Connections at the same time; others wait to be accepted.
@@ -53,8 +55,8 @@ pub async fn serve(
             accepted = listener.accept() => accepted,
         };
         while connections.try_join_next().is_some() {}
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok((stream, peer)) => (stream, Peer(peer.ip())),
             Err(error) => {
                 tracing::warn!(error = %error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -64,7 +66,7 @@ pub async fn serve(
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(error = %error, "a connection delays small answers");
         }
-        let talk = Talk { router: router.clone(), watcher: graceful.watcher() };
+        let talk = Talk { router: router.clone(), peer, watcher: graceful.watcher() };
         let (stream, tls, stop) = (bounded(stream), tls.clone(), stop.clone());
         connections.spawn(async move {
             match tls {
@@ -89,15 +91,17 @@ pub async fn serve(
 /// One connection's requests and answers.
 struct Talk {
     router: Router,
+    peer: Peer,
     watcher: Watcher,
 }
 
 impl Talk {
     async fn run(self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
+        let service = Extension(self.peer).layer(self.router);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADERS_MAX)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(self.router));
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
         if let Err(error) = self.watcher.watch(connection).await {
             tracing::debug!(error = %error, "a connection ended early");
         }

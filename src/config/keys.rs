@@ -23,6 +23,15 @@ pub(super) const SERVER_LISTEN: Key = key("server", "listen");
 pub(super) const SERVER_PUBLIC_URL: Key = key("server", "public_url");
 pub(super) const SERVER_TLS_CERTIFICATE: Key = key("server", "tls_certificate");
 pub(super) const SERVER_TLS_KEY: Key = key("server", "tls_key");
+pub(super) const SERVER_TRUSTED_PROXIES: Key = key("server", "trusted_proxies");
+pub(super) const SERVER_CORS_ORIGINS: Key = key("server", "cors_origins");
+pub(super) const AUTH_ISSUER: Key = key("auth", "issuer");
+pub(super) const AUTH_TOKEN_SECONDS: Key = key("auth", "token_seconds");
+pub(super) const RATE_LIMIT_ENABLED: Key = key("rate_limit", "enabled");
+pub(super) const RATE_LIMIT_ACCOUNT_PER_SECOND: Key = key("rate_limit", "account_per_second");
+pub(super) const RATE_LIMIT_ACCOUNT_BURST: Key = key("rate_limit", "account_burst");
+pub(super) const RATE_LIMIT_ADDRESS_PER_SECOND: Key = key("rate_limit", "address_per_second");
+pub(super) const RATE_LIMIT_ADDRESS_BURST: Key = key("rate_limit", "address_burst");
 pub(super) const SCHEDULE_VERIFY: Key = key("schedule", "verify");
 pub(super) const SCHEDULE_RECONCILE: Key = key("schedule", "reconcile");
 pub(super) const SCHEDULE_BACKUP: Key = key("schedule", "backup");
@@ -35,7 +44,7 @@ pub(super) const LOCATION_NAME: Key = key("location", "name");
 pub(super) const LOCATION_KIND: Key = key("location", "kind");
 
 /// Every setting there is; what is not here is an unknown key.
-pub(super) const KEYS: [Key; 18] = [
+pub(super) const KEYS: [Key; 27] = [
     DATABASE_URL,
     DATABASE_KEY,
     ORDERS_SPLIT,
@@ -44,6 +53,15 @@ pub(super) const KEYS: [Key; 18] = [
     SERVER_PUBLIC_URL,
     SERVER_TLS_CERTIFICATE,
     SERVER_TLS_KEY,
+    SERVER_TRUSTED_PROXIES,
+    SERVER_CORS_ORIGINS,
+    AUTH_ISSUER,
+    AUTH_TOKEN_SECONDS,
+    RATE_LIMIT_ENABLED,
+    RATE_LIMIT_ACCOUNT_PER_SECOND,
+    RATE_LIMIT_ACCOUNT_BURST,
+    RATE_LIMIT_ADDRESS_PER_SECOND,
+    RATE_LIMIT_ADDRESS_BURST,
     SCHEDULE_VERIFY,
     SCHEDULE_RECONCILE,
     SCHEDULE_BACKUP,
@@ -60,7 +78,7 @@ pub(super) const KEYS: [Key; 18] = [
 pub(super) const LOCATION: &str = "location";
 
 /// Sections that are planned: named as such, so that no one believes they work.
-const LATER_SECTIONS: [&str; 4] = ["auth", "rate_limit", "alerts", "events"];
+const LATER_SECTIONS: [&str; 2] = ["alerts", "events"];
 
 /// Further apart than this, two names are not one name with a slip.
 const SLIPS_MAX: usize = 2;

@@ -1,13 +1,19 @@
 //! `[server]`: where the daemon listens, and what it proves itself with.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use super::keys::{SERVER_LISTEN, SERVER_PUBLIC_URL, SERVER_TLS_CERTIFICATE, SERVER_TLS_KEY};
-use super::{Reader, keys};
+use ipnet::IpNet;
+
+use super::channel::texts;
+use super::keys::{
+    SERVER_CORS_ORIGINS, SERVER_LISTEN, SERVER_PUBLIC_URL, SERVER_TLS_CERTIFICATE, SERVER_TLS_KEY,
+    SERVER_TRUSTED_PROXIES,
+};
+use super::{Reader, Value, keys};
 
 /// Where the server listens when nothing is said: on this machine only.
-const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8700);
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8700);
 
 /// `[server]`: how the daemon is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +24,10 @@ pub struct ServerConfig {
     pub public_url: Option<String>,
     /// What it speaks HTTPS with; plain HTTP without.
     pub tls: Option<TlsConfig>,
+    /// Who is believed when it says whom it asks for.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Whose pages may ask from a browser: `https://HOST`, without a path.
+    pub cors_origins: Vec<String>,
 }
 
 /// The files of a certificate; both are PEM.
@@ -34,7 +44,15 @@ impl Reader<'_> {
         let listen = self.read(&SERVER_LISTEN.path(), |value| listen(value.text()?));
         let public_url = self.read(&SERVER_PUBLIC_URL.path(), |value| public_url(value.text()?));
         let tls = self.tls(directory);
-        ServerConfig { listen: listen.unwrap_or(LISTEN), public_url, tls }
+        let trusted = self.read(&SERVER_TRUSTED_PROXIES.path(), |value| networks(&list(value)?));
+        let origins = self.read(&SERVER_CORS_ORIGINS.path(), |value| origins(list(value)?));
+        ServerConfig {
+            listen: listen.unwrap_or(LISTEN),
+            public_url,
+            tls,
+            trusted_proxies: trusted.unwrap_or_default(),
+            cors_origins: origins.unwrap_or_default(),
+        }
     }
 
     /// Both files or none: with one of them the daemon would speak plain HTTP where
@@ -72,6 +90,38 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_unparsable| {
         "expected ADDRESS:PORT in numbers, as 127.0.0.1:8700, 0.0.0.0:8700 or [::]:8700".to_owned()
     })
+}
+
+/// From the environment, where there are no lists, with commas between them.
+fn list(value: &Value) -> Result<Vec<String>, String> {
+    match value {
+        Value::Untyped(text) => Ok(text.split(',').map(|one| one.trim().to_owned()).collect()),
+        given => texts(given),
+    }
+}
+
+/// Origins as browsers write them; nothing stands for all of them.
+fn origins(texts: Vec<String>) -> Result<Vec<String>, String> {
+    for text in &texts {
+        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+        let is_origin = rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(['/', '*']));
+        if !is_origin || public_url(text).is_err() {
+            return Err(format!(
+                "{text:?} is no origin: expected https://HOST or http://HOST, with a port if needed"
+            ));
+        }
+    }
+    Ok(texts)
+}
+
+fn networks(texts: &[String]) -> Result<Vec<IpNet>, String> {
+    let network = |text: &String| {
+        let address = || text.parse::<IpAddr>().map(IpNet::from);
+        text.parse::<IpNet>().or_else(|_| address()).map_err(|_| {
+            format!("{text:?} is no address: expected one as 10.0.0.7, or a network as 10.0.0.0/8")
+        })
+    };
+    texts.iter().map(network).collect()
 }
 
 pub(super) fn public_url(text: &str) -> Result<String, String> {

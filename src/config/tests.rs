@@ -90,6 +90,8 @@ fn the_example_shows_the_defaults() {
     assert_eq!(format!("{:?}", shown.database), format!("{:?}", default.database));
     assert_eq!(shown.orders, default.orders);
     assert_eq!(shown.server.listen, default.server.listen);
+    assert_eq!(shown.auth.token_seconds, default.auth.token_seconds);
+    assert_eq!(shown.rate_limit, default.rate_limit);
     assert_eq!(shown.schedule, default.schedule);
     assert_eq!(shown.telemetry, default.telemetry);
     assert_eq!(shown.locations[0].kind, LocationKind::default());
@@ -99,6 +101,24 @@ fn the_example_shows_the_defaults() {
     assert_eq!(bare.rules, RulesConfig::default());
     assert_eq!(RulesConfig { max_quantity: None, ..shown_channel.rules }, RulesConfig::default());
     assert_eq!(shown.warnings, []);
+}
+
+#[test]
+fn proxies_are_addresses_and_networks_in_the_file_and_in_the_environment() {
+    let shown = |config: Config| {
+        let all = config.server.trusted_proxies.iter().map(ToString::to_string);
+        all.collect::<Vec<_>>()
+    };
+    let file = "[server]\ntrusted_proxies = ['10.0.0.7', 'fd00::/8']\n";
+    assert_eq!(shown(build(file, &[]).unwrap()), ["10.0.0.7/32", "fd00::/8"]);
+    let variable = [("INVSHOP__SERVER__TRUSTED_PROXIES", "10.0.0.0/8, 127.0.0.1")];
+    assert_eq!(shown(build("", &variable).unwrap()), ["10.0.0.0/8", "127.0.0.1/32"]);
+    for wrong in ["*", "https://", "shop.example.com", "https://shop.example.com/x"] {
+        let found = problems(&format!("[server]\ncors_origins = ['{wrong}']\n"), &[]);
+        assert!(found[0].contains("is no origin"), "{found:?}");
+    }
+    let found = problems("[server]\ntrusted_proxies = ['10.0.0.0/40']\n", &[]);
+    assert!(found[0].contains("\"10.0.0.0/40\" is no address"), "{found:?}");
 }
 
 const CHANNELS: &str = r#"

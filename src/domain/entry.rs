@@ -129,6 +129,10 @@ kinds! {
     KeyCreated = "key.created", "key.created";
     /// An API key was revoked.
     KeyRevoked = "key.revoked", "key.revoked";
+    /// Somebody showed a key, a token or a signature that was not believed.
+    AuthRefused = "auth.refused", "auth.refused";
+    /// Tokens are signed with another key from now on, or from a moment on.
+    SigningRotated = "signing.rotated", "signing.rotated";
 }
 
 impl Kind {

@@ -5,6 +5,7 @@
 //! has the field names of the public interface.
 
 mod attention;
+mod audit;
 mod drift;
 mod error;
 mod explain;
@@ -25,6 +26,7 @@ mod verify;
 mod view;
 
 pub use attention::{ATTENTION_MAX, Trouble, TroubleKind, attention};
+pub use audit::{Audit, AuditRow, audit};
 pub use drift::{Drift, DriftNow, DriftRow, drift};
 pub use error::{ReportError, ResolveError};
 pub use explain::{

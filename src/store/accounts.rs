@@ -176,6 +176,17 @@ pub(crate) async fn find_key(
     }))
 }
 
+statement!(REVOKED_SINCE, "select prefix from api_key where revoked_at >= $1");
+
+/// The prefixes of the keys that were revoked since a moment.
+pub(crate) async fn revoked_since(
+    conn: &mut Conn<'_>,
+    since: i64,
+) -> Result<Vec<String>, StoreError> {
+    let rows = conn.all(&REVOKED_SINCE, args![since]).await?;
+    rows.iter().map(|row| row.text(0)).collect()
+}
+
 pub(super) const STATEMENTS: &[&Statement] = &[
     &INSERT_SOURCE,
     &FIND_ACCOUNT,
@@ -186,4 +197,5 @@ pub(super) const STATEMENTS: &[&Statement] = &[
     &LIST_KEYS,
     &WRITE_USE,
     &FIND_KEY,
+    &REVOKED_SINCE,
 ];

@@ -14,7 +14,7 @@ use super::bulk::Bulk;
 use super::statement::{
     Arg, Row, Rows, Type, args, postgres_arguments, sqlite_arguments, statement,
 };
-use super::{Conn, Statement, StoreError, channel_tokens};
+use super::{Conn, Statement, StoreError, channel_tokens, signing_keys};
 
 /// Rows written with one statement.
 const ROWS_MAX: usize = 256;
@@ -133,8 +133,9 @@ pub(crate) static TABLES: [Table; 30] = [
 
 /// Tables that stay where they are: the tokens nodes ask channels with, what nodes do now, and
 /// how their jobs went. A token lasts for hours and costs one call: a backup that is restored
-/// later has no use for it, and a copy of a shop is not to work with the token of the original.
-pub const OF_THE_NODES: [&str; 3] = ["channel_token", "job_run", "lease"];
+/// later has no use for it, and a copy of a shop is not to work with the token of the original, nor
+/// to sign tokens that the original believes.
+pub const OF_THE_NODES: [&str; 4] = ["channel_token", "job_run", "lease", "signing_key"];
 
 impl Table {
     /// The types of its columns.
@@ -315,11 +316,11 @@ statement!(
 static LOCK: OnceLock<&'static Statement> = OnceLock::new();
 static EMPTY: OnceLock<&'static Statement> = OnceLock::new();
 
-/// The names of all tables, and of the one of the nodes that refers to them, for a statement
-/// about them together.
+/// The names of all tables, and of those of the nodes that belong to what is in them, for a
+/// statement about them together.
 fn names() -> String {
     let names = TABLES.iter().map(|table| table.name);
-    names.chain([channel_tokens::TABLE]).collect::<Vec<_>>().join(", ")
+    names.chain([channel_tokens::TABLE, signing_keys::TABLE]).collect::<Vec<_>>().join(", ")
 }
 
 /// Nobody else reads or writes a shop until the transaction ends; on SQLite nobody
@@ -351,6 +352,7 @@ pub(crate) async fn clear(conn: &mut Conn<'_>) -> Result<(), StoreError> {
     match conn {
         Conn::Sqlite(_) => {
             channel_tokens::clear(conn).await?;
+            signing_keys::clear(conn).await?;
             for table in TABLES.iter().rev() {
                 conn.execute(table.texts().clear, args![]).await?;
             }

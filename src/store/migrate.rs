@@ -83,6 +83,12 @@ const TWINS: &[Twin] = &[
         sqlite: include_str!("../../migrations/sqlite/0011_tokens.sql"),
         postgres: include_str!("../../migrations/postgres/0011_tokens.sql"),
     },
+    Twin {
+        version: 12,
+        name: "access",
+        sqlite: include_str!("../../migrations/sqlite/0012_access.sql"),
+        postgres: include_str!("../../migrations/postgres/0012_access.sql"),
+    },
 ];
 
 /// The newest schema version this program knows.

@@ -6,6 +6,7 @@
 //! writes domain values into rows.
 
 pub(crate) mod accounts;
+pub(crate) mod acts;
 pub(crate) mod attention;
 pub(crate) mod audit;
 pub(crate) mod audit_rows;
@@ -53,6 +54,7 @@ pub(crate) mod remote_lines;
 pub(crate) mod report_reads;
 mod rows;
 pub(crate) mod shop;
+pub(crate) mod signing_keys;
 pub(crate) mod sold;
 mod sqlite;
 pub(crate) mod statement;

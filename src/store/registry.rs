@@ -5,6 +5,7 @@ use super::{Db, Statement, StoreError};
 
 const ALL: &[&[&Statement]] = &[
     super::accounts::STATEMENTS,
+    super::acts::STATEMENTS,
     super::attention::STATEMENTS,
     super::audit::STATEMENTS,
     super::audit_rows::STATEMENTS,
@@ -43,6 +44,7 @@ const ALL: &[&[&Statement]] = &[
     super::remote_lines::STATEMENTS,
     super::report_reads::STATEMENTS,
     super::shop::STATEMENTS,
+    super::signing_keys::STATEMENTS,
     super::sold::STATEMENTS,
     super::sqlite::STATEMENTS,
     super::waiting::STATEMENTS,

@@ -8,11 +8,12 @@ use serde_json::json;
 use super::{Channel, MapError};
 use crate::clock::Timestamp;
 use crate::config::ChannelMode;
-use crate::domain::Kind;
+use crate::domain::{AccountId, Kind};
 use crate::shop::Shop;
 use crate::store::{
     self, Db, StoreError, channels, drift, inbox, listings, push_state, pushes, sold,
 };
+use crate::telemetry::Origin;
 
 /// How a channel stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -137,8 +138,18 @@ impl Channel {
         })
     }
 
-    /// Sets what it is for; none leaves it to the configuration.
+    /// Sets what it is for, from the command line; none leaves it to the configuration.
     pub async fn set_mode(&self, mode: Option<ChannelMode>) -> Result<(), StoreError> {
+        self.set_mode_for(mode, self.shop.account, None).await
+    }
+
+    /// The same for a key holder, who asks from somewhere.
+    pub async fn set_mode_for(
+        &self,
+        mode: Option<ChannelMode>,
+        account: AccountId,
+        origin: Option<&Origin>,
+    ) -> Result<(), StoreError> {
         let kind = match mode {
             Some(ChannelMode::Paused) => Kind::ChannelPaused,
             _ => Kind::ChannelResumed,
@@ -146,7 +157,11 @@ impl Channel {
         let (id, now) = (self.id, self.shop.clock.now());
         let mut entry = super::entry(kind, self.name(), now);
         let shown = mode.unwrap_or(self.config.mode).as_str();
-        entry.data = Some(json!({ "channel": self.name(), "mode": shown }).to_string());
+        let mut data = json!({ "channel": self.name(), "mode": shown });
+        if let Some(origin) = origin {
+            origin.on(&mut data);
+        }
+        (entry.account, entry.data) = (Some(account), Some(data.to_string()));
         let text = mode.map(|mode| mode.as_str().to_owned());
         let written = self.shop.db.write(move |mut conn| {
             Box::pin(async move {

@@ -7,17 +7,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
+use axum::{Extension, Router};
 use http_body_util::LengthLimitError;
 use tokio::sync::Semaphore;
 
 use crate::connectors::Inbound;
 use crate::sync::{Channel, Received};
+use crate::telemetry::Origin;
 
 /// The longest body that is taken, in bytes.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -58,6 +59,7 @@ async fn receive(
     method: Method,
     uri: Uri,
     headers: HeaderMap,
+    origin: Option<Extension<Origin>>,
     body: Body,
 ) -> Response {
     let Some(channel) = receivers.channels.get(&name) else {
@@ -106,6 +108,8 @@ async fn receive(
         }
         Ok(Received::Forged(why)) => {
             tracing::warn!(channel = name, ?why, "a webhook was not believed");
+            let origin = origin.as_ref().map(|Extension(origin)| origin);
+            channel.shop().note_refused("webhook", Some(&name), &format!("{why:?}"), origin);
             StatusCode::UNAUTHORIZED.into_response()
         }
         Ok(Received::Unwanted) => StatusCode::NOT_FOUND.into_response(),

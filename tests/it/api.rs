@@ -1,13 +1,17 @@
 //! The REST API, over real HTTP on both databases.
 
+mod audit;
 mod batch;
 mod battery;
+mod browser;
 pub(crate) mod client;
 mod conflicts;
 mod counts;
 mod input;
 mod keys;
 mod later;
+mod limits;
 mod orders;
 mod stock;
+mod tokens;
 mod unread;

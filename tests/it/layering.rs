@@ -36,6 +36,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("sandbox", &["domain"]),
     ("reports", ABOVE_THE_SHOP),
     ("import", ABOVE_THE_SHOP),
+    ("access", ABOVE_THE_SHOP),
     ("api", API),
     ("backup", BACKUP),
     ("events", ABOVE_THE_SHOP),
@@ -59,6 +60,7 @@ const ABOVE_THE_SHOP: &[&str] = &[
 
 /// What is shown over HTTP is what the reports say, and how channels stand.
 const API: &[&str] = &[
+    "access",
     "sync",
     "connectors",
     "domain",

@@ -37,6 +37,7 @@ mod output;
 mod report;
 mod sale;
 mod stock;
+mod token;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -121,6 +122,9 @@ enum Noun {
     /// API keys: make, list and revoke them
     #[command(subcommand)]
     Key(key::Verb),
+    /// Short-lived tokens of the API, and the keys they are signed with
+    #[command(subcommand)]
+    Token(token::Verb),
     /// Figures over many items or orders
     #[command(subcommand)]
     Report(report::Verb),
@@ -192,6 +196,7 @@ async fn dispatch(app: &App<'_>, noun: Noun) -> Result<Reply, Failure> {
         }
         Noun::Attention => app.with_shop(async |shop| attention::run(shop).await).await,
         Noun::Key(verb) => app.with_shop(async |shop| key::run(shop, verb).await).await,
+        Noun::Token(verb) => app.with_shop(async |shop| token::run(app, shop, verb).await).await,
         Noun::Import(import::Verb::Listings(given)) => {
             app.with_channels(async |_, channels| import::run_listings(app, channels, given).await)
                 .await

@@ -1,5 +1,6 @@
 //! `report …`: figures over many items or orders.
 
+mod audit;
 mod channels;
 
 use chrono::NaiveDate;
@@ -38,6 +39,13 @@ pub(crate) enum Verb {
     },
     /// Numbers on channels that nothing explained, and what is off now
     Drift {
+        #[command(flatten)]
+        period: Period,
+        #[command(flatten)]
+        shape: Shape,
+    },
+    /// Who did what to the shop itself, and who was not let in
+    Audit {
         #[command(flatten)]
         period: Period,
         #[command(flatten)]
@@ -87,6 +95,7 @@ pub(crate) async fn run(app: &App<'_>, shop: &Shop, verb: Verb) -> Result<Reply,
         Verb::LowStock { shape } => low_stock(app, shop, shape.format).await,
         Verb::Sales { period, shape } => sales(shop, period, shape.format).await,
         Verb::Drift { period, shape } => channels::drift(shop, period, shape.format).await,
+        Verb::Audit { period, shape } => audit::audit(shop, period, shape.format).await,
         Verb::SyncLatency { period, shape } => {
             channels::sync_latency(shop, period, shape.format).await
         }

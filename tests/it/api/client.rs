@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use invshop::api::{Api, Keys, serve};
+use invshop::config::{Config, Inputs};
 use invshop::domain::{AccountName, AllocationPolicy};
 use invshop::ledger::catalogue::NewAccount;
 use invshop::secret::ApiKey;
 use invshop::shop::Shop;
 use invshop::writer::Command;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -52,11 +54,23 @@ impl Reply {
 
 impl Served {
     pub(crate) async fn new(shop: &TestShop) -> Self {
+        Self::of(shop, |api| api).await
+    }
+
+    /// Served as settings of a configuration say.
+    pub(crate) async fn configured(shop: &TestShop, settings: &[(&str, &str)]) -> Self {
+        let settings = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        let inputs = Inputs { overrides: settings.collect(), ..Inputs::default() };
+        let config = Config::load(&inputs).unwrap();
+        Self::of(shop, |api| api.configured(&config)).await
+    }
+
+    async fn of(shop: &TestShop, set: impl FnOnce(Api) -> Api) -> Self {
         let shop = Arc::new(shop.another().await);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
-        let api = Api::new(Arc::clone(&shop), AllocationPolicy::Split);
+        let api = set(Api::new(Arc::clone(&shop), AllocationPolicy::Split));
         let (keys, router) = (api.keys(), api.router());
         let mut serving = JoinSet::new();
         serving.spawn(serve(listener, router, None, stop.clone(), Duration::from_secs(20)));
@@ -73,6 +87,28 @@ impl Served {
         };
         self.shop.submit(Command::CreateAccount(account), None).await.unwrap();
         self.with_key(Some(key.expose().to_owned()))
+    }
+
+    /// Asks for a token with a form, and with a name and a password where they are given.
+    pub(crate) async fn oauth(
+        &self,
+        form: &[(&str, String)],
+        basic: Option<(String, String)>,
+    ) -> Reply {
+        let client = self.with_key(None);
+        let pairs = form.iter().map(|(name, value)| {
+            let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+            format!("{}={}", encode(name), encode(value))
+        });
+        let request = client
+            .request(Method::POST, "/oauth/token")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(pairs.collect::<Vec<_>>().join("&"));
+        let request = match basic {
+            Some((name, password)) => request.basic_auth(name, Some(password)),
+            None => request,
+        };
+        client.send(request).await
     }
 
     /// The shop as it is served, with its counters.
@@ -134,7 +170,11 @@ impl Client {
         let text = response.text().await.unwrap();
         let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() };
         if status >= 400 {
-            assert_eq!(kind.as_deref(), Some("application/problem+json"), "{text}");
+            // OAuth has errors of its own, which are problems too (RFC 6749 §5.2).
+            let kinds = ["application/problem+json", "application/json"];
+            let kind = kind.as_deref().unwrap_or_default();
+            assert!(kinds.contains(&kind), "{kind} {text}");
+            assert_eq!(kind == kinds[1], body.get("error").is_some(), "{text}");
             assert_eq!(body["status"], status, "{text}");
         }
         Reply { status, replayed, body, headers }

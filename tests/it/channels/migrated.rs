@@ -7,7 +7,8 @@ use crate::both;
 use crate::raw::Raw;
 
 /// The schema as version 9 left it, with what is in it.
-const BACK_TO_NINE: &str = "drop table channel_token;
+const BACK_TO_NINE: &str = "drop index journal_acts; drop table signing_key;
+     drop table channel_token;
      alter table remote_line add column holder text not null default '';
      alter table remote_line add column place text not null default '';
      alter table remote_line add column units bigint not null default 0;

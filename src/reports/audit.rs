@@ -1,0 +1,101 @@
+//! Who did what to the shop itself, and who was not let in.
+
+use chrono::NaiveDate;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::sales::{SalesPeriod, date_of};
+use super::view::{json, time};
+use super::{ReportError, sales};
+use crate::clock::Timestamp;
+use crate::domain::Refusal;
+use crate::store::acts::{self, Act};
+use crate::store::{Db, StoreError};
+
+/// Rows a page.
+const PAGE: i64 = 1000;
+/// Rows of a report: more are a shop under attack.
+const ROWS_MAX: usize = 100_000;
+
+/// An act, or an attempt that was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AuditRow {
+    /// The entry of the journal that says it.
+    pub seq: i64,
+    /// When it was written down.
+    pub at: Timestamp,
+    /// The day that was in the calendar asked for.
+    pub date: NaiveDate,
+    /// What happened, as the journal's consumers know it.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Who did it: a key holder; none for who was not let in.
+    pub actor: Option<String>,
+    /// From where; none for the command line.
+    pub address: Option<String>,
+    /// The name of the request it came with.
+    pub request_id: Option<String>,
+    /// The import it is about.
+    pub batch: Option<i64>,
+    /// What else is known of it.
+    pub data: Value,
+}
+
+/// Who did what within some days.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Audit {
+    /// The first day.
+    pub from: NaiveDate,
+    /// The last day, which is part of it.
+    pub to: NaiveDate,
+    /// Whose calendar: the name of its time zone.
+    pub time_zone: String,
+    /// What happened in those days, the oldest first.
+    pub data: Vec<AuditRow>,
+}
+
+/// What was done and refused within some days.
+pub async fn audit(db: &Db, period: SalesPeriod) -> Result<Audit, ReportError> {
+    let SalesPeriod { from, to, time_zone } = period;
+    sales::check(period)?;
+    let window = sales::window(period);
+    let mut reader = db.snapshot().await?;
+    let mut conn = reader.conn();
+    let (mut after, mut data) = (0, Vec::new());
+    loop {
+        let page = acts::page(&mut conn, after, window, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        after = last.seq;
+        for act in page {
+            let date = date_of(act.at, time_zone)?;
+            if from <= date && date <= to {
+                data.push(row(act, date)?);
+            }
+        }
+        if data.len() > ROWS_MAX {
+            let message = format!("more than {ROWS_MAX} rows: ask for fewer days");
+            return Err(Refusal::invalid("to", message).into());
+        }
+    }
+    Ok(Audit { from, to, time_zone: time_zone.name().to_owned(), data })
+}
+
+fn row(act: Act, date: NaiveDate) -> Result<AuditRow, StoreError> {
+    let mut data = json(act.data.as_deref())?;
+    let mut taken = |name: &str| {
+        let value = data.as_object_mut().and_then(|fields| fields.remove(name));
+        value.and_then(|value| value.as_str().map(ToOwned::to_owned))
+    };
+    let (address, request_id) = (taken("address"), taken("request_id"));
+    Ok(AuditRow {
+        seq: act.seq,
+        at: time(act.at)?,
+        date,
+        kind: act.kind,
+        actor: act.account,
+        address,
+        request_id,
+        batch: act.batch,
+        data,
+    })
+}
