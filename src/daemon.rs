@@ -115,6 +115,7 @@ pub async fn run(
     start_channels(&mut tasks, &shop, config, (&channels, &tasks_stop));
     let api = api(&shop, config).with_channels(channels.clone());
     tasks.start("uses", uses::run(Arc::clone(&shop), api.keys(), tasks_stop.clone()));
+    requests.start("events", api.feed().run(requests_stop.clone()));
     let hooks = webhooks::router(&channels, config.server.public_url.as_deref());
     drop(channels);
     let router = api.router_beside(hooks);

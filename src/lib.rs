@@ -12,7 +12,7 @@
 //!
 //! # The layers
 //!
-//! `bin → {daemon → {api → access, backup}, import} → reports → shop → writer → orders → ledger → domain`, and
+//! `bin → {daemon → {api → {access, events}, backup}, import} → reports → shop → writer → orders → ledger → domain`, and
 //! `writer → store → domain` (with the row types of `ledger`). [`clock`],
 //! [`secret`], [`config`] and [`telemetry`] are leaves. A test holds the `use`
 //! lines against this.
@@ -29,6 +29,7 @@
 //! - *request*: asks for something and may be refused; *fact*: has happened and
 //!   is always recorded.
 //! - *batch*: all that one import wrote, under one id.
+//! - *event*: an entry of the journal as it is told to those who listen.
 
 pub mod access;
 pub mod api;
@@ -38,6 +39,7 @@ pub mod config;
 pub mod connectors;
 pub mod daemon;
 pub mod domain;
+pub mod events;
 pub mod import;
 pub mod ledger;
 pub mod orders;

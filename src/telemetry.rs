@@ -6,6 +6,7 @@
 
 mod metrics;
 mod origin;
+mod streams;
 
 use std::io::IsTerminal;
 
@@ -16,6 +17,7 @@ use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt, reload};
 
 pub use metrics::{Counter, Counters};
 pub use origin::Origin;
+pub use streams::OfStreams;
 
 /// The variable that says in full what is logged, as `warn,invshop::sync=debug`.
 pub const FILTER_VARIABLE: &str = "INVSHOP_LOG";

@@ -66,6 +66,8 @@ pub(crate) enum Part {
     Channels,
     /// Comparing a million listings, and the daemon's memory with 300 000.
     Listings,
+    /// How soon a thousand who listen hear of an order.
+    Events,
     /// How soon the daemon is ready, and what it needs when nothing happens.
     Idle,
 }
@@ -167,6 +169,7 @@ impl Arguments {
             Part::Reads,
             Part::Channels,
             Part::Listings,
+            Part::Events,
             Part::Idle,
         ];
         let wanted = |part: &Part| self.only.is_empty() || self.only.contains(part);

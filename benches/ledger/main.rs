@@ -10,6 +10,7 @@ mod arguments;
 mod channels;
 mod check;
 mod drive;
+mod events;
 mod growth;
 mod http;
 mod idle;
@@ -67,6 +68,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             Part::Reads => reads::measure(&arguments, &bed, &mut report).await,
             Part::Channels => channels::measure(&arguments, &bed, &mut report).await,
             Part::Listings => listings::measure(&arguments, &bed, &mut report).await,
+            Part::Events => events::measure(&arguments, &bed, &mut report).await,
             Part::Idle => idle::measure(&arguments, &bed, &mut report).await,
         }
         .with_context(|| format!("the part {part:?} failed"))?;

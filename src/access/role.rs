@@ -58,6 +58,8 @@ rights! {
     PlaceOrders = "orders:place": Admin Operator Storefront;
     /// Payments, shipments and returns.
     FulfilOrders = "orders:fulfil": Admin Operator;
+    /// Events: of each what its role may hear.
+    ReadEvents = "events:read": Admin Operator Storefront Reader;
 }
 
 impl Role {
@@ -127,11 +129,12 @@ mod tests {
     #[test]
     fn a_storefront_reads_stock_and_has_its_orders_and_nothing_else() {
         let scopes = |role: Role| role.rights().scopes();
-        let all = "stock:read ledger:read stock:write orders:read orders:place orders:fulfil";
+        let all = "stock:read ledger:read stock:write orders:read orders:place orders:fulfil \
+                   events:read";
         assert_eq!(scopes(Role::Admin), all);
         assert_eq!(scopes(Role::Operator), all);
-        assert_eq!(scopes(Role::Storefront), "stock:read orders:read orders:place");
-        assert_eq!(scopes(Role::Reader), "stock:read ledger:read orders:read");
+        assert_eq!(scopes(Role::Storefront), "stock:read orders:read orders:place events:read");
+        assert_eq!(scopes(Role::Reader), "stock:read ledger:read orders:read events:read");
     }
 
     #[test]

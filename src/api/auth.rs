@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
@@ -20,6 +20,10 @@ use crate::telemetry::Origin;
 
 /// What a key is written with, and no token.
 const KEY_SCHEME: &str = "inv_";
+
+/// The subprotocol of WebSocket of those who cannot set headers: browsers. The key or token
+/// comes after it.
+pub(super) const BEARER: &str = "bearer";
 
 /// The key holder a request is from.
 #[derive(Clone, Debug)]
@@ -77,7 +81,7 @@ macro_rules! rights {
     };
 }
 
-rights!(ReadStock, ReadLedger, WriteStock, ReadOrders, PlaceOrders, FulfilOrders);
+rights!(ReadStock, ReadLedger, WriteStock, ReadOrders, PlaceOrders, FulfilOrders, ReadEvents);
 
 /// A caller who has a right. Whoever has not is told before a body is read.
 #[derive(Debug)]
@@ -134,6 +138,23 @@ impl From<Unproven> for Problem {
     }
 }
 
+impl Unproven {
+    /// Whether asking again would change nothing.
+    pub(super) const fn is_for_good(&self) -> bool {
+        !matches!(self, Self::Store(_) | Self::Token(TokenError::Keys(_)))
+    }
+}
+
+/// What `Sec-WebSocket-Protocol: bearer, KEY` proves, as if it stood in its header.
+fn key_of_protocols(headers: &HeaderMap) -> Option<HeaderValue> {
+    let offered = headers.get(header::SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?;
+    let (scheme, key) = offered.split_once(',')?;
+    if scheme.trim() != BEARER {
+        return None;
+    }
+    HeaderValue::from_str(&format!("Bearer {}", key.trim())).ok()
+}
+
 /// Lets through as many requests of an address as it may send, before anything is done for them.
 pub(super) async fn limit_address(
     State(api): State<Arc<Api>>,
@@ -185,7 +206,8 @@ impl Api {
     /// Notes who was not believed, unless it showed nothing.
     pub(super) fn note(&self, why: &Unproven, origin: Option<&Origin>) {
         match why {
-            Unproven::Nothing | Unproven::Store(_) | Unproven::Token(TokenError::Keys(_)) => {}
+            Unproven::Nothing => {}
+            _ if !why.is_for_good() => {}
             Unproven::Key(prefix) => {
                 let why = "it is not known, its secret is wrong, or it has ended";
                 self.shop.note_refused("key", prefix.as_deref(), why, origin);
@@ -193,12 +215,14 @@ impl Api {
             Unproven::Token(error) => {
                 self.shop.note_refused("token", None, &error.to_string(), origin);
             }
+            Unproven::Store(_) => {}
         }
     }
 
     /// Whose key or token came with a request.
-    async fn prove(&self, headers: &HeaderMap) -> Result<Arc<Holder>, Unproven> {
-        let given = headers.get(header::AUTHORIZATION).ok_or(Unproven::Nothing)?;
+    pub(super) async fn prove(&self, headers: &HeaderMap) -> Result<Arc<Holder>, Unproven> {
+        let given = headers.get(header::AUTHORIZATION).cloned();
+        let given = given.or_else(|| key_of_protocols(headers)).ok_or(Unproven::Nothing)?;
         let given = given.to_str().ok().and_then(|value| value.split_once(' '));
         let (scheme, shown) = given.ok_or(Unproven::Nothing)?;
         if !scheme.eq_ignore_ascii_case("bearer") {

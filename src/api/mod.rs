@@ -11,6 +11,7 @@ mod body;
 mod browser;
 mod channels;
 mod etag;
+mod events;
 mod health;
 mod inventory;
 mod items;
@@ -48,6 +49,7 @@ pub use tls::{Certificate, Handshakes, TlsError};
 use crate::access::Tokens;
 use crate::config::Config;
 use crate::domain::{AllocationPolicy, Key};
+use crate::events::{Bounds, Feed};
 use crate::shop::Shop;
 use crate::sync::Channel;
 use crate::writer::{Answer, Command, Request, WriteError};
@@ -77,12 +79,14 @@ pub struct Api {
     trusted_proxies: Vec<IpNet>,
     cors_origins: Vec<String>,
     is_tls: bool,
+    feed: Arc<Feed>,
 }
 
 impl Api {
     /// Over an opened shop, without limits, and with tokens in the shop's own name.
     pub fn new(shop: Arc<Shop>, policy: AllocationPolicy) -> Self {
         let tokens = Tokens::own(&shop);
+        let feed = Arc::new(Feed::new(Arc::clone(&shop), Bounds::default()));
         Self {
             shop,
             policy,
@@ -95,6 +99,7 @@ impl Api {
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
             is_tls: false,
+            feed,
         }
     }
 
@@ -119,6 +124,11 @@ impl Api {
     /// What is known of keys, whose last use somebody should write down.
     pub fn keys(&self) -> Arc<Keys> {
         Arc::clone(&self.keys)
+    }
+
+    /// What is told to those who listen, while somebody runs it.
+    pub fn feed(&self) -> Arc<Feed> {
+        Arc::clone(&self.feed)
     }
 
     /// All routes.
@@ -146,6 +156,8 @@ impl Api {
             .route("/orders/{order_id}/payments", post(order_facts::pay))
             .route("/orders/{order_id}/shipments", post(order_facts::ship))
             .route("/orders/{order_id}/returns", post(order_facts::take_back))
+            .route("/events", get(events::listen))
+            .route("/events/ws", get(events::socket::listen))
             .route("/channels", get(channels::list))
             .route("/channels/{name}/{action}", post(channels::act))
             .layer(middleware::from_fn_with_state(Arc::clone(&api), auth::authenticate))

@@ -1,14 +1,18 @@
 //! Serving a router on a listener: bounded connections, slow headers and clients that
 //! do not take their answers cut off, and an end that lets what was begun finish.
 
-use std::pin::Pin;
+use std::future::pending;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use axum::{Extension, Router};
+use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -16,7 +20,6 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
-use tower::Layer as _;
 
 use super::peer::Peer;
 use super::tls::Handshakes;
@@ -27,6 +30,8 @@ const CONNECTIONS_MAX: usize = 4096;
 const HEADERS_MAX: Duration = Duration::from_secs(10);
 /// How long an answer may wait for its client to take any of it.
 const UNREAD_MAX: Duration = Duration::from_secs(20);
+/// How long an answer that has no end may take to end when the server does.
+const ENDLESS_DRAIN: Duration = Duration::from_secs(2);
 /// The pause after a connection could not be accepted: mostly there are no files left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -40,7 +45,6 @@ pub async fn serve(
     drain: Duration,
 ) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
     loop {
         let place = tokio::select! {
@@ -66,7 +70,7 @@ pub async fn serve(
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(error = %error, "a connection delays small answers");
         }
-        let talk = Talk { router: router.clone(), peer, watcher: graceful.watcher() };
+        let talk = Talk { router: router.clone(), peer, stop: stop.clone() };
         let (stream, tls, stop) = (bounded(stream), tls.clone(), stop.clone());
         connections.spawn(async move {
             match tls {
@@ -83,7 +87,8 @@ pub async fn serve(
         });
     }
     drop(listener);
-    if tokio::time::timeout(drain, graceful.shutdown()).await.is_err() {
+    let ended = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(drain, ended).await.is_err() {
         tracing::warn!("requests were cut off: they took longer than the end may take");
     }
 }
@@ -92,17 +97,56 @@ pub async fn serve(
 struct Talk {
     router: Router,
     peer: Peer,
-    watcher: Watcher,
+    stop: CancellationToken,
+}
+
+/// Of a connection: set by an answer that does not end by itself. The end of the server
+/// does not wait for a client that takes no more of it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Endless(Arc<AtomicBool>);
+
+impl Endless {
+    /// The answer under way has no end.
+    pub(super) fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits until such an answer had its time to end; for ever where there is none.
+    async fn had_its_time(&self) {
+        tokio::time::sleep(ENDLESS_DRAIN).await;
+        if !self.0.load(Ordering::Relaxed) {
+            pending::<()>().await;
+        }
+    }
 }
 
 impl Talk {
     async fn run(self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
-        let service = Extension(self.peer).layer(self.router);
+        let (endless, router) = (Endless::default(), TowerToHyperService::new(self.router));
+        let (of_connection, peer) = (endless.clone(), self.peer);
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(of_connection.clone());
+            request.extensions_mut().insert(peer);
+            router.call(request)
+        });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADERS_MAX)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-        if let Err(error) = self.watcher.watch(connection).await {
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let mut connection = pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = self.stop.cancelled() => {
+                // What is under way is answered, and nothing after it.
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    ended = connection.as_mut() => ended,
+                    () = endless.had_its_time() => Ok(()),
+                }
+            }
+        };
+        if let Err(error) = ended {
             tracing::debug!(error = %error, "a connection ended early");
         }
     }

@@ -12,6 +12,7 @@ pub(crate) struct EntryRecord {
     pub(crate) at: i64,
     pub(crate) effective_at: i64,
     pub(crate) kind: Kind,
+    pub(crate) item: Option<ItemId>,
     pub(crate) sku: Option<String>,
     pub(crate) location: Option<String>,
     /// The level's version, what changed and the totals after it; of movements only.
@@ -32,7 +33,8 @@ macro_rules! entries {
             "select j.seq, j.at, j.effective_at, j.kind, i.sku, p.code, j.level_version,
                     j.d_on_hand, j.d_reserved, j.d_shortfall, j.d_safety,
                     j.on_hand, j.reserved, j.shortfall, j.safety, j.quantity,
-                    o.source, o.external_id, j.line, j.part, j.batch_id, a.name, j.reverses, j.data
+                    o.source, o.external_id, j.line, j.part, j.batch_id, a.name, j.reverses, j.data,
+                    j.item_id
              from journal as j
              left join item as i on i.id = j.item_id
              left join location as p on p.id = j.location_id
@@ -59,6 +61,7 @@ statement!(
          order by j.level_version limit $4"
     )
 );
+statement!(FORWARDS, entries!("where j.seq > $1 order by j.seq limit $2"));
 statement!(
     ORDER_FORWARDS,
     entries!("where j.order_id = $1 and j.seq > $2 order by j.seq limit $3")
@@ -104,6 +107,15 @@ pub(crate) async fn of_order(
     conn.all(&ORDER_FORWARDS, args![order.get(), seq, limit]).await?.iter().map(entry).collect()
 }
 
+/// Entries of whatever kind after a seq, oldest first.
+pub(crate) async fn entries(
+    conn: &mut Conn<'_>,
+    seq: i64,
+    limit: i64,
+) -> Result<Vec<EntryRecord>, StoreError> {
+    conn.all(&FORWARDS, args![seq, limit]).await?.iter().map(entry).collect()
+}
+
 fn entry(row: &Row) -> Result<EntryRecord, StoreError> {
     let level = match row.int_opt(6)? {
         Some(version) => Some((version, deltas(row, 7)?, totals(row, 11)?)),
@@ -116,6 +128,7 @@ fn entry(row: &Row) -> Result<EntryRecord, StoreError> {
         at: row.int(1)?,
         effective_at: row.int(2)?,
         kind: kind.ok_or_else(|| row.decode_error("an unknown kind of entry"))?,
+        item: row.int_opt(24)?.map(ItemId::new),
         sku: row.text_opt(4)?,
         location: row.text_opt(5)?,
         level,
@@ -272,6 +285,7 @@ pub(super) const STATEMENTS: &[&Statement] = &[
     &LEVEL_BACKWARDS,
     &LEVEL_FORWARDS,
     &ORDER_FORWARDS,
+    &FORWARDS,
     &TIME_OF,
     &LEVEL_AT,
     &KIND_SUMS,

@@ -13,6 +13,8 @@ use prometheus::{
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use super::streams::OfStreams;
+
 /// Bounds of durations in seconds: from what a fast disk takes to what a client
 /// still waits for.
 const SECONDS: [f64; 14] =
@@ -64,6 +66,8 @@ pub struct Counters {
     http_seconds: Histogram,
     job_runs: IntCounterVec,
     channels: OfChannels,
+    /// Those who listen to events.
+    pub streams: OfStreams,
     begun: Instant,
     /// Since when a batch is worked on, in milliseconds after [`Self::begun`]; 0 when none is.
     batch_since: AtomicU64,
@@ -269,6 +273,7 @@ impl Counters {
                 &["job", "outcome"],
             )?,
             channels: OfChannels::new(at)?,
+            streams: OfStreams::new(at)?,
             begun: Instant::now(),
             batch_since: AtomicU64::new(0),
             registry,
@@ -369,7 +374,10 @@ impl Counters {
     }
 }
 
-fn keep<C: Collector + Clone + 'static>(at: &Registry, one: C) -> Result<C, prometheus::Error> {
+pub(super) fn keep<C: Collector + Clone + 'static>(
+    at: &Registry,
+    one: C,
+) -> Result<C, prometheus::Error> {
     at.register(Box::new(one.clone()))?;
     Ok(one)
 }
@@ -378,7 +386,7 @@ fn counter(at: &Registry, name: &str, help: &str) -> Result<Counter, prometheus:
     Ok(Counter(keep(at, IntCounter::new(name, help)?)?))
 }
 
-fn counters(
+pub(super) fn counters(
     at: &Registry,
     name: &str,
     help: &str,

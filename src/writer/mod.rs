@@ -18,7 +18,7 @@ mod tools;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -71,6 +71,7 @@ impl Job {
 pub struct Writer {
     commands: mpsc::Sender<Job>,
     bulk: mpsc::Sender<Job>,
+    commits: watch::Receiver<u64>,
     random: Arc<dyn Random>,
     counters: Arc<Counters>,
 }
@@ -83,11 +84,13 @@ pub fn start(tools: Tools) -> (Writer, JoinHandle<()>) {
     let (commands, queue) = mpsc::channel(QUEUE_MAX);
     let (bulk, bulk_queue) = mpsc::channel(BULK_QUEUE_MAX);
     let (random, counters) = (Arc::clone(&tools.random), Arc::clone(&tools.counters));
-    let writer = Writer { commands, bulk, random, counters };
+    let (committed, commits) = watch::channel(0);
+    let writer = Writer { commands, bulk, commits, random, counters };
     let task = WriterTask {
         tools,
         queue,
         bulk_queue,
+        committed,
         carried: VecDeque::new(),
         batches: 0,
         filled: false,
@@ -126,6 +129,11 @@ impl Writer {
         self.commands.closed().await;
     }
 
+    /// Changes when something may have been committed by this process.
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.commits.clone()
+    }
+
     fn job(
         &self,
         request: Request,
@@ -162,6 +170,8 @@ struct WriterTask {
     tools: Tools,
     queue: mpsc::Receiver<Job>,
     bulk_queue: mpsc::Receiver<Job>,
+    /// Told after each batch, for those who follow the journal.
+    committed: watch::Sender<u64>,
     /// What comes before the queue: cut off batches, and what was left to fill.
     carried: VecDeque<Job>,
     batches: u32,
@@ -280,6 +290,7 @@ impl WriterTask {
             self.tools.counters.commands.add(jobs.len() as u64);
             match batch::run(&self.tools, &mut jobs, begun.take(), &mut patience).await {
                 Ok(committed) => {
+                    self.committed.send_modify(|batches| *batches += 1);
                     let rest = jobs.split_off(committed.answers.len().min(jobs.len()));
                     for (job, answer) in jobs.iter_mut().zip(committed.answers) {
                         job.answer(answer);

@@ -58,9 +58,10 @@ const ABOVE_THE_SHOP: &[&str] = &[
     "telemetry",
 ];
 
-/// What is shown over HTTP is what the reports say, and how channels stand.
+/// What is shown over HTTP is what the reports say, what happens, and how channels stand.
 const API: &[&str] = &[
     "access",
+    "events",
     "sync",
     "connectors",
     "domain",

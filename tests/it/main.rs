@@ -21,6 +21,7 @@ mod connectors;
 mod daemon;
 mod dice;
 mod edges;
+mod events;
 mod export;
 mod gate;
 mod harness;

@@ -15,7 +15,9 @@ use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
 use tokio::task::JoinSet;
 
+use crate::api::client::Client;
 use crate::daemon::{Daemon, key};
+use crate::events::listener::{Socket, Sse};
 use crate::harness::{Backend, TestShop, has_postgres, http};
 use crate::raw::Raw;
 
@@ -304,6 +306,43 @@ async fn a_write_that_lost_its_node_is_not_sent_to_the_next() {
     assert_eq!(order["lines"][0]["cancelled"], done, "{order}");
     drop((nginx, serving));
     end(shop, [node]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_listens_goes_on_at_another_node() {
+    let Some((shop, [one, other], nginx, caller)) = two_nodes().await else { return };
+    let client = Client::new(&nginx.base, &caller.key);
+    let place = async |node: &Daemon, id: &str| {
+        let placed = caller.post(node.base(), "/v1/orders", &order(id, "MUG")).await.unwrap();
+        assert_eq!(placed.0, 201);
+    };
+    let own = "types=order.placed";
+    // One of each at each node, whichever nginx chooses.
+    let mut streams = [
+        Sse::open(&client, &format!("?{own}"), None).await,
+        Sse::open(&client, &format!("?{own}"), None).await,
+    ];
+    let mut sockets = [
+        Socket::open(&client, &format!("?{own}")).await,
+        Socket::open(&client, &format!("?{own}")).await,
+    ];
+    place(&one, "1").await;
+    let first = streams[0].event().await;
+    assert_eq!(first["subject"]["order_id"], "1");
+    assert_eq!(streams[1].event().await, first);
+    for socket in &mut sockets {
+        assert_eq!(socket.event().await, first);
+    }
+    one.signal("-TERM");
+    assert!(one.wait().success());
+    drop((streams, sockets));
+    place(&other, "2").await;
+    let mut stream = Sse::open(&client, &format!("?{own}"), first["seq"].as_i64()).await;
+    assert_eq!(stream.event().await["subject"]["order_id"], "2");
+    let mut socket = Socket::open(&client, &format!("?{own}&after={}", first["seq"])).await;
+    assert_eq!(socket.event().await["subject"]["order_id"], "2");
+    drop((nginx, stream, socket));
+    end(shop, [other]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,13 +10,15 @@ use invshop::writer::Command;
 use crate::daemon::Daemon;
 use crate::harness::{Backend, TestShop, has_postgres};
 
-/// The fenced block that follows the mark.
+/// The fenced blocks that follow the marks.
 fn walk_through() -> String {
     let text = include_str!("../../README.md");
-    let (_, after) = text.split_once("<!-- The next block is run by a test. -->").unwrap();
-    let (_, block) = after.split_once("```sh\n").unwrap();
-    let (block, _) = block.split_once("```").unwrap();
-    block.to_owned()
+    let marked = text.split("<!-- The next block is run by a test. -->").skip(1);
+    let block = |after: &str| {
+        let (_, block) = after.split_once("```sh\n").unwrap();
+        block.split_once("```").unwrap().0.to_owned()
+    };
+    marked.map(block).collect()
 }
 
 async fn walk(backend: Backend) {
@@ -43,10 +45,12 @@ async fn walk(backend: Backend) {
     let wrong = String::from_utf8_lossy(&run.stderr).into_owned();
     assert!(run.status.success(), "{said}\n{wrong}");
     let calls = walk_through().lines().filter(|line| line.starts_with("api \"")).count();
-    assert!(calls >= 22, "{calls} calls");
+    assert!(calls >= 24, "{calls} calls");
     assert!(said.contains("\"Big pot\""), "{said}");
     assert!(said.contains("\"status\":\"shipped\""), "{said}");
     assert!(said.contains("\"unknown_sku\""), "{said}");
+    assert!(said.contains("\nevent: order.placed\ndata: {\"seq\":"), "{said}");
+    assert!(said.contains("\"next_cursor\":\"10\""), "{said}");
     daemon.signal("-TERM");
     assert!(daemon.wait().success());
     shop.end().await;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use invshop::api::{Api, Keys, serve};
 use invshop::config::{Config, Inputs};
 use invshop::domain::{AccountName, AllocationPolicy};
+use invshop::events::Feed;
 use invshop::ledger::catalogue::NewAccount;
 use invshop::secret::ApiKey;
 use invshop::shop::Shop;
@@ -24,6 +25,7 @@ pub(crate) struct Served {
     base: String,
     shop: Arc<Shop>,
     keys: Arc<Keys>,
+    feed: Arc<Feed>,
     stop: CancellationToken,
     serving: JoinSet<()>,
 }
@@ -71,10 +73,11 @@ impl Served {
         let base = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
         let api = set(Api::new(Arc::clone(&shop), AllocationPolicy::Split));
-        let (keys, router) = (api.keys(), api.router());
+        let (keys, feed, router) = (api.keys(), api.feed(), api.router());
         let mut serving = JoinSet::new();
+        serving.spawn(Arc::clone(&feed).run(stop.clone()));
         serving.spawn(serve(listener, router, None, stop.clone(), Duration::from_secs(20)));
-        Self { base, shop, keys, stop, serving }
+        Self { base, shop, keys, feed, stop, serving }
     }
 
     /// A client whose new key has a role.
@@ -116,6 +119,16 @@ impl Served {
         &self.shop
     }
 
+    /// What is told to those who listen.
+    pub(crate) const fn feed(&self) -> &Arc<Feed> {
+        &self.feed
+    }
+
+    /// How many listen.
+    pub(crate) fn listeners(&self) -> usize {
+        self.feed.listeners()
+    }
+
     /// Where it is served.
     pub(crate) fn base(&self) -> &str {
         &self.base
@@ -135,6 +148,7 @@ impl Served {
     pub(crate) async fn end(self) {
         self.stop.cancel();
         self.serving.join_all().await;
+        drop(self.feed);
         assert_eq!(self.shop.counters.invariant_violations.get(), 0, "broken invariants");
         Arc::into_inner(self.shop).unwrap().close().await;
     }
@@ -145,6 +159,11 @@ impl Client {
     pub(crate) fn new(base: &str, key: &str) -> Self {
         let http = crate::harness::http().timeout(Duration::from_mins(1)).build().unwrap();
         Self { base: base.to_owned(), http, key: Some(key.to_owned()) }
+    }
+
+    /// Where it asks.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
     }
 
     /// The key it asks with.
