@@ -16,7 +16,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt, reload};
 
 pub use metrics::{Counter, Counters};
-pub use origin::Origin;
+pub use origin::{Guessed, Origin};
 pub use streams::OfStreams;
 
 /// The variable that says in full what is logged, as `warn,invshop::sync=debug`.

@@ -13,7 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{DecodingKey, EncodingKey};
 use secrecy::zeroize::Zeroizing;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use thiserror::Error;
 
 use super::jwt::{self, NewPair};
@@ -33,6 +33,10 @@ pub const ROTATION_LEAD_SECONDS: i64 = 600;
 const BELIEVED_MS: i64 = 5_000;
 /// How soon a key that is not known is looked for again: another node may have made it.
 const UNKNOWN_MS: i64 = 1_000;
+/// How long a revoked key may still be believed by whoever gives tokens, and more.
+const REVOKED_LATE_MS: i64 = 60_000;
+/// How far the clock of another node may be behind: a key that is needed now signs there too.
+const BEHIND_MS: i64 = 5_000;
 /// Random bytes of a key's name.
 const KID_BYTES: usize = 12;
 
@@ -77,11 +81,14 @@ impl fmt::Debug for SigningKey {
 }
 
 impl SigningKey {
-    fn open(shop: &Shop, stored: StoredSigningKey) -> Result<Self, SigningError> {
+    /// A key that cannot be opened is told of, and is as good as not there: another is made.
+    fn open(shop: &Shop, stored: StoredSigningKey) -> Option<Self> {
         let StoredSigningKey { kid, public, sealed, signs_from, verifies_until, .. } = stored;
-        let opened = shop.key.open(&context(&kid), &sealed);
-        let private = opened.map_err(|_| SigningError::Unusable(kid.clone()))?;
-        Ok(Self { kid, public, private: Zeroizing::new(private), signs_from, verifies_until })
+        let Ok(private) = shop.key.open(&context(&kid), &sealed) else {
+            tracing::error!(kid, "a signing key cannot be opened: was the instance key exchanged?");
+            return None;
+        };
+        Some(Self { kid, public, private: Zeroizing::new(private), signs_from, verifies_until })
     }
 
     fn verifies_at(&self, now: i64) -> bool {
@@ -113,13 +120,15 @@ pub(super) struct KeySet {
 }
 
 impl KeySet {
-    async fn read(shop: &Shop, now: i64) -> Result<Self, SigningError> {
-        let since = now - TOKEN_SECONDS_MAX * 1000;
+    async fn read(shop: &Shop, now: i64) -> Result<Self, StoreError> {
+        // A token may be given until its key is known to be revoked.
+        let since = now - TOKEN_SECONDS_MAX * 1000 - REVOKED_LATE_MS;
         let mut reader = shop.db.read().await?;
         let stored = signing_keys::list(&mut reader.conn()).await?;
         let revoked = store::accounts::revoked_since(&mut reader.conn(), since).await?;
-        let keys = stored.into_iter().map(|key| SigningKey::open(shop, key));
-        Ok(Self { keys: keys.collect::<Result<_, _>>()?, revoked: revoked.into_iter().collect() })
+        let lives = |key: &StoredSigningKey| key.verifies_until.is_none_or(|until| now < until);
+        let keys = stored.into_iter().filter(lives).filter_map(|key| SigningKey::open(shop, key));
+        Ok(Self { keys: keys.collect(), revoked: revoked.into_iter().collect() })
     }
 
     /// The key that signs now: the one that began last.
@@ -149,6 +158,8 @@ struct Known {
 #[derive(Debug, Default)]
 pub struct SigningKeys {
     known: Mutex<Option<Known>>,
+    /// Whoever reads them again: the others wait for what it finds.
+    reading: tokio::sync::Mutex<()>,
 }
 
 impl SigningKeys {
@@ -163,16 +174,25 @@ impl SigningKeys {
     }
 
     async fn no_older_than(&self, shop: &Shop, age: i64) -> Result<Arc<KeySet>, SigningError> {
-        let now = shop.clock.now().as_millis();
-        if let Some(known) = &*self.known.lock().unwrap_or_else(PoisonError::into_inner)
-            && (0..age).contains(&(now - known.read_at))
-        {
-            return Ok(Arc::clone(&known.set));
+        if let Some(set) = self.younger_than(shop, age) {
+            return Ok(set);
         }
+        let _reading = self.reading.lock().await;
+        if let Some(set) = self.younger_than(shop, age) {
+            return Ok(set);
+        }
+        let now = shop.clock.now().as_millis();
         let set = Arc::new(KeySet::read(shop, now).await?);
         let known = Known { set: Arc::clone(&set), read_at: now };
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
         Ok(set)
+    }
+
+    fn younger_than(&self, shop: &Shop, age: i64) -> Option<Arc<KeySet>> {
+        let now = shop.clock.now().as_millis();
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = known.as_ref().filter(|known| (0..age).contains(&(now - known.read_at)));
+        known.map(|known| Arc::clone(&known.set))
     }
 
     /// What is known with a key that signs: the first is made when it is first needed.
@@ -181,8 +201,7 @@ impl SigningKeys {
         if known.signer(shop.clock.now().as_millis()).is_some() {
             return Ok(known);
         }
-        // Two nodes may make one each at the same time: both are good.
-        rotate(shop, Rotation::AtOnce).await?;
+        make_first(shop).await?;
         self.no_older_than(shop, 0).await
     }
 
@@ -203,37 +222,71 @@ pub enum Rotation {
     AtOnce,
 }
 
+/// Makes the first signing key, unless another node was faster: nobody's tokens end by it.
+async fn make_first(shop: &Shop) -> Result<(), SigningError> {
+    let now = shop.clock.now().as_millis();
+    let new = new_key(shop, now, now - BEHIND_MS)?;
+    let entry = entry(&new, now, json!({ "first": true }));
+    let written = shop.db.write(move |mut conn| {
+        Box::pin(async move {
+            // Whoever else is about to make one waits here, and finds this one.
+            store::lock_journal(&mut conn).await?;
+            let keys = signing_keys::list(&mut conn).await?;
+            if keys.iter().any(|key| key.signs_at(now)) {
+                return Ok(());
+            }
+            signing_keys::add(&mut conn, new).await?;
+            store::journal::append_aside(&mut conn, &[entry], now).await.map(drop)
+        })
+    });
+    Ok(written.await?)
+}
+
 /// Makes a new signing key, which is written to the journal; its name.
 pub async fn rotate(shop: &Shop, rotation: Rotation) -> Result<String, SigningError> {
     let now = shop.clock.now().as_millis();
+    let stored = signing_keys::list(&mut shop.db.read().await?.conn()).await?;
     let (signs_from, others_until) = match rotation {
-        Rotation::AtOnce => (now, now),
-        Rotation::Smooth => {
+        Rotation::AtOnce => (now - BEHIND_MS, now),
+        Rotation::Smooth if stored.iter().any(|key| key.signs_at(now)) => {
             let signs_from = now + ROTATION_LEAD_SECONDS * 1000;
             (signs_from, signs_from + TOKEN_SECONDS_MAX * 1000)
         }
+        // There is nobody to take over from.
+        Rotation::Smooth => (now - BEHIND_MS, now),
     };
+    let new = new_key(shop, now, signs_from)?;
+    let kid = new.kid.clone();
+    let mut entry = entry(&new, now, json!({ "at_once": rotation == Rotation::AtOnce }));
+    entry.account = Some(shop.account);
+    let written = shop.db.write(move |mut conn| {
+        Box::pin(async move {
+            signing_keys::end_others(&mut conn, &new, others_until).await?;
+            signing_keys::add(&mut conn, new).await?;
+            store::journal::append_aside(&mut conn, &[entry], now).await.map(drop)
+        })
+    });
+    written.await?;
+    Ok(kid)
+}
+
+fn new_key(shop: &Shop, now: i64, signs_from: i64) -> Result<StoredSigningKey, SigningError> {
     let NewPair { private, public } = jwt::generate().map_err(|_| SigningError::Make)?;
     let mut name = [0; KID_BYTES];
     shop.random.fill(&mut name);
     let kid = URL_SAFE_NO_PAD.encode(name);
     let sealed = shop.key.seal(&context(&kid), &private, shop.random.as_ref());
-    let verifies_until = None;
-    let (created_at, made) = (now, kid.clone());
-    let new = StoredSigningKey { kid, public, sealed, created_at, signs_from, verifies_until };
+    let (created_at, verifies_until) = (now, None);
+    Ok(StoredSigningKey { kid, public, sealed, created_at, signs_from, verifies_until })
+}
+
+fn entry(new: &StoredSigningKey, now: i64, mut data: Value) -> Entry {
+    data["kid"] = json!(new.kid);
+    let signs_from = Timestamp::from_millis(new.signs_from.max(now)).ok();
+    data["signs_from"] = json!(signs_from.map(|at| at.to_string()));
     let mut entry = Entry::new(Kind::SigningRotated, now);
-    entry.account = Some(shop.account);
-    let at_once = rotation == Rotation::AtOnce;
-    let moment = Timestamp::from_millis(signs_from).map(|at| at.to_string()).ok();
-    entry.data = Some(json!({ "kid": made, "signs_from": moment, "at_once": at_once }).to_string());
-    let written = shop.db.write(move |mut conn| {
-        Box::pin(async move {
-            signing_keys::rotate(&mut conn, new, others_until).await?;
-            store::journal::append_aside(&mut conn, &[entry], now).await.map(drop)
-        })
-    });
-    written.await?;
-    Ok(made)
+    entry.data = Some(data.to_string());
+    entry
 }
 
 /// A signing key as lists show it.
@@ -255,10 +308,7 @@ pub struct SigningKeyView {
 pub async fn signing_keys(shop: &Shop) -> Result<Vec<SigningKeyView>, SigningError> {
     let now = shop.clock.now().as_millis();
     let stored = signing_keys::list(&mut shop.db.read().await?.conn()).await?;
-    let signs = |key: &&StoredSigningKey| {
-        key.signs_from <= now && key.verifies_until.is_none_or(|until| now < until)
-    };
-    let signer = stored.iter().rfind(signs).map(|key| key.kid.clone());
+    let signer = stored.iter().rfind(|key| key.signs_at(now)).map(|key| key.kid.clone());
     let moment = |millis| Timestamp::from_millis(millis).ok();
     let view = |key: StoredSigningKey| {
         let state = match key.verifies_until {
@@ -269,7 +319,7 @@ pub async fn signing_keys(shop: &Shop) -> Result<Vec<SigningKeyView>, SigningErr
         };
         Some(SigningKeyView {
             created_at: moment(key.created_at)?,
-            signs_from: moment(key.signs_from)?,
+            signs_from: moment(key.signs_from.max(key.created_at))?,
             verifies_until: key.verifies_until.and_then(moment),
             kid: key.kid,
             state,

@@ -11,12 +11,13 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use super::Api;
+use super::limit::Standing;
 use super::problem::Problem;
 use crate::access::{Holder, Right, Role, SigningError, TokenError};
 use crate::reports;
 use crate::secret::ApiKey;
 use crate::store::StoreError;
-use crate::telemetry::Origin;
+use crate::telemetry::{Guessed, Origin};
 
 /// What a key is written with, and no token.
 const KEY_SCHEME: &str = "inv_";
@@ -139,6 +140,12 @@ impl From<Unproven> for Problem {
 }
 
 impl Unproven {
+    /// Whether what was shown was made up, or somebody else's: a token that has ended is not.
+    pub(super) const fn is_guess(&self) -> bool {
+        let was_good = matches!(self, Self::Token(TokenError::Expired | TokenError::Revoked));
+        !matches!(self, Self::Nothing) && self.is_for_good() && !was_good
+    }
+
     /// Whether asking again would change nothing.
     pub(super) const fn is_for_good(&self) -> bool {
         !matches!(self, Self::Store(_) | Self::Token(TokenError::Keys(_)))
@@ -161,7 +168,9 @@ pub(super) async fn limit_address(
     request: Request,
     next: Next,
 ) -> Response {
-    let origin = request.extensions().get::<Origin>();
+    // Whoever watches over the process must not find it dead for what others ask.
+    let is_watched = request.uri().path() == "/healthz";
+    let origin = request.extensions().get::<Origin>().filter(|_| !is_watched);
     let (Some(limits), Some(address)) = (&api.limits, origin.map(|origin| origin.address)) else {
         return next.run(request).await;
     };
@@ -170,8 +179,10 @@ pub(super) async fn limit_address(
         return standing.refusal();
     }
     let mut response = next.run(request).await;
-    if response.status() == StatusCode::UNAUTHORIZED {
-        limits.refused(address);
+    let is_guess = response.extensions().get::<Guessed>().is_some();
+    let standing = if is_guess { limits.refused(address) } else { standing };
+    // What is left of a key holder says more.
+    if !Standing::is_told(response.headers()) {
         standing.tell(response.headers_mut());
     }
     response
@@ -187,7 +198,12 @@ pub(super) async fn authenticate(
         Ok(holder) => Caller(holder),
         Err(why) => {
             api.note(&why, request.extensions().get());
-            return Problem::from(why).into_response();
+            let is_guess = why.is_guess();
+            let mut response = Problem::from(why).into_response();
+            if is_guess {
+                response.extensions_mut().insert(Guessed);
+            }
+            return response;
         }
     };
     let standing = api.limits.as_ref().map(|limits| limits.of_account(caller.account));
@@ -206,7 +222,7 @@ impl Api {
     /// Notes who was not believed, unless it showed nothing.
     pub(super) fn note(&self, why: &Unproven, origin: Option<&Origin>) {
         match why {
-            Unproven::Nothing => {}
+            Unproven::Nothing | Unproven::Token(TokenError::Expired) => {}
             _ if !why.is_for_good() => {}
             Unproven::Key(prefix) => {
                 let why = "it is not known, its secret is wrong, or it has ended";

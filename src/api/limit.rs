@@ -12,9 +12,9 @@ use tokio::time::Instant;
 use super::problem::Problem;
 use crate::config::{Rate, RateLimitConfig};
 use crate::domain::AccountId;
-use buckets::{Buckets, Left, Quota};
+use buckets::{Buckets, Left, Quota, SECOND};
 
-/// How many requests a key or token that is refused counts as: guessing is slow.
+/// How many requests more a key or token counts as that is refused: guessing is slow.
 const REFUSED_COST: u32 = 20;
 /// Headers of draft-ietf-httpapi-ratelimit-headers.
 const LIMIT: &str = "ratelimit";
@@ -50,7 +50,7 @@ impl Limits {
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX)
+        u64::try_from(self.begun.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// Takes a request of an address.
@@ -66,8 +66,9 @@ impl Limits {
     }
 
     /// Has an address pay for a key or token that was refused.
-    pub(super) fn refused(&self, address: IpAddr) {
-        self.buckets.charge(client(address), self.address, REFUSED_COST, self.now());
+    pub(super) fn refused(&self, address: IpAddr) -> Standing {
+        let left = self.buckets.charge(client(address), self.address, REFUSED_COST, self.now());
+        Standing { name: "address", quota: self.address, left }
     }
 }
 
@@ -98,10 +99,15 @@ impl Standing {
         );
         let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail);
         let mut response = problem.into_response();
-        let seconds = self.left.retry_in.div_ceil(1_000_000).max(1);
+        let seconds = self.left.retry_in.div_ceil(SECOND).max(1);
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         self.tell(response.headers_mut());
         response
+    }
+
+    /// Whether an answer says how much is left.
+    pub(super) fn is_told(headers: &HeaderMap) -> bool {
+        headers.contains_key(LIMIT)
     }
 
     /// Says how much is left.
@@ -109,7 +115,7 @@ impl Standing {
         let Self { name, quota: Quota { per_second, burst }, left } = self;
         let window = burst.div_ceil((*per_second).max(1));
         let policy = format!("\"{name}\";q={burst};w={window}");
-        let seconds = left.full_in.div_ceil(1_000_000);
+        let seconds = left.full_in.div_ceil(SECOND);
         let limit = format!("\"{name}\";r={};t={seconds}", left.remaining);
         for (header, text) in [(POLICY, policy), (LIMIT, limit)] {
             if let Ok(value) = HeaderValue::try_from(text) {

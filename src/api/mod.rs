@@ -28,7 +28,9 @@ mod request;
 mod serve;
 mod tls;
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -40,7 +42,9 @@ use ipnet::IpNet;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tower::util::option_layer;
+use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 
 pub use keys::Keys;
 pub use serve::serve;
@@ -62,6 +66,8 @@ const REQUESTS_MAX: usize = 1024;
 /// Batches of movements that are worked on at the same time: each is hundreds of
 /// commands, and the writer's queue has room for four of them.
 const BATCHES_MAX: usize = 2;
+/// Bytes below which an answer is not worth packing: one packet has them.
+const PACKED_BYTES_MIN: u16 = 1024;
 /// How long a command may wait in the writer's queue.
 const COMMAND_MAX: Duration = Duration::from_secs(10);
 
@@ -79,6 +85,7 @@ pub struct Api {
     trusted_proxies: Vec<IpNet>,
     cors_origins: Vec<String>,
     is_tls: bool,
+    warned: AtomicBool,
     feed: Arc<Feed>,
 }
 
@@ -99,6 +106,7 @@ impl Api {
             trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
             is_tls: false,
+            warned: AtomicBool::new(false),
             feed,
         }
     }
@@ -124,6 +132,17 @@ impl Api {
     /// What is known of keys, whose last use somebody should write down.
     pub fn keys(&self) -> Arc<Keys> {
         Arc::clone(&self.keys)
+    }
+
+    /// Says once that a proxy is not believed: all who ask through it are one client.
+    fn warn_of_proxy(&self, peer: IpAddr) {
+        if self.limits.is_some() && !self.warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                %peer,
+                "a proxy says whom it asks for and is not believed: all its clients count as one \
+                 until server.trusted_proxies names it"
+            );
+        }
     }
 
     /// What is told to those who listen, while somebody runs it.
@@ -162,12 +181,10 @@ impl Api {
             .route("/channels/{name}/{action}", post(channels::act))
             .layer(middleware::from_fn_with_state(Arc::clone(&api), auth::authenticate))
             .layer(middleware::from_fn_with_state(Arc::clone(&api), request::admit))
-            .layer(middleware::from_fn_with_state(Arc::clone(&api), auth::limit_address))
-            .layer(CompressionLayer::new().gzip(true));
+            .layer(compression());
         let oauth = Router::new()
             .route("/oauth/token", post(oauth::token))
-            .layer(middleware::from_fn_with_state(Arc::clone(&api), request::admit))
-            .layer(middleware::from_fn_with_state(Arc::clone(&api), auth::limit_address));
+            .layer(middleware::from_fn_with_state(Arc::clone(&api), request::admit));
         let all = Router::new()
             .nest("/v1", v1)
             .merge(oauth)
@@ -181,6 +198,7 @@ impl Api {
                 let detail = "this path has no such method";
                 Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
             })
+            .layer(middleware::from_fn_with_state(Arc::clone(&api), auth::limit_address))
             // A browser asks first, and shows nothing then.
             .layer(option_layer(cors))
             .layer(middleware::from_fn_with_state(Arc::clone(&api), request::name));
@@ -220,6 +238,12 @@ impl Api {
         request.deadline = Some(deadline);
         self.shop.writer.submit(request).await
     }
+}
+
+/// Long answers are packed, quickly; what is streamed goes as it comes.
+fn compression() -> CompressionLayer<impl Predicate> {
+    let long = SizeAbove::new(PACKED_BYTES_MIN).and(NotForContentType::SSE);
+    CompressionLayer::new().gzip(true).quality(CompressionLevel::Fastest).compress_when(long)
 }
 
 /// The `Idempotency-Key` of a request.

@@ -16,12 +16,15 @@ use serde_json::json;
 use super::Api;
 use super::auth::Unproven;
 use super::body;
+use super::limit::Standing;
 use super::problem::{Answered, Problem};
 use crate::access::{PublicKey, Rights, SigningError};
 use crate::secret::ApiKey;
-use crate::telemetry::Origin;
+use crate::telemetry::{Guessed, Origin};
 
 const GRANT: &str = "client_credentials";
+/// Characters of a scope that are repeated to who asked for it.
+const SCOPE_CHARS_SHOWN: usize = 60;
 /// How long whoever verifies tokens may keep the published keys: half of how long a new key is
 /// published before it signs.
 const KEYS_FOR: HeaderValue = HeaderValue::from_static("public, max-age=300");
@@ -41,6 +44,8 @@ enum Failed {
     Refused(&'static str, String),
     /// As everywhere here.
     Problem(Problem),
+    /// The key holder asks for too much.
+    Limited(Standing),
 }
 
 impl From<Problem> for Failed {
@@ -58,6 +63,7 @@ impl IntoResponse for Failed {
     fn into_response(self) -> Response {
         let (error, description) = match self {
             Self::Problem(problem) => return problem.into_response(),
+            Self::Limited(standing) => return standing.refusal(),
             Self::Refused(error, description) => (error, description),
         };
         let is_client = error == "invalid_client";
@@ -72,6 +78,7 @@ impl IntoResponse for Failed {
         if is_client {
             let basic = HeaderValue::from_static(r#"Basic realm="invshop", charset="UTF-8""#);
             response.headers_mut().insert(header::WWW_AUTHENTICATE, basic);
+            response.extensions_mut().insert(Guessed);
         }
         response
     }
@@ -106,6 +113,12 @@ async fn give(api: &Api, request: Request) -> Result<Response, Failed> {
             _ => refused("invalid_client", ended),
         }
     })?;
+    if let Some(limits) = &api.limits {
+        let standing = limits.of_account(holder.account);
+        if !standing.is_granted() {
+            return Err(Failed::Limited(standing));
+        }
+    }
     let asked = match form.scope.as_deref().map(Rights::of_scopes) {
         None => holder.rights,
         Some(Ok(asked)) if asked.among(holder.rights) == asked => asked,
@@ -114,8 +127,10 @@ async fn give(api: &Api, request: Request) -> Result<Response, Failed> {
             return Err(refused("invalid_scope", description));
         }
         Some(Err(unknown)) => {
-            let unknown: String = unknown.chars().take(60).collect();
-            return Err(refused("invalid_scope", format!("{unknown:?} is no scope")));
+            // A description has no quotes and nothing but ASCII (§5.2).
+            let odd = |one: &char| one.is_ascii_graphic() && !matches!(one, '"' | '\\');
+            let unknown: String = unknown.chars().filter(odd).take(SCOPE_CHARS_SHOWN).collect();
+            return Err(refused("invalid_scope", format!("'{unknown}' is no scope")));
         }
     };
     let issued = api.tokens.issue(&api.shop, &holder, asked, ends_at).await;
@@ -138,8 +153,14 @@ async fn read(request: Request) -> Result<Form, Failed> {
         return Err(refused("invalid_request", description));
     }
     let bytes = body::bytes(request).await?;
-    serde_urlencoded::from_bytes(&bytes)
-        .map_err(|_| refused("invalid_request", "the form cannot be read, or says a thing twice"))
+    let unreadable =
+        || refused("invalid_request", "the form cannot be read, or says a thing twice");
+    let form: Form = serde_urlencoded::from_bytes(&bytes).map_err(|_| unreadable())?;
+    // What says nothing is as good as left out (RFC 6749 §3.2).
+    let said = |one: Option<String>| one.filter(|text| !text.is_empty());
+    let secret = form.client_secret.filter(|secret| !secret.expose_secret().is_empty());
+    let (scope, client_id) = (said(form.scope), said(form.client_id));
+    Ok(Form { grant_type: form.grant_type, scope, client_id, client_secret: secret })
 }
 
 /// The key of a client, by what it shows: its id is the public part of a key, its secret the
@@ -184,14 +205,17 @@ pub(super) async fn keys(State(api): State<Arc<Api>>) -> Answered {
                 "x": x, "y": y })
     };
     let keys: Vec<_> = keys.into_iter().map(key).collect();
+    let is_empty = keys.is_empty();
     let document = Json(json!({ "keys": keys }));
-    Ok(([(header::CACHE_CONTROL, KEYS_FOR)], document).into_response())
+    // Before the first token there is no key, and nobody is to believe that for minutes.
+    let kept = if is_empty { HeaderValue::from_static("no-store") } else { KEYS_FOR };
+    Ok(([(header::CACHE_CONTROL, kept)], document).into_response())
 }
 
 fn failed(error: &SigningError) -> Problem {
     if let SigningError::Store(error) = error {
         return Problem::of_store(error);
     }
-    tracing::error!(error = %error, "a token cannot be signed");
+    tracing::error!(error = %error, "the keys of tokens cannot be used");
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "an internal error")
 }

@@ -13,6 +13,11 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Peer(pub(super) IpAddr);
 
+/// Whether somebody says that it asks for another.
+pub(super) fn is_forwarded(headers: &HeaderMap) -> bool {
+    headers.contains_key(FORWARDED_FOR)
+}
+
 /// The client that asks. From the end of the list each address is believed as long as the one
 /// that wrote it is a trusted proxy; what a client made up stands before that.
 pub(super) fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
@@ -21,12 +26,13 @@ pub(super) fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Ip
     if !is_trusted(client) {
         return client;
     }
-    let lines = headers.get_all(FORWARDED_FOR).iter();
-    let lines: Vec<&str> = lines.filter_map(|line| line.to_str().ok()).collect();
-    let hops = lines.iter().rev().flat_map(|line| line.rsplit(','));
+    let lines: Vec<&[u8]> =
+        headers.get_all(FORWARDED_FOR).iter().map(|line| line.as_bytes()).collect();
+    let hops = lines.iter().rev().flat_map(|line| line.rsplit(|byte| *byte == b','));
     for hop in hops {
         // What is no address was written by nobody who is believed: the last one counts.
-        let Some(address) = address(hop.trim()) else { break };
+        let hop = std::str::from_utf8(hop).ok();
+        let Some(address) = hop.and_then(|hop| address(hop.trim())) else { break };
         client = address;
         if !is_trusted(client) {
             break;
@@ -45,13 +51,16 @@ fn address(text: &str) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
 
     fn seen(peer: &str, lines: &[&str]) -> String {
         let trusted: Vec<IpNet> = ["10.0.0.0/8", "::1/128"].map(|one| one.parse().unwrap()).into();
         let mut headers = HeaderMap::new();
         for line in lines {
-            headers.append(FORWARDED_FOR, line.parse().unwrap());
+            let value = HeaderValue::from_bytes(line.as_bytes()).unwrap();
+            headers.append(FORWARDED_FOR, value);
         }
         client(peer.parse().unwrap(), &headers, &trusted).to_string()
     }
@@ -70,6 +79,9 @@ mod tests {
             // A client within: all the way it is proxies.
             ("10.0.0.1", &["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
             ("10.0.0.1", &[], "10.0.0.1"),
+            // Beside what is no text stands what the proxy saw, and before it nothing counts.
+            ("10.0.0.1", &["\u{fc}, 198.51.100.7"], "198.51.100.7"),
+            ("10.0.0.1", &["203.0.113.9", "\u{fc}, 10.0.0.2"], "10.0.0.2"),
             ("10.0.0.1", &["unknown"], "10.0.0.1"),
             ("10.0.0.1", &["198.51.100.7, unknown"], "10.0.0.1"),
             ("10.0.0.1", &["198.51.100.7:4711"], "198.51.100.7"),

@@ -48,6 +48,9 @@ pub(super) async fn name(
     let peer = request.extensions().get::<Peer>().copied();
     let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |Peer(address)| address);
     let address = peer::client(peer, request.headers(), &api.trusted_proxies);
+    if address == peer.to_canonical() && peer::is_forwarded(request.headers()) {
+        api.warn_of_proxy(peer);
+    }
     let text = id.to_str().unwrap_or_default().to_owned();
     request.extensions_mut().insert(Origin { address, request: text });
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
@@ -81,7 +84,9 @@ fn method_of(method: &Method) -> &str {
 
 fn is_name(value: &HeaderValue) -> bool {
     let text = value.as_bytes();
-    (1..=REQUEST_ID_BYTES_MAX).contains(&text.len()) && text.iter().all(u8::is_ascii_graphic)
+    // Of one that begins with = or + a spreadsheet would make a formula.
+    let begins = text.first().is_some_and(u8::is_ascii_alphanumeric);
+    begins && text.len() <= REQUEST_ID_BYTES_MAX && text.iter().all(u8::is_ascii_graphic)
 }
 
 /// Lets the request in while there is room, and ends it in time.

@@ -1,6 +1,6 @@
 //! `[server]`: where the daemon listens, and what it proves itself with.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
@@ -24,7 +24,7 @@ pub struct ServerConfig {
     pub public_url: Option<String>,
     /// What it speaks HTTPS with; plain HTTP without.
     pub tls: Option<TlsConfig>,
-    /// Who is believed when it says whom it asks for.
+    /// Who is believed when it says whom it asks for; where nothing is said, this machine.
     pub trusted_proxies: Vec<IpNet>,
     /// Whose pages may ask from a browser: `https://HOST`, without a path.
     pub cors_origins: Vec<String>,
@@ -50,7 +50,7 @@ impl Reader<'_> {
             listen: listen.unwrap_or(LISTEN),
             public_url,
             tls,
-            trusted_proxies: trusted.unwrap_or_default(),
+            trusted_proxies: trusted.unwrap_or_else(loopback),
             cors_origins: origins.unwrap_or_default(),
         }
     }
@@ -90,6 +90,11 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_unparsable| {
         "expected ADDRESS:PORT in numbers, as 127.0.0.1:8700, 0.0.0.0:8700 or [::]:8700".to_owned()
     })
+}
+
+/// A proxy on the same machine: whoever else is there may as well ask for itself.
+fn loopback() -> Vec<IpNet> {
+    [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)].map(IpNet::from).into()
 }
 
 /// From the environment, where there are no lists, with commas between them.

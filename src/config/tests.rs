@@ -90,6 +90,7 @@ fn the_example_shows_the_defaults() {
     assert_eq!(format!("{:?}", shown.database), format!("{:?}", default.database));
     assert_eq!(shown.orders, default.orders);
     assert_eq!(shown.server.listen, default.server.listen);
+    assert_eq!(shown.server.trusted_proxies, default.server.trusted_proxies);
     assert_eq!(shown.auth.token_seconds, default.auth.token_seconds);
     assert_eq!(shown.rate_limit, default.rate_limit);
     assert_eq!(shown.schedule, default.schedule);
@@ -271,15 +272,15 @@ const WRONG_PROBLEMS: [&str; 16] = [
     "line 24: location[2].name: is empty",
     "line 26: channel[0].kind: is missing",
     "line 29: sever: unknown section; did you mean \"server\"?",
-    "auth.on: the section [auth] is not supported yet \
-         (environment variable INVSHOP__AUTH__ON)",
+    "alerts.on: the section [alerts] is not supported yet \
+         (environment variable INVSHOP__ALERTS__ON)",
     "orders.splt: unknown key; did you mean \"split\"? \
          (environment variable INVSHOP__ORDERS__SPLT)",
 ];
 
 #[test]
 fn every_problem_is_found_at_once_in_the_order_of_the_file() {
-    let found = problems(WRONG, &[("INVSHOP__ORDERS__SPLT", "x"), ("INVSHOP__AUTH__ON", "true")]);
+    let found = problems(WRONG, &[("INVSHOP__ORDERS__SPLT", "x"), ("INVSHOP__ALERTS__ON", "true")]);
     assert_eq!(found.len(), WRONG_PROBLEMS.len(), "{found:#?}");
     for (found, expected) in found.iter().zip(WRONG_PROBLEMS) {
         assert!(found.starts_with(expected), "{found}\n{expected}");

@@ -8,14 +8,18 @@ use super::sales::{SalesPeriod, date_of};
 use super::view::{json, time};
 use super::{ReportError, sales};
 use crate::clock::Timestamp;
-use crate::domain::Refusal;
+use crate::domain::{Kind, Refusal};
 use crate::store::acts::{self, Act};
 use crate::store::{Db, StoreError};
 
 /// Rows a page.
 const PAGE: i64 = 1000;
-/// Rows of a report: more are a shop under attack.
-const ROWS_MAX: usize = 100_000;
+/// Acts of a report at most.
+const ACTS_MAX: usize = 100_000;
+/// Refused attempts that are shown one by one: more are an attack, and hide no act.
+const REFUSED_MAX: usize = 10_000;
+/// What they are in the journal.
+const REFUSED: &str = Kind::AuthRefused.event_type();
 
 /// An act, or an attempt that was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -50,6 +54,8 @@ pub struct Audit {
     pub to: NaiveDate,
     /// Whose calendar: the name of its time zone.
     pub time_zone: String,
+    /// Entries of refused attempts that are left out: only so many are shown.
+    pub refused_left_out: u64,
     /// What happened in those days, the oldest first.
     pub data: Vec<AuditRow>,
 }
@@ -62,22 +68,32 @@ pub async fn audit(db: &Db, period: SalesPeriod) -> Result<Audit, ReportError> {
     let mut reader = db.snapshot().await?;
     let mut conn = reader.conn();
     let (mut after, mut data) = (0, Vec::new());
+    let (mut refused, mut refused_left_out) = (0, 0);
     loop {
         let page = acts::page(&mut conn, after, window, PAGE).await?;
         let Some(last) = page.last() else { break };
         after = last.seq;
         for act in page {
             let date = date_of(act.at, time_zone)?;
-            if from <= date && date <= to {
-                data.push(row(act, date)?);
+            if date < from || to < date {
+                continue;
             }
+            if act.kind == REFUSED {
+                refused += 1;
+                if refused > REFUSED_MAX {
+                    refused_left_out += 1;
+                    continue;
+                }
+            }
+            data.push(row(act, date)?);
         }
-        if data.len() > ROWS_MAX {
-            let message = format!("more than {ROWS_MAX} rows: ask for fewer days");
+        if data.len() > ACTS_MAX + REFUSED_MAX {
+            let message = format!("more than {ACTS_MAX} acts: ask for fewer days");
             return Err(Refusal::invalid("to", message).into());
         }
     }
-    Ok(Audit { from, to, time_zone: time_zone.name().to_owned(), data })
+    let time_zone = time_zone.name().to_owned();
+    Ok(Audit { from, to, time_zone, refused_left_out, data })
 }
 
 fn row(act: Act, date: NaiveDate) -> Result<AuditRow, StoreError> {

@@ -20,6 +20,13 @@ pub(crate) struct StoredSigningKey {
     pub(crate) verifies_until: Option<i64>,
 }
 
+impl StoredSigningKey {
+    /// Whether it may sign at a moment.
+    pub(crate) fn signs_at(&self, now: i64) -> bool {
+        self.signs_from <= now && self.verifies_until.is_none_or(|until| now < until)
+    }
+}
+
 impl std::fmt::Debug for StoredSigningKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "the signing key {}", self.kid)
@@ -63,16 +70,20 @@ pub(crate) async fn list(conn: &mut Conn<'_>) -> Result<Vec<StoredSigningKey>, S
         .collect()
 }
 
-/// Adds a key. Those before it end at a moment, and what has ended before is forgotten.
-pub(crate) async fn rotate(
-    conn: &mut Conn<'_>,
-    new: StoredSigningKey,
-    others_until: i64,
-) -> Result<(), StoreError> {
+/// Adds a key.
+pub(crate) async fn add(conn: &mut Conn<'_>, new: StoredSigningKey) -> Result<(), StoreError> {
     let StoredSigningKey { kid, public, sealed, created_at, signs_from, .. } = new;
-    conn.execute(&FORGET_ENDED, args![created_at]).await?;
-    conn.execute(&END_OTHERS, args![kid.as_str(), others_until]).await?;
     conn.execute_one(&INSERT, args![kid.as_str(), public, sealed, created_at, signs_from]).await
+}
+
+/// Ends all keys but one at a moment; what has ended by now is forgotten.
+pub(crate) async fn end_others(
+    conn: &mut Conn<'_>,
+    new: &StoredSigningKey,
+    until: i64,
+) -> Result<(), StoreError> {
+    conn.execute(&FORGET_ENDED, args![new.created_at]).await?;
+    conn.execute(&END_OTHERS, args![new.kid.as_str(), until]).await.map(drop)
 }
 
 /// Forgets all keys.

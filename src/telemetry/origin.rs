@@ -4,6 +4,10 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
+/// On an answer: what was shown was made up, or somebody else's. Whoever asks pays for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guessed;
+
 /// The address of a client, and the name of its request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {

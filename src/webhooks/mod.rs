@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 
 use crate::connectors::Inbound;
 use crate::sync::{Channel, Received};
-use crate::telemetry::Origin;
+use crate::telemetry::{Guessed, Origin};
 
 /// The longest body that is taken, in bytes.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -110,7 +110,9 @@ async fn receive(
             tracing::warn!(channel = name, ?why, "a webhook was not believed");
             let origin = origin.as_ref().map(|Extension(origin)| origin);
             channel.shop().note_refused("webhook", Some(&name), &format!("{why:?}"), origin);
-            StatusCode::UNAUTHORIZED.into_response()
+            let mut response = StatusCode::UNAUTHORIZED.into_response();
+            response.extensions_mut().insert(Guessed);
+            response
         }
         Ok(Received::Unwanted) => StatusCode::NOT_FOUND.into_response(),
         Ok(Received::Full) => {

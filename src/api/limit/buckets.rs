@@ -7,6 +7,8 @@
 use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::sync::{Mutex, PoisonError};
 
+/// Nanoseconds.
+pub(crate) const SECOND: u64 = 1_000_000_000;
 /// Clients that share a place; each is looked at in turn.
 const WAYS: usize = 8;
 /// Places: with the ways 65 536 clients in a megabyte.
@@ -20,12 +22,12 @@ pub(crate) struct Quota {
 }
 
 impl Quota {
-    /// Microseconds in which one request flows in.
+    /// Nanoseconds in which one request flows in.
     fn interval(self) -> u64 {
-        (1_000_000 / u64::from(self.per_second.max(1))).max(1)
+        SECOND.div_ceil(u64::from(self.per_second.max(1)))
     }
 
-    /// Microseconds in which an empty bucket is full.
+    /// Nanoseconds in which an empty bucket is full.
     fn full_after(self) -> u64 {
         self.interval() * u64::from(self.burst.max(1))
     }
@@ -38,13 +40,13 @@ pub(crate) struct Left {
     pub(crate) granted: bool,
     /// Requests that may be sent now.
     pub(crate) remaining: u64,
-    /// Microseconds until all of them may be sent again.
+    /// Nanoseconds until all of them may be sent again.
     pub(crate) full_in: u64,
-    /// Microseconds until what was refused would be granted.
+    /// Nanoseconds until what was refused would be granted.
     pub(crate) retry_in: u64,
 }
 
-/// A client, as a hash of its own, and when its bucket is full again in microseconds.
+/// A client, as a hash of its own, and when its bucket is full again in nanoseconds.
 #[derive(Clone, Copy, Debug, Default)]
 struct Bucket {
     client: u64,
@@ -65,7 +67,7 @@ impl Buckets {
         Self { places, hasher: RandomState::new() }
     }
 
-    /// Takes so many requests out of a client's bucket, `now` microseconds after some start.
+    /// Takes so many requests out of a client's bucket, `now` nanoseconds after some start.
     pub(crate) fn take(&self, client: impl Hash, quota: Quota, cost: u32, now: u64) -> Left {
         let client = self.hasher.hash_one(client);
         let index = usize::try_from(client % PLACES as u64).unwrap_or(0);
@@ -88,7 +90,7 @@ impl Buckets {
 
     /// Takes requests away that were granted already: a bucket may be overdrawn by as much as
     /// it holds.
-    pub(crate) fn charge(&self, client: impl Hash, quota: Quota, cost: u32, now: u64) {
+    pub(crate) fn charge(&self, client: impl Hash, quota: Quota, cost: u32, now: u64) -> Left {
         let client = self.hasher.hash_one(client);
         let index = usize::try_from(client % PLACES as u64).unwrap_or(0);
         let mut place = self.places[index].lock().unwrap_or_else(PoisonError::into_inner);
@@ -96,8 +98,15 @@ impl Buckets {
         let bucket = &mut place[way];
         let was_full_at = if bucket.client == client { bucket.full_at.max(now) } else { now };
         let full_at = was_full_at.saturating_add(quota.interval() * u64::from(cost));
-        let worst = now.saturating_add(quota.full_after().saturating_mul(2));
-        *bucket = Bucket { client, full_at: full_at.min(worst) };
+        let full_at = full_at.min(now.saturating_add(quota.full_after().saturating_mul(2)));
+        *bucket = Bucket { client, full_at };
+        let room_until = now.saturating_add(quota.full_after());
+        Left {
+            granted: true,
+            remaining: room_until.saturating_sub(full_at) / quota.interval(),
+            full_in: full_at - now,
+            retry_in: full_at.saturating_sub(room_until),
+        }
     }
 }
 
@@ -115,34 +124,42 @@ mod tests {
     use super::*;
 
     const QUOTA: Quota = Quota { per_second: 10, burst: 5 };
-    const SECOND: u64 = 1_000_000;
 
     #[test]
     fn a_burst_is_granted_then_the_rate_and_never_more() {
         let buckets = Buckets::new();
         let granted_in = |from: u64, until: u64| {
-            let moments = (from..until).step_by(1_000);
+            let moments = (from..until).step_by(1_000_000);
             moments.filter(|&now| buckets.take("web", QUOTA, 1, now).granted).count()
         };
         assert_eq!(granted_in(0, SECOND), 5 + 9);
         assert_eq!(granted_in(SECOND, 11 * SECOND), 100);
         // After a pause the burst is there again, and not what the pause was long.
-        assert_eq!(granted_in(100 * SECOND, 100 * SECOND + 1_000), 1);
-        assert_eq!(buckets.take("web", QUOTA, 1, 100 * SECOND + 1_000).remaining, 3);
+        assert_eq!(granted_in(100 * SECOND, 100 * SECOND + 1_000_000), 1);
+        assert_eq!(buckets.take("web", QUOTA, 1, 100 * SECOND + 1_000_000).remaining, 3);
     }
 
     #[test]
     fn what_is_left_says_when_to_come_again() {
         let buckets = Buckets::new();
         let first = buckets.take("web", QUOTA, 1, 7);
-        assert_eq!(first, Left { granted: true, remaining: 4, full_in: 100_000, retry_in: 0 });
+        assert_eq!(first, Left { granted: true, remaining: 4, full_in: SECOND / 10, retry_in: 0 });
         let rest = buckets.take("web", QUOTA, 4, 7);
-        assert_eq!((rest.granted, rest.remaining, rest.full_in), (true, 0, 500_000));
+        assert_eq!((rest.granted, rest.remaining, rest.full_in), (true, 0, SECOND / 2));
         let refused = buckets.take("web", QUOTA, 1, 7);
-        assert_eq!((refused.granted, refused.retry_in), (false, 100_000));
+        assert_eq!((refused.granted, refused.retry_in), (false, SECOND / 10));
         // What was refused costs nothing.
         assert!(buckets.take("web", QUOTA, 1, 7 + refused.retry_in).granted);
         assert!(buckets.take("till", QUOTA, 5, 7).granted, "another client has its own");
+    }
+
+    #[test]
+    fn a_high_rate_is_no_higher_than_was_said() {
+        let quota = Quota { per_second: 700_000, burst: 1 };
+        let buckets = Buckets::new();
+        let moments = (0..SECOND / 100).step_by(100);
+        let granted = moments.filter(|&now| buckets.take("web", quota, 1, now).granted).count();
+        assert!((6_000..=7_001).contains(&granted), "{granted}");
     }
 
     #[test]

@@ -95,7 +95,7 @@ pub(crate) async fn run(app: &App<'_>, shop: &Shop, verb: Verb) -> Result<Reply,
         Verb::LowStock { shape } => low_stock(app, shop, shape.format).await,
         Verb::Sales { period, shape } => sales(shop, period, shape.format).await,
         Verb::Drift { period, shape } => channels::drift(shop, period, shape.format).await,
-        Verb::Audit { period, shape } => audit::audit(shop, period, shape.format).await,
+        Verb::Audit { period, shape } => audit::audit(app, shop, period, shape.format).await,
         Verb::SyncLatency { period, shape } => {
             channels::sync_latency(shop, period, shape.format).await
         }

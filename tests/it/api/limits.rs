@@ -2,6 +2,10 @@
 
 use std::time::Instant;
 
+use invshop::domain::AccountName;
+use invshop::ledger::catalogue::NewKey;
+use invshop::secret::ApiKey;
+use invshop::writer::Command;
 use reqwest::Method;
 use serde_json::Value;
 
@@ -38,6 +42,17 @@ both!(a_key_holder_gets_its_burst_and_its_rate_and_others_theirs, |shop| {
     assert_eq!(refused.headers["ratelimit-policy"], r#""account";q=5;w=5"#);
     assert_eq!(refused.headers["ratelimit"], r#""account";r=0;t=5"#);
     // Another key of the same holder is no way around it, another holder is not in its way.
+    let second = ApiKey::generate(shop.random().as_ref());
+    let new = NewKey {
+        account: AccountName::new("greedy").unwrap(),
+        role: "reader",
+        prefix: second.prefix().to_owned(),
+        hash: second.hash(),
+        expires_at: None,
+    };
+    shop.run(Command::CreateKey(new)).await.unwrap();
+    let second = served.with_key(Some(second.expose().to_owned()));
+    assert!(flood(&second, "/v1/inventory/MUG", 20).await.0 < 15, "one holder, one bucket");
     let reply = modest.get("/v1/inventory/MUG").await;
     assert_eq!(
         (reply.status, &reply.headers["ratelimit"]),
@@ -88,7 +103,8 @@ both!(a_proxy_that_is_trusted_asks_for_many, |shop| {
     assert!((3..20).contains(&granted), "{granted}");
     served.end().await;
 
-    let served = Served::configured(&shop, &limits[..2]).await;
+    let limits = [limits[0], limits[1], ("server.trusted_proxies", "192.0.2.1")];
+    let served = Served::configured(&shop, &limits).await;
     let web = served.with_key(Some(web.key().to_owned()));
     let mut granted = 0;
     for client in 0..20 {

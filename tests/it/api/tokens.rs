@@ -293,6 +293,31 @@ both!(a_token_ends_by_itself_and_with_its_key, |shop| {
     served.end().await;
 });
 
+both!(the_first_key_is_made_once_however_many_ask, |shop| {
+    shop.item("MUG", 5).await;
+    let nodes = [Served::new(&shop).await, Served::new(&shop).await];
+    let web = nodes[0].client("web", "reader").await;
+    // Both know that there is none.
+    for node in &nodes {
+        let keys = node.with_key(None).get("/.well-known/jwks.json").await;
+        assert_eq!(keys.body, json!({ "keys": [] }));
+        assert_eq!(keys.headers["cache-control"], "no-store");
+    }
+    let asks = (0..20).map(|ask| token(&nodes[ask % 2], web.key()));
+    let tokens = futures_util::future::join_all(asks).await;
+    shop.clock.advance_millis(5_000);
+    for token in &tokens {
+        for node in &nodes {
+            assert_eq!(holder(node, token).get("/v1/inventory/MUG").await.status, 200);
+        }
+    }
+    let keys = access::signing_keys(&shop.shop).await.unwrap();
+    assert_eq!(keys.iter().map(|key| key.state).collect::<Vec<_>>(), ["signs"]);
+    for node in nodes {
+        node.end().await;
+    }
+});
+
 both!(signing_keys_are_exchanged_without_anybody_noticing, |shop| {
     shop.item("MUG", 5).await;
     let (one, two) = (Served::new(&shop).await, Served::new(&shop).await);

@@ -121,7 +121,8 @@ both!(a_page_waits_for_what_happens, |shop| {
     let client = served.client("office", "operator").await;
     let newest = shop.newest().await;
     let began = Instant::now();
-    let waits = page(&client, "?wait=30&types=stock.received");
+    let asked = format!("?wait=30&types=stock.received&after={newest}");
+    let waits = page(&client, &asked);
     let happens = async {
         while served.listeners() == 0 {
             tokio::task::yield_now().await;

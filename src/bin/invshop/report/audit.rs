@@ -5,17 +5,29 @@ use invshop::shop::Shop;
 use serde_json::json;
 
 use super::{Period, shaped};
+use crate::app::App;
 use crate::arguments::Format;
 use crate::failure::Failure;
 use crate::output::{Reply, Table};
 
 /// Acts and refused attempts, row by row.
-pub(super) async fn audit(shop: &Shop, period: Period, format: Format) -> Result<Reply, Failure> {
+pub(super) async fn audit(
+    app: &App<'_>,
+    shop: &Shop,
+    period: Period,
+    format: Format,
+) -> Result<Reply, Failure> {
     let audit = reports::audit(&shop.db, period.days()).await?;
     let names = ["at", "date", "type", "actor", "address", "request_id", "about"];
     let mut table = Table::new(&names, "nothing was done or refused in those days");
     for row in &audit.data {
         table.row(cells(row));
+    }
+    if audit.refused_left_out > 0 {
+        app.output.warn(&format!(
+            "{} more entries of refused attempts are left out",
+            audit.refused_left_out
+        ));
     }
     Ok(shaped(format, table.clone(), table, json!(audit)))
 }
