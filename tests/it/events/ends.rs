@@ -3,12 +3,15 @@
 use std::time::{Duration, Instant};
 
 use invshop::writer::Command;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
 use super::listener::{Socket, Sse, Told};
 use crate::api::client::{Client, Served};
 use crate::both;
 use crate::daemon::{Daemon, key};
 use crate::harness::{Backend, TestShop, place};
+use crate::raw::Raw;
 
 /// How long the end of a daemon may wait for those who listen.
 const END_MAX: Duration = Duration::from_secs(5);
@@ -42,6 +45,54 @@ both!(the_end_of_the_server_is_told_and_waits_for_nobody, |shop| {
     assert_eq!(sse, [Told::End("closing".to_owned())]);
     assert_eq!(socket, [Told::Close(1012)]);
 });
+
+/// More than the buffers of two sockets hold: so many entries, each a kilobyte.
+const UNREAD: i64 = 8_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_takes_nothing_does_not_hold_the_end_up() {
+    let shop = TestShop::new(Backend::Sqlite).await;
+    shop.item("MUG", 5).await;
+    let served = Served::new(&shop).await;
+    let client = served.client("office", "operator").await;
+    let rows = format!(
+        "with recursive n(value) as (select 1 union all select value + 1 from n where value < {UNREAD})
+         insert into journal (seq, at, kind, effective_at, item_id, data)
+         select last.seq + n.value, last.at, 'item.updated', last.at, (select min(id) from item),
+                '{{\"note\":\"{}\"}}'
+         from (select max(seq) as seq, max(at) as at from journal) as last cross join n",
+        "a".repeat(1_000)
+    );
+    Raw::open(&shop.opening.place).await.execute(&rows).await;
+    let address = client.base().strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!(
+        "GET /v1/events?after=0 HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\n\r\n",
+        client.key()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    // It is sent what fits, and then no more.
+    let sent = async || {
+        let (_, text) = client.text("/metrics").await;
+        let name = "invshop_events_sent_total{transport=\"sse\"} ";
+        text.lines().find_map(|line| line.strip_prefix(name)).unwrap().parse::<i64>().unwrap()
+    };
+    let mut before = 0;
+    loop {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let now = sent().await;
+        if now > 0 && now == before {
+            break;
+        }
+        before = now;
+    }
+    assert!(before < UNREAD, "{before} fitted");
+    let began = Instant::now();
+    served.end().await;
+    assert!(began.elapsed() < END_MAX, "{:?}", began.elapsed());
+    drop(stream);
+    shop.end().await;
+}
 
 both!(a_revoked_key_hears_nothing_more, |shop| {
     let served = Served::new(&shop).await;

@@ -1,5 +1,7 @@
 //! A consumer that is killed again and again sees every event exactly once, in order.
 
+use std::time::Duration;
+
 use futures_util::future::{join_all, join3};
 use invshop::writer::Command;
 use serde_json::Value;
@@ -128,8 +130,9 @@ both!(a_consumer_killed_50_times_sees_each_event_once_in_order, |shop| {
     let served = Served::new(&shop).await;
     let client = served.client("audit", "admin").await;
     let end = shop.newest().await + EVENTS;
-    let (sse, socket, ()) =
-        join3(by_sse(&client, end), by_socket(&client, end), happen(&shop, end)).await;
+    let all = join3(by_sse(&client, end), by_socket(&client, end), happen(&shop, end));
+    // Who lost an event would wait for ever: it is told again and again where it is.
+    let (sse, socket, ()) = tokio::time::timeout(Duration::from_mins(2), all).await.unwrap();
     sse.check(end);
     socket.check(end);
     assert_eq!(shop.newest().await, end);
