@@ -7,6 +7,7 @@ mod broken;
 mod channels;
 mod commands;
 mod doctor;
+mod events;
 mod init;
 mod listings;
 mod stocking;

@@ -3,7 +3,8 @@
 //! What scripts may rely on:
 //!
 //! - **stdout** carries data and nothing else: a table or one line for people,
-//!   with `--json` exactly one JSON document. Lists are `{"data": [...]}`.
+//!   with `--json` exactly one JSON document. Lists are `{"data": [...]}`. A stream
+//!   (`events tail`) is one JSON document a line, with or without it.
 //! - **stderr** carries the rest. An error is `error: …` with `hint: …` lines;
 //!   with `--json` it is one line `{"error": {"code", "message", …}}`, whose
 //!   `hint` and further fields (`shortages`, `problems`, …) appear where there
@@ -22,6 +23,7 @@ mod completions;
 mod db;
 mod demo;
 mod doctor;
+mod events;
 mod export;
 mod failure;
 mod import;
@@ -119,6 +121,9 @@ enum Noun {
     Reconcile(channel::Reconcile),
     /// What is wrong right now, each with the command that solves it
     Attention,
+    /// What happens, as those hear it who listen over REST
+    #[command(subcommand)]
+    Events(events::Verb),
     /// API keys: make, list and revoke them
     #[command(subcommand)]
     Key(key::Verb),
@@ -194,6 +199,7 @@ async fn dispatch(app: &App<'_>, noun: Noun) -> Result<Reply, Failure> {
             })
             .await
         }
+        Noun::Events(verb) => events::run(app, verb).await,
         Noun::Attention => app.with_shop(async |shop| attention::run(shop).await).await,
         Noun::Key(verb) => app.with_shop(async |shop| key::run(shop, verb).await).await,
         Noun::Token(verb) => app.with_shop(async |shop| token::run(app, shop, verb).await).await,

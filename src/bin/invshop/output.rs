@@ -54,6 +54,11 @@ impl Reply {
         Self::one(Text::Both(line, after), whole)
     }
 
+    /// What there was to say was said line by line.
+    pub(crate) fn said() -> Self {
+        Self::one(Text::Nothing, Value::Null)
+    }
+
     /// With findings, the program ends with 1.
     #[must_use]
     pub(crate) fn with_findings(mut self, findings: bool) -> Self {
@@ -77,6 +82,8 @@ pub(crate) enum Text {
     Json,
     /// Bytes as they are: a script, an export.
     Raw(Vec<u8>),
+    /// Nothing, with `--json` neither.
+    Nothing,
 }
 
 impl From<String> for Text {
@@ -210,6 +217,18 @@ impl Output {
         bar.with_message(what)
     }
 
+    /// Prints a line of data at once; whether somebody reads on.
+    #[expect(clippy::unused_self, reason = "who prints has an output")]
+    pub(crate) fn line(&self, bytes: &[u8]) -> io::Result<bool> {
+        let mut stdout = io::stdout().lock();
+        let written = stdout.write_all(bytes).and_then(|()| stdout.write_all(b"\n"));
+        match written.and_then(|()| stdout.flush()) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Prints what came of the command; the program ends with what is returned.
     pub(crate) fn finish(&self, result: Result<Reply, Failure>) -> ExitCode {
         let exit = match result {
@@ -250,10 +269,11 @@ impl Output {
             let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
             (text + end).into_bytes()
         };
-        if self.json {
+        if self.json && !matches!(reply.text, Text::Nothing) {
             return Ok(line(reply.document.to_string()));
         }
         Ok(match &reply.text {
+            Text::Nothing => Vec::new(),
             Text::Lines(lines) => line(lines.clone()),
             Text::Table(table) => line(table.render()),
             Text::Both(lines, table) => line(format!("{lines}\n\n{}", table.render())),
