@@ -98,12 +98,24 @@ pub enum Hint {
     /// An order that was deleted, as the channel says: one it does not show is gone then,
     /// however old it is.
     Deleted(RemoteId),
+    /// The order that something belongs to which names none: the channel is asked for it.
+    OrderOf(RemoteId),
     /// The number of a holder, as the channel says it was at that moment.
     Stock(Holder),
     /// A listing.
     Listing(RemoteId),
     /// Nothing that matters here.
     Nothing,
+}
+
+/// Something that happened at a channel, and that several deliveries tell of: each of what it
+/// is subscribed to gets its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The channel's id of it.
+    pub id: String,
+    /// When the delivery was made, by the channel's clock: one event may be told of in parts.
+    pub told_at: Option<Timestamp>,
 }
 
 /// A webhook as the channel has it.
@@ -132,6 +144,11 @@ pub trait Webhook: Send + Sync {
 
     /// What two deliveries of one event have in common, and no others.
     fn dedupe_key(&self, call: &Inbound) -> String;
+
+    /// The event that a delivery tells of beside others, where the channel says one.
+    fn event(&self, _call: &Inbound) -> Option<Event> {
+        None
+    }
 
     /// What a stored call hints at.
     fn decode(&self, call: &Inbound) -> Result<Vec<Hint>, DecodeError>;

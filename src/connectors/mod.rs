@@ -39,7 +39,8 @@ pub use heard::Heard;
 pub(crate) use http::PAGE;
 pub use http::{Call, ChannelHttp, Listen, Reply};
 pub use intake::{
-    Forged, Handshake, Hint, Inbound, Intake, Message, Queue, Subscription, Webhook, WebhookSecrets,
+    Event, Forged, Handshake, Hint, Inbound, Intake, Message, Queue, Subscription, Webhook,
+    WebhookSecrets,
 };
 pub use orders::{
     Deducted, Fetched, ListedOrder, OrderSource, RawOrder, RemoteLine, RemoteOrder, RemoteState,

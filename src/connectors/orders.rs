@@ -184,6 +184,12 @@ pub trait OrderSource: Send + Sync {
     /// One order as it is now.
     fn fetch<'a>(&'a self, id: &'a RemoteId) -> Answer<'a, Fetched>;
 
+    /// The order that something belongs to which a webhook named
+    /// ([`Hint::OrderOf`](super::Hint::OrderOf)); none where the channel shows no such thing.
+    fn order_of<'a>(&'a self, _part: &'a RemoteId) -> Answer<'a, Option<RemoteId>> {
+        async { Ok(None) }.boxed()
+    }
+
     /// What a document says: pure, so that it can be done again by a newer program.
     fn decode(&self, body: &[u8]) -> Result<RemoteOrder, DecodeError>;
 }

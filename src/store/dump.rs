@@ -125,7 +125,7 @@ pub(crate) static TABLES: [Table; 30] = [
         order_key Text, line Text, holder Text, place Text, units Int),
     table!(inbox by "id" sequence: id Int, channel_id Int, kind Text, dedupe_key Text,
         sealed Bytes, state Text, received_at Int, attempts Int, retry_at Int, reason Text,
-        done_at Int),
+        done_at Int, event Text),
     table!(push_back by "seq": seq Int, channel_id Int, order_id Int, kind Text, state Text,
         attempts Int, retry_at Int, reason Text, ended_at Int),
     table!(follower by "name": name Text, seq Int),

@@ -31,12 +31,22 @@ pub(crate) struct Listed {
     pub(crate) attempts: i64,
     pub(crate) reason: Option<String>,
     pub(crate) done_at: Option<i64>,
+    pub(crate) event: Option<String>,
+}
+
+/// Something that is to be kept.
+pub(crate) struct New {
+    pub(crate) kind: &'static str,
+    pub(crate) dedupe_key: String,
+    /// The event that it tells of beside others, by the channel's id.
+    pub(crate) event: Option<String>,
+    pub(crate) sealed: Vec<u8>,
 }
 
 statement!(
     INSERT,
-    "insert into inbox (channel_id, kind, dedupe_key, sealed, state, received_at)
-     values ($1, $2, $3, $4, 'pending', $5)
+    "insert into inbox (channel_id, kind, dedupe_key, sealed, state, received_at, event)
+     values ($1, $2, $3, $4, 'pending', $5, $6)
      on conflict (channel_id, dedupe_key) where state = 'pending' do nothing"
 );
 statement!(
@@ -69,7 +79,7 @@ statement!(
 );
 statement!(
     LIST,
-    "select b.id, c.name, b.kind, b.state, b.received_at, b.attempts, b.reason, b.done_at
+    "select b.id, c.name, b.kind, b.state, b.received_at, b.attempts, b.reason, b.done_at, b.event
      from inbox as b join channel as c on c.id = b.channel_id
      where b.id < $1 and (b.state = $2 or $2 = '') order by b.id desc limit $3"
 );
@@ -110,11 +120,10 @@ pub(super) const STATEMENTS: &[&Statement] = &[
 pub(crate) async fn insert(
     conn: &mut Conn<'_>,
     channel: i64,
-    (kind, dedupe_key): (&str, &str),
-    sealed: Vec<u8>,
+    New { kind, dedupe_key, event, sealed }: New,
     now: i64,
 ) -> Result<bool, StoreError> {
-    let args = args![channel, kind, dedupe_key, sealed, now];
+    let args = args![channel, kind, dedupe_key, sealed, now, event];
     Ok(conn.execute(&INSERT, args).await? == 1)
 }
 
@@ -197,6 +206,7 @@ pub(crate) async fn list(
                 attempts: row.int(5)?,
                 reason: row.text_opt(6)?,
                 done_at: row.int_opt(7)?,
+                event: row.text_opt(8)?,
             })
         })
         .collect()

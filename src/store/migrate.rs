@@ -85,9 +85,15 @@ const TWINS: &[Twin] = &[
     },
     Twin {
         version: 12,
+        name: "events",
+        sqlite: include_str!("../../migrations/sqlite/0012_events.sql"),
+        postgres: include_str!("../../migrations/postgres/0012_events.sql"),
+    },
+    Twin {
+        version: 13,
         name: "access",
-        sqlite: include_str!("../../migrations/sqlite/0012_access.sql"),
-        postgres: include_str!("../../migrations/postgres/0012_access.sql"),
+        sqlite: include_str!("../../migrations/sqlite/0013_access.sql"),
+        postgres: include_str!("../../migrations/postgres/0013_access.sql"),
     },
 ];
 

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::SyncError;
+use super::opened::ReadEvents;
 use crate::config::{ChannelConfig, ChannelMode, Problem};
 use crate::connectors::registry::{self, Kind, Settings};
 use crate::connectors::{Capability, Connector, Heard};
@@ -23,6 +24,8 @@ pub struct Channel {
     /// Its id in the database.
     pub(crate) id: i64,
     pub(crate) connector: Arc<dyn Connector>,
+    /// Events whose orders were read.
+    pub(super) read_events: ReadEvents,
 }
 
 /// The connectors of the configured channels, or all that is wrong with their settings.
@@ -93,7 +96,8 @@ impl Channel {
             return Err(StoreError::SourceTaken(config.name));
         }
         let stored = stored(shop, &config).await?;
-        Ok(Self { shop: Arc::clone(shop), config, id: stored.id, connector })
+        let (shop, read_events) = (Arc::clone(shop), ReadEvents::default());
+        Ok(Self { shop, config, id: stored.id, connector, read_events })
     }
 
     /// Its name: the source of its orders.

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
 use super::Channel;
-use crate::connectors::{DecodeError, Inbound, ListedOrder, RawOrder};
+use crate::connectors::{DecodeError, Event, Inbound, ListedOrder, RawOrder};
 use crate::domain::RemoteId;
 use crate::store::StoreError;
 use crate::store::inbox::{self, Stored};
@@ -35,6 +35,13 @@ struct Kept {
     /// Base64 costs a third; hexadecimal would double it.
     body: String,
     received_at: String,
+}
+
+/// What is to be kept, not sealed yet.
+struct Plain {
+    dedupe_key: String,
+    event: Option<String>,
+    bytes: Vec<u8>,
 }
 
 /// What was kept, opened.
@@ -82,7 +89,7 @@ impl Channel {
     pub(crate) async fn keep_delivery(
         &self,
         call: &Inbound,
-        dedupe_key: String,
+        (dedupe_key, event): (String, Option<Event>),
     ) -> Result<bool, StoreError> {
         let text = |(name, value): &(String, Vec<u8>)| {
             Some((name.clone(), String::from_utf8(value.clone()).ok()?))
@@ -101,43 +108,42 @@ impl Channel {
             received_at: call.received_at.to_string(),
         };
         let plain = serde_json::to_vec(&kept).unwrap_or_default();
-        let kept = self.keep_all(DELIVERY, vec![(dedupe_key, plain)]).await?;
+        let event = event.map(|event| event.id);
+        let kept = self.keep_all(DELIVERY, vec![Plain { dedupe_key, event, bytes: plain }]).await?;
         Ok(kept == 1)
     }
 
     /// Keeps orders as they were listed; how many are new.
     pub(crate) async fn keep_orders(&self, orders: &[ListedOrder]) -> Result<usize, StoreError> {
         // Two states of one order are two things.
-        let plain = |listed: &ListedOrder| match listed {
-            ListedOrder::Whole(raw) => {
-                (format!("order {} {}", raw.id, self.hash(&raw.body)), raw.body.clone())
-            }
-            ListedOrder::Named { id, changed_at } => {
-                let moment = changed_at.as_millis();
-                (format!("order {id} {NAMED}{moment:0NAMED_DIGITS$}"), Vec::new())
-            }
+        let plain = |listed: &ListedOrder| {
+            let (dedupe_key, bytes) = match listed {
+                ListedOrder::Whole(raw) => {
+                    (format!("order {} {}", raw.id, self.hash(&raw.body)), raw.body.clone())
+                }
+                ListedOrder::Named { id, changed_at } => {
+                    let moment = changed_at.as_millis();
+                    (format!("order {id} {NAMED}{moment:0NAMED_DIGITS$}"), Vec::new())
+                }
+            };
+            Plain { dedupe_key, event: None, bytes }
         };
         self.keep_all(ORDER, orders.iter().map(plain).collect()).await
     }
 
-    async fn keep_all(
-        &self,
-        kind: &'static str,
-        things: Vec<(String, Vec<u8>)>,
-    ) -> Result<usize, StoreError> {
+    async fn keep_all(&self, kind: &'static str, things: Vec<Plain>) -> Result<usize, StoreError> {
         let random = self.shop.random.as_ref();
-        let seal = |(dedupe_key, plain): (String, Vec<u8>)| {
-            let sealed = self.shop.key.seal(&self.context(&dedupe_key), &plain, random);
-            (dedupe_key, sealed)
+        let seal = |Plain { dedupe_key, event, bytes }: Plain| {
+            let sealed = self.shop.key.seal(&self.context(&dedupe_key), &bytes, random);
+            inbox::New { kind, dedupe_key, event, sealed }
         };
         let sealed: Vec<_> = things.into_iter().map(seal).collect();
         let (id, now) = (self.id, self.shop.clock.now().as_millis());
         let written = self.shop.db.write(move |mut conn| {
             Box::pin(async move {
                 let mut new = 0;
-                for (key, sealed) in sealed {
-                    let kept = inbox::insert(&mut conn, id, (kind, &key), sealed, now).await?;
-                    new += usize::from(kept);
+                for one in sealed {
+                    new += usize::from(inbox::insert(&mut conn, id, one, now).await?);
                 }
                 Ok(new)
             })

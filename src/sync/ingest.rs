@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, HashSet};
 
 use futures_util::future::join_all;
 
-use super::inbox::{ORDER, Opened};
+use super::opened::{Thing, Work};
 use super::order::{self, Known};
 use super::retry::{ATTEMPTS_MAX, pause};
 use super::{Channel, SyncError};
-use crate::connectors::{Fetched, Hint, Intake, RawOrder, RemoteOrder, Retry};
+use crate::connectors::{Fetched, Hint, RawOrder, RemoteOrder, Retry};
 use crate::domain::{LocationCode, OrderRef, Quantity, Refusal, RemoteId};
 use crate::store::inbox::{self, Stored};
 use crate::store::listings::KeyedListing;
@@ -34,26 +34,6 @@ pub(super) enum Outcome {
     Later(SyncError),
     /// It is kept for a person.
     Dead(String),
-}
-
-/// Something that came in, opened.
-struct Thing {
-    stored: Stored,
-    /// The one order it is about: two things of one order come one after the other.
-    order: Option<String>,
-    work: Work,
-}
-
-/// What there is to do with it.
-enum Work {
-    /// A state of an order.
-    Order(RawOrder),
-    /// Something is to be read again.
-    Hints(Vec<Hint>),
-    /// Nothing, and why.
-    Nothing(String),
-    /// It cannot be read.
-    Unusable(String),
 }
 
 /// What else is to be written down with the outcome.
@@ -83,7 +63,8 @@ impl Channel {
         let mut reader = self.shop.db.read().await?;
         let waiting = inbox::pending(&mut reader.conn(), self.id, now, TOGETHER_MAX).await?;
         drop(reader);
-        match self.deal_with(self.open_all(waiting), &mut done).await? {
+        let things = self.open_all(waiting).await;
+        match self.deal_with(things, &mut done).await? {
             Some(error) => Err(error),
             None => Ok(done),
         }
@@ -109,60 +90,23 @@ impl Channel {
             }
             left = rest;
             let outcomes = join_all(round.iter().map(|thing| self.deal_with_one(thing))).await;
+            let ended = round.iter().zip(&outcomes);
+            let ended = ended.filter(|(_, (outcome, _))| matches!(outcome, Outcome::Done(_)));
+            let events: Vec<_> = ended.filter_map(|(thing, _)| thing.event()).collect();
             let stored = round.into_iter().map(|thing| thing.stored);
             let outcomes: Vec<_> = stored.zip(outcomes).collect();
             *done += outcomes.len();
             failed = self.write_down(outcomes).await?;
+            self.read_events.remember(events);
         }
         Ok(failed)
-    }
-
-    /// Opens what came in. Of hints at one order the last will do.
-    fn open_all(&self, waiting: Vec<Stored>) -> Vec<Thing> {
-        let mut things: Vec<Thing> =
-            waiting.into_iter().map(|stored| self.open_one(stored)).collect();
-        let mut hinted = HashSet::new();
-        for thing in things.iter_mut().rev() {
-            if let (Work::Hints(hints), Some(order)) = (&thing.work, &thing.order)
-                && matches!(hints.as_slice(), [Hint::Order(_)])
-                && !hinted.insert(order.clone())
-                // What a list named is read by itself: that it was read is proof for others.
-                && thing.stored.kind != ORDER
-            {
-                thing.work = Work::Nothing("the order is read with a later hint".to_owned());
-            }
-        }
-        things
-    }
-
-    fn open_one(&self, stored: Stored) -> Thing {
-        let work = match (self.open_kept(&stored), self.connector.intake()) {
-            (Err(error), _) => Work::Unusable(error.to_string()),
-            (Ok(Opened::Order(raw)), _) => Work::Order(raw),
-            (Ok(Opened::Named(id)), _) => Work::Hints(vec![Hint::Order(id)]),
-            (Ok(Opened::Delivery(call)), Intake::HttpWebhook(webhook)) => {
-                match webhook.decode(&call) {
-                    Err(error) => Work::Unusable(error.to_string()),
-                    Ok(hints) => Work::Hints(hints),
-                }
-            }
-            _ => Work::Unusable("its channel takes no webhooks".to_owned()),
-        };
-        let order = match &work {
-            Work::Order(raw) => Some(raw.id.to_string()),
-            Work::Hints(hints) => match hints.as_slice() {
-                [Hint::Order(id) | Hint::Deleted(id)] => Some(id.to_string()),
-                _ => None,
-            },
-            _ => None,
-        };
-        Thing { stored, order, work }
     }
 
     async fn deal_with_one(&self, thing: &Thing) -> (Outcome, Aside) {
         let mut aside = Aside::default();
         let outcome = match &thing.work {
             Work::Unusable(why) => Outcome::Dead(why.clone()),
+            Work::Failed(error) => Outcome::Later(error.clone().into()),
             Work::Nothing(why) => Outcome::Done(Some(why.clone())),
             Work::Order(raw) => self.order(raw, false, &mut aside).await,
             Work::Hints(hints) => self.hints(hints, &mut aside).await,
@@ -176,6 +120,7 @@ impl Channel {
             let outcome = match hint {
                 Hint::Order(id) => self.fetched(id, false, aside).await,
                 Hint::Deleted(id) => self.fetched(id, true, aside).await,
+                Hint::OrderOf(_) => Outcome::Done(Some("its channel has no orders".to_owned())),
                 Hint::Stock(holder) => {
                     let place = holder.location.as_ref().map(ToString::to_string);
                     aside.changed.push((holder.id.to_string(), place.unwrap_or_default()));

@@ -22,6 +22,7 @@ mod judge;
 mod lane;
 mod listing;
 mod mirror;
+mod opened;
 mod order;
 mod pull;
 mod push;

@@ -97,6 +97,8 @@ pub struct InboxView {
     pub attempts: i64,
     /// Why nothing came of it.
     pub reason: Option<String>,
+    /// The event that it tells of beside others, by the channel's id.
+    pub event: Option<String>,
 }
 
 impl Channel {
@@ -233,6 +235,7 @@ pub async fn inbox_list(db: &Db, state: &str, limit: i64) -> Result<Vec<InboxVie
         received_at: Timestamp::from_millis(one.received_at).ok(),
         attempts: one.attempts,
         reason: one.reason,
+        event: one.event,
     };
     Ok(listed.into_iter().map(view).collect())
 }

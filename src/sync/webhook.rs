@@ -50,7 +50,8 @@ impl Channel {
         if waiting >= WAITING_MAX {
             return Ok(Received::Full);
         }
-        let kept = self.keep_delivery(call, webhook.dedupe_key(call)).await?;
+        let names = (webhook.dedupe_key(call), webhook.event(call));
+        let kept = self.keep_delivery(call, names).await?;
         Ok(if kept { Received::Kept } else { Received::Duplicate })
     }
 }

@@ -19,7 +19,7 @@
 //! | R31 | `channels_are_called_by_one_client`, `what_the_budget_has_no_room_for_in_time_is_not_sent`, `r31_a_hundred_numbers_are_two_reads_and_a_write` |
 //! | R32 | `metrics_have_the_promised_names_and_what_happened_in_them`, `r32_more_that_becomes_due_than_is_settled_is_told_until_it_is_over`, `r32_many_that_become_due_at_once_are_not_told` |
 //! | R33 | `a_webhook_brings_an_order_at_once`, `recorded_deliveries_shuffled_and_doubled_leave_what_the_shop_shows` |
-//! | R34 | `every_recorded_delivery_is_believed_once_and_only_unchanged`, `recorded_deliveries_shuffled_and_doubled_leave_what_the_shop_shows` |
+//! | R34 | `r34_deliveries_of_one_event_are_one_read`, `every_recorded_delivery_is_believed_once_and_only_unchanged`, `recorded_deliveries_shuffled_and_doubled_leave_what_the_shop_shows` |
 //! | R35 | `two_accounts_one_id`, `the_database_refuses_impossible_orders` |
 //! | R36 | `an_order_follows_what_the_shop_makes_of_it`, `recorded_deliveries_in_their_order_leave_what_the_shop_shows` |
 //! | R37 | `a_daemon_that_is_killed_goes_on_where_it_was`; reason for no window of time: WooCommerce signs none |
@@ -38,7 +38,7 @@
 //! | R58 | `a_line_of_no_listing_waits_and_is_never_guessed` |
 //! | R59 | `a_line_of_no_listing_waits_and_is_never_guessed`; an event of a SKU that changed there is not built |
 //! | R60 | `r60_skus_are_kept_byte_for_byte_and_parts_may_come_later`, `r60_an_export_imports_again_byte_for_byte` |
-//! | R61 | `a_place_shows_what_feeds_it_and_sells_from_there`, `a_location_shows_the_sum_of_what_feeds_it`, `a_sale_at_a_location_is_taken_from_whatever_feeds_it`; an order of WooCommerce names no location |
+//! | R61 | `shopify_a_move_is_heard_of`, `a_place_shows_what_feeds_it_and_sells_from_there`, `a_location_shows_the_sum_of_what_feeds_it`, `a_sale_at_a_location_is_taken_from_whatever_feeds_it`; an order of WooCommerce names no location |
 //! | R62 | `r62_a_hold_that_moves_keeps_its_total` |
 //! | R63 | `what_two_shops_sell_at_once_is_owed_and_adds_up`, `shops_and_ledger_are_equal_when_the_faults_stop_on_postgres`, `shopify_and_ledger_are_equal_when_the_faults_stop_on_sqlite` |
 //! | R66 | `r66_a_hundred_simple_products_take_one_write_and_one_read` |
@@ -65,6 +65,7 @@ mod chaos;
 mod daemons;
 mod daily;
 mod desk;
+mod events;
 mod feeds;
 mod hooks;
 mod migrated;

@@ -204,7 +204,7 @@ pub(crate) async fn inbox(
 
 async fn inbox_table(shop: &Shop, state: &str) -> Result<Reply, Failure> {
     let listed = sync::inbox_list(&shop.db, state, LIMIT).await?;
-    let names = ["#id", "channel", "kind", "state", "received", "#attempts", "reason"];
+    let names = ["#id", "channel", "kind", "state", "received", "#attempts", "event", "reason"];
     let mut table = Table::new(&names, "nothing came in");
     for one in &listed {
         table.row(vec![
@@ -214,6 +214,7 @@ async fn inbox_table(shop: &Shop, state: &str) -> Result<Reply, Failure> {
             one.state.clone(),
             one.received_at.map(|at| at.to_string()).unwrap_or_default(),
             one.attempts.to_string(),
+            one.event.clone().unwrap_or_default(),
             one.reason.clone().unwrap_or_default(),
         ]);
     }

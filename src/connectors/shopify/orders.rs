@@ -40,6 +40,9 @@ const WORK: Document =
     Document::reading("read where an order leaves from", include_str!("graphql/work.graphql"), 50);
 const WORK_LINES: Document =
     Document::reading("read what leaves together", include_str!("graphql/work_lines.graphql"), 210);
+/// What a fulfilment order belongs to: one object.
+const ORDER_OF: Document =
+    Document::reading("find the order that leaves", include_str!("graphql/order_of.graphql"), 1);
 pub(super) const UPDATED: Document = Document::reading(
     "read when an order changed",
     include_str!("graphql/order_updated.graphql"),
@@ -77,6 +80,19 @@ struct WorkOf {
 pub(super) struct UpdatedOf {
     updated_at: String,
     pub(super) cancelled_at: Option<String>,
+}
+
+/// What is to leave, of which only the order is asked.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Leaving {
+    fulfillment_order: Option<OfOrder>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OfOrder {
+    order_id: String,
 }
 
 /// What one reading of an order found.
@@ -252,6 +268,15 @@ impl OrderSource for Shopify {
 
     fn fetch<'a>(&'a self, id: &'a RemoteId) -> Answer<'a, Fetched> {
         async move { Ok(self.raw(id.clone()).await?.map_or(Fetched::Gone, Fetched::Found)) }.boxed()
+    }
+
+    fn order_of<'a>(&'a self, part: &'a RemoteId) -> Answer<'a, Option<RemoteId>> {
+        async move {
+            let variables = json!({ "id": gid("FulfillmentOrder", part) });
+            let found: Leaving = self.api.run(&ORDER_OF, &variables, Urgency::Ordinary).await?;
+            found.fulfillment_order.map(|of| numbered(ORDER_OF.what, &of.order_id)).transpose()
+        }
+        .boxed()
     }
 
     fn decode(&self, body: &[u8]) -> Result<RemoteOrder, DecodeError> {

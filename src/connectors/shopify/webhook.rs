@@ -10,19 +10,22 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::api::Document;
-use super::ids::numbered;
+use super::ids::{number, numbered};
 use super::stock::UserError;
 use super::{Listed, Shopify};
+use crate::clock::Timestamp;
 use crate::connectors::{
-    Answer, ChannelError, DecodeError, ErrorKind, Forged, Handshake, Hint, Holder, Inbound,
+    Answer, ChannelError, DecodeError, ErrorKind, Event, Forged, Handshake, Hint, Holder, Inbound,
     Subscription, Urgency, Webhook, WebhookSecrets,
 };
 use crate::domain::RemoteId;
 use crate::secret::Secret;
 
 /// What matters to stock. Parcels change their order, which is told by `ORDERS_UPDATED`; their
-/// own topics would need one more scope (`read_fulfillments`).
-const TOPICS: [&str; 9] = [
+/// own topics would need one more scope (`read_fulfillments`). Where units leave from is told of
+/// fulfilment orders, and whether their order counts as changed then is nowhere written. Those
+/// come last: an app without a scope for them hears of the others.
+const TOPICS: [&str; 16] = [
     "ORDERS_CREATE",
     "ORDERS_UPDATED",
     "ORDERS_EDITED",
@@ -32,7 +35,20 @@ const TOPICS: [&str; 9] = [
     "INVENTORY_LEVELS_UPDATE",
     "INVENTORY_LEVELS_CONNECT",
     "INVENTORY_LEVELS_DISCONNECT",
+    "FULFILLMENT_ORDERS_MOVED",
+    "FULFILLMENT_ORDERS_SPLIT",
+    "FULFILLMENT_ORDERS_MERGED",
+    "FULFILLMENT_ORDERS_CANCELLED",
+    "FULFILLMENT_ORDERS_ORDER_ROUTING_COMPLETE",
+    "FULFILLMENT_ORDERS_PLACED_ON_HOLD",
+    "FULFILLMENT_ORDERS_HOLD_RELEASED",
 ];
+/// Fulfilment orders that one call names at most; all are of one order.
+const WORK_MAX: usize = 10;
+/// The longest id of an event.
+const EVENT_MAX: usize = 64;
+/// How the id of a fulfilment order begins.
+const WORK_GID: &str = "gid://shopify/FulfillmentOrder/";
 const LIST: Document =
     Document::reading("read the webhooks", include_str!("graphql/subscriptions.graphql"), 110);
 const SUBSCRIBE: Document =
@@ -100,6 +116,22 @@ impl Shopify {
     }
 }
 
+/// The fulfilment orders that are named anywhere in what a call says: each topic names them
+/// elsewhere.
+fn find_work(value: &Value, found: &mut Vec<RemoteId>) {
+    match value {
+        Value::String(text) => {
+            let id = text.starts_with(WORK_GID).then(|| number(text)).flatten();
+            if let Some(id) = id.filter(|id| found.len() < WORK_MAX && !found.contains(id)) {
+                found.push(id);
+            }
+        }
+        Value::Array(all) => all.iter().for_each(|one| find_work(one, found)),
+        Value::Object(fields) => fields.values().for_each(|one| find_work(one, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
 impl Webhook for Shopify {
     fn handshake(&self, _: &Inbound) -> Option<Handshake> {
         None
@@ -127,6 +159,13 @@ impl Webhook for Shopify {
         id.filter(is_one).map_or_else(hash, ToOwned::to_owned)
     }
 
+    fn event(&self, call: &Inbound) -> Option<Event> {
+        let text = |name| std::str::from_utf8(call.header(name)?).ok();
+        let id = text("x-shopify-event-id").filter(|id| !id.is_empty() && id.len() <= EVENT_MAX)?;
+        let told_at = text("x-shopify-triggered-at").and_then(|at| Timestamp::parse(at).ok());
+        Some(Event { id: id.to_owned(), told_at })
+    }
+
     fn decode(&self, call: &Inbound) -> Result<Vec<Hint>, DecodeError> {
         let wrong =
             |field: &str, why: &str| DecodeError { field: field.to_owned(), why: why.to_owned() };
@@ -139,6 +178,14 @@ impl Webhook for Shopify {
             let number = number.ok_or_else(|| wrong(field, "it is no id"))?;
             Ok(RemoteId::of_numbers(&[number]))
         };
+        if topic.starts_with("fulfillment_orders/") {
+            let mut named = Vec::new();
+            find_work(&body, &mut named);
+            if named.is_empty() {
+                return Err(wrong("body", "it names no fulfilment order"));
+            }
+            return Ok(named.into_iter().map(Hint::OrderOf).collect());
+        }
         Ok(vec![match topic {
             "refunds/create" | "fulfillments/create" | "fulfillments/update" => {
                 Hint::Order(id("order_id")?)

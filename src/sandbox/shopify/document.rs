@@ -141,6 +141,13 @@ pub(super) fn moved(state: &State, order: u64, moved: Moved) -> Option<Value> {
     }))
 }
 
+/// What is told of a fulfilment order, as shopify.dev shows it.
+pub(super) fn work(state: &State, order: u64, id: u64) -> Option<Value> {
+    let (placed, one) = (nodes::order(state, order)?, nodes::work(state, order, id)?);
+    let status = work::status(placed, one, state.seconds()).to_lowercase();
+    Some(json!({ "fulfillment_order": { "id": gid("FulfillmentOrder", id), "status": status } }))
+}
+
 /// What is told of the shop.
 pub(super) fn shop(state: &State) -> Value {
     json!({

@@ -101,6 +101,17 @@ impl State {
         self.happened("FULFILLMENT_ORDERS_MOVED", &body);
     }
 
+    /// Something became of a fulfilment order.
+    pub(super) fn work_happened(&mut self, topic: &str, id: u64, work: u64) {
+        let Some(body) = document::work(self, id, work) else { return };
+        self.happened(topic, &body);
+    }
+
+    /// What was under way is over: what is told from now on is another event.
+    pub(super) const fn event_ends(&mut self) {
+        self.event = None;
+    }
+
     /// The app is no longer installed: nothing else is told to it, and nothing after that.
     pub(super) fn uninstall_happened(&mut self) {
         let body = document::shop(self);
@@ -134,7 +145,9 @@ impl State {
         if hooks.is_empty() {
             return;
         }
-        let (event, triggered) = (self.small_id(), self.seconds());
+        let triggered = self.seconds();
+        let event = if let Some(event) = self.event { event } else { self.small_id() };
+        self.event = Some(event);
         let body = document::body(document);
         for (hook, uri) in hooks {
             let (id, body, topic) = (self.small_id(), body.clone(), topic.to_owned());
@@ -146,6 +159,9 @@ impl State {
 /// A topic as calls name it: what it is about, a stroke, and what happened.
 fn named(topic: &str) -> String {
     let topic = topic.to_lowercase();
+    if let Some(event) = topic.strip_prefix("fulfillment_orders_") {
+        return format!("fulfillment_orders/{event}");
+    }
     topic.rsplit_once('_').map_or(topic.clone(), |(about, event)| format!("{about}/{event}"))
 }
 

@@ -142,6 +142,11 @@ impl State {
         if !refunded.is_empty() {
             self.add_refund(id, refunded);
         }
+        let work = self.orders.get(&id).into_iter().flat_map(|one| &one.work);
+        let work: Vec<u64> = work.map(|one| one.id).collect();
+        for work in work {
+            self.work_happened("FULFILLMENT_ORDERS_CANCELLED", id, work);
+        }
         self.touch(id, &["ORDERS_CANCELLED"]);
         true
     }

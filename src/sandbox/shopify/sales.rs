@@ -72,6 +72,7 @@ impl State {
         for topic in topics {
             self.order_happened(topic, id);
         }
+        self.event_ends();
         Some(id)
     }
 
@@ -111,6 +112,7 @@ impl State {
             self.order_happened(topic, id);
         }
         self.order_happened("ORDERS_UPDATED", id);
+        self.event_ends();
     }
 
     /// Somebody pays, or will never.
@@ -140,6 +142,7 @@ impl State {
         }
         self.jobs.retain(|job| job.order != id);
         self.deletion_happened(id);
+        self.event_ends();
         true
     }
 }

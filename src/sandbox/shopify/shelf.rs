@@ -14,6 +14,7 @@ impl State {
             self.connect_happened(item, location);
         }
         self.stock_happened(item, location);
+        self.event_ends();
     }
 
     /// An item is no longer stocked at a location: what was there is forgotten.
@@ -25,6 +26,7 @@ impl State {
             (level.available, level.is_active) = (0, false);
         }
         self.disconnect_happened(item, location);
+        self.event_ends();
     }
 
     /// Renames a variant, for which the time of its change moves.
@@ -51,6 +53,7 @@ impl State {
         if let Some(one) = self.items.get_mut(&item) {
             one.updated = now;
             self.item_happened("INVENTORY_ITEMS_UPDATE", item);
+            self.event_ends();
         }
     }
 
@@ -65,6 +68,7 @@ impl State {
             self.products.remove(&gone.product);
         }
         self.item_happened("INVENTORY_ITEMS_DELETE", gone.item);
+        self.event_ends();
         true
     }
 

@@ -195,6 +195,7 @@ pub enum Unstocked {
 }
 
 /// Habits that are not written down anywhere, or differ from shop to shop.
+#[expect(clippy::struct_excessive_bools, reason = "each is a habit of its own")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quirks {
     /// What becomes of a number for an item that is not stocked at the location.
@@ -207,6 +208,8 @@ pub struct Quirks {
     pub cancels_later: bool,
     /// How many seconds after its last change an order is listed.
     pub lists_after: i64,
+    /// What is moved is told of the fulfilment orders only: their order has not changed.
+    pub moves_quietly: bool,
 }
 
 /// Everything the shop keeps.
@@ -283,6 +286,8 @@ pub struct State {
     pub(super) hooks: BTreeMap<u64, Hook>,
     pub(super) queue: Vec<Delivery>,
     pub(super) jobs: Vec<Job>,
+    /// The event that is under way, by its id: all that is told of it has that.
+    pub(super) event: Option<u64>,
     next: u64,
     /// The number of the last order.
     number: i64,
@@ -305,6 +310,7 @@ impl State {
             updates_first: false,
             cancels_later: false,
             lists_after: 0,
+            moves_quietly: false,
         };
         Self {
             clock: Clock(now),
@@ -343,6 +349,7 @@ impl State {
             hooks: BTreeMap::new(),
             queue: Vec::new(),
             jobs: Vec::new(),
+            event: None,
             next: 0,
             number: 1000,
         }

@@ -271,6 +271,7 @@ fn write_one(state: &mut State, write: Write) {
     }
     // The writer hears of it as everybody does.
     state.stock_happened(write.item, write.location);
+    state.event_ends();
 }
 
 /// `inventoryActivate`.
@@ -312,6 +313,7 @@ fn activate_one(state: &mut State, arguments: &Map<String, Value>) -> Done {
         let level = Level { available, committed, is_active: true, updated };
         state.levels.insert((item, location), level);
         state.connect_happened(item, location);
+        state.event_ends();
     }
     Ok(activate_answer(Some(Node::Level(item, location)), &[]))
 }

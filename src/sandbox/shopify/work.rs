@@ -67,7 +67,17 @@ impl State {
         let Some(one) = works.into_iter().find(|one| one.id == work && one.remaining() > 0) else {
             return false;
         };
-        one.readiness = readiness;
+        let before = std::mem::replace(&mut one.readiness, readiness);
+        match (before, readiness) {
+            (Readiness::OnHold, Readiness::OnHold) => {}
+            (_, Readiness::OnHold) => {
+                self.work_happened("FULFILLMENT_ORDERS_PLACED_ON_HOLD", id, work);
+            }
+            (Readiness::OnHold, _) => {
+                self.work_happened("FULFILLMENT_ORDERS_HOLD_RELEASED", id, work);
+            }
+            _ => {}
+        }
         self.touch(id, &[]);
         true
     }
@@ -97,7 +107,11 @@ impl State {
         self.move_stock((item, moved.source), units, -units);
         self.move_stock((item, to), -units, units);
         self.move_happened(id, moved);
-        self.touch(id, &[]);
+        if self.quirks.moves_quietly {
+            self.event_ends();
+        } else {
+            self.touch(id, &[]);
+        }
         true
     }
 

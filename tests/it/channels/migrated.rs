@@ -8,6 +8,7 @@ use crate::raw::Raw;
 
 /// The schema as version 9 left it, with what is in it.
 const BACK_TO_NINE: &str = "drop index journal_acts; drop table signing_key;
+     alter table inbox drop column event;
      drop table channel_token;
      alter table remote_line add column holder text not null default '';
      alter table remote_line add column place text not null default '';

@@ -140,8 +140,30 @@ fn a_call_names_what_is_to_be_read_again_and_is_known_by_its_delivery() {
     let holder = Holder { id: id("271878346596884015"), location: Some(id("24826418")) };
     assert_eq!(hint("inventory_levels/update", level), [Hint::Stock(holder)]);
     assert_eq!(hint("app/uninstalled", "{}"), [Hint::Nothing]);
+    // What is to leave names no order: each that is named is one to ask about.
+    let work = |id: &str| format!("{{\"id\":\"gid://shopify/FulfillmentOrder/{id}\"}}");
+    let moved = format!(
+        "{{\"original_fulfillment_order\":{},\"moved_fulfillment_order\":{},
+          \"source_location\":{{\"id\":\"gid://shopify/Location/4\"}},\"again\":[{}]}}",
+        work("8"),
+        work("9"),
+        work("8")
+    );
+    let mut named = hint("fulfillment_orders/moved", &moved);
+    named.sort_by_key(|one| format!("{one:?}"));
+    assert_eq!(named, [Hint::OrderOf(id("8")), Hint::OrderOf(id("9"))]);
+    let nothing = call("fulfillment_orders/split", b"{\"fulfillment_order\":{}}", "");
+    webhook.decode(&nothing).unwrap_err();
     let one = call("orders/create", BODY.as_bytes(), SIGNED);
     assert_eq!(webhook.dedupe_key(&one), "b54557e4-bdd9-4b37-8a5f-bf7d70bcd043");
+    assert_eq!(webhook.event(&one), None, "it says none");
+    let mut told = one.clone();
+    let header = |name: &str, text: &str| (name.to_owned(), text.as_bytes().to_vec());
+    told.headers.push(header("x-shopify-event-id", "98880550-7158-44d4-b7cd-2c97c8a091b5"));
+    told.headers.push(header("x-shopify-triggered-at", "2026-11-28T10:00:00.123456789Z"));
+    let event = webhook.event(&told).unwrap();
+    assert_eq!(event.id, "98880550-7158-44d4-b7cd-2c97c8a091b5");
+    assert_eq!(event.told_at, Some(Timestamp::parse("2026-11-28T10:00:00.123Z").unwrap()));
     let unnamed = Inbound { headers: Vec::new(), ..one.clone() };
     assert_ne!(webhook.dedupe_key(&unnamed), "", "the body tells them apart");
     webhook.decode(&unnamed).unwrap_err();

@@ -1,4 +1,4 @@
--- What tokens are signed with, and who did what. Twin of migrations/postgres/0012_access.sql.
+-- What tokens are signed with, and who did what. Twin of migrations/postgres/0013_access.sql.
 
 -- All nodes sign and verify with the same keys. A key is published for a while before it
 -- signs, and verifies for as long as what it signed may be used.
