@@ -28,13 +28,13 @@ use serde::Deserialize;
 
 use super::registry::{Kind, Settings};
 use super::{
-    Answer, Authority, Capability, Catalog, Compare, Connector, Deducts, Fulfilment,
-    FulfilmentRules, Grouping, Heard, Intake, IntakeKind, Measure, OrderSource, OrderWindow, Probe,
-    QuantityMeaning, Quota, Restores, StockMeaning, StockRead, StockWrite, Stocking, TokenStore,
-    WriteAnswer, WriteRules, Zero,
+    Answer, Authority, Capability, Catalog, ChannelError, Compare, Connector, Deducts, ErrorKind,
+    Fulfilment, FulfilmentRules, Grouping, Heard, Intake, IntakeKind, Measure, OrderSource,
+    OrderWindow, Probe, QuantityMeaning, Quota, Restores, StockMeaning, StockRead, StockWrite,
+    Stocking, TokenStore, WriteAnswer, WriteRules, Zero,
 };
 use crate::clock::Clock;
-use api::Api;
+use api::{Api, Document};
 use token::Keys;
 
 /// The kind, as the configuration names it.
@@ -117,6 +117,12 @@ impl<T> Listed<T> {
     fn next(&self) -> Option<String> {
         self.page_info.end_cursor.clone().filter(|_| self.page_info.has_next_page)
     }
+}
+
+/// What has more of something than is read of it, by its id there: it is not read in part.
+fn endless(document: &Document, of: &str, id: &str) -> ChannelError {
+    let why = format!("the {of} of {id} have no end");
+    ChannelError::new(document.what, ErrorKind::Unreadable(why))
 }
 
 impl Shopify {

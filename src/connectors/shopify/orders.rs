@@ -13,7 +13,7 @@ use super::document::{Whole, decode};
 use super::ids::{gid, numbered};
 use super::parts::{self, Part};
 use super::slices::Slice;
-use super::{Listed, Shopify};
+use super::{Listed, Shopify, endless};
 use crate::clock::Timestamp;
 use crate::connectors::{
     Answer, ChannelError, Cursor, DecodeError, ErrorKind, Fetched, ListedOrder, OrderSource, Page,
@@ -27,6 +27,10 @@ pub(super) const PAGE_MAX: usize = 100;
 /// held back until the answer comes: few orders have more lines than the first page.
 const LINES_FIRST: usize = 5;
 const LINES_MORE: usize = 50;
+/// Pages of the lines of one order at most, and of what of it is to leave: a list without an
+/// end is an error, never "the rest is gone".
+const LINES_PAGES_MAX: usize = 100;
+const WORK_PAGES_MAX: usize = 100;
 /// Readings of an order that changes meanwhile.
 const READINGS_MAX: usize = 3;
 
@@ -155,7 +159,7 @@ impl Shopify {
     async fn lines(&self, order: &str) -> Result<Option<(Value, Vec<Value>)>, ChannelError> {
         let (mut lines, mut after, mut first) = (Vec::new(), None, LINES_FIRST);
         let mut beginning = None;
-        loop {
+        for _ in 0..LINES_PAGES_MAX {
             let variables = json!({ "id": order, "first": first, "after": after });
             let document = if after.is_none() { ORDER.costing(ORDER_FIRST_COST) } else { ORDER };
             let Some(mut object) = self.of_order::<Value>(&document, &variables).await? else {
@@ -173,6 +177,7 @@ impl Shopify {
                 return Ok(Some((object.take(), lines)));
             }
         }
+        Err(endless(&ORDER, "lines", order))
     }
 
     pub(super) async fn of_order<T: DeserializeOwned>(
@@ -197,7 +202,7 @@ impl Shopify {
     /// The same, and when the order had last changed after all of it was read.
     async fn work_until(&self, order: &str) -> Result<Option<(Vec<Value>, String)>, ChannelError> {
         let (mut all, mut after, mut is_long): (Vec<Value>, _, _) = (Vec::new(), None, false);
-        loop {
+        for _ in 0..WORK_PAGES_MAX {
             let variables = json!({ "id": order, "after": after });
             let Some(page) = self.of_order::<WorkOf>(&WORK, &variables).await? else {
                 return Ok(None);
@@ -218,6 +223,7 @@ impl Shopify {
             let now: Option<UpdatedOf> = self.of_order(&UPDATED, &variables).await?;
             return Ok(now.map(|now| (all, now.updated_at)));
         }
+        Err(endless(&WORK, "fulfilment orders", order))
     }
 
     async fn raw(&self, id: RemoteId) -> Result<Option<RawOrder>, ChannelError> {

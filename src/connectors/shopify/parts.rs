@@ -6,9 +6,9 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Listed;
 use super::api::{Api, Document};
 use super::orders::Of;
+use super::{Listed, endless};
 use crate::connectors::{ChannelError, ErrorKind, Urgency};
 
 /// Parts that are read at first with their units: an order that has as many may have more.
@@ -17,6 +17,9 @@ const FIRST_MAX: usize = 3;
 const TOGETHER_MAX: usize = 10;
 /// Parts of which the ids are read in one answer: it has no second page.
 const PARTS_MAX: usize = 250;
+
+/// Pages of what one of them has at most.
+const PAGES_MAX: usize = 100;
 
 /// A kind of parts of an order.
 #[derive(Debug)]
@@ -157,13 +160,19 @@ pub(super) async fn complete(
     let id = object.get("id").cloned().unwrap_or_default();
     let mut after = page.next();
     let is_long = after.is_some();
-    while after.is_some() {
+    for _ in 0..PAGES_MAX {
+        if after.is_none() {
+            break;
+        }
         let variables = json!({ "id": id, "after": after });
         let answer: Value = api.run(document, &variables, Urgency::Ordinary).await?;
         let part = answer.get(name).cloned().unwrap_or_default();
         let more = list(document, &part, field)?;
         after = more.next();
         nodes.extend(more.nodes);
+    }
+    if after.is_some() {
+        return Err(endless(document, "lines", id.as_str().unwrap_or_default()));
     }
     if let Some(object) = object.as_object_mut() {
         object.insert(field.to_owned(), Value::Array(nodes));

@@ -19,7 +19,7 @@ use super::api::Document;
 use super::ids::{gid, number, numbered};
 use super::pages::{PAGE_COST, Rows, Wide};
 use super::slices::Slice;
-use super::{Listed, Shopify, TARGETS_MAX};
+use super::{Listed, Shopify, TARGETS_MAX, endless};
 use crate::connectors::{
     Answer, Catalog, ChannelError, Cursor, ErrorKind, Group, Holder, Page, RemoteLevel,
     RemoteListing, StockOutcome, StockRead, StockTarget, StockWrite, Ticket, TicketState, Urgency,
@@ -27,6 +27,8 @@ use crate::connectors::{
 use crate::domain::{RemoteId, RemoteQuantity};
 use crate::secret::{Random as _, SystemRandom};
 
+/// Pages of the levels of one item at most: a shop has fewer locations.
+const LEVELS_PAGES_MAX: usize = 100;
 /// Names that are remembered of writes whose end is not known.
 const NAMES_MAX: usize = 1_000;
 /// Changes in which targets are written at most: each leaves out what the one before was
@@ -164,9 +166,9 @@ impl Shopify {
             return Ok((id, levels));
         }
         levels.clear();
-        let mut after: Option<String> = None;
-        loop {
-            let variables = json!({ "item": gid("InventoryItem", &id), "after": after });
+        let (item, mut after) = (gid("InventoryItem", &id), None::<String>);
+        for _ in 0..LEVELS_PAGES_MAX {
+            let variables = json!({ "item": item, "after": after });
             let one: OneItem = self.api.run(&LEVELS_OF, &variables, Urgency::Ordinary).await?;
             let Some(Item { inventory_levels: page, .. }) = one.inventory_item else {
                 return Ok((id, Vec::new()));
@@ -177,6 +179,7 @@ impl Shopify {
                 return Ok((id, levels));
             }
         }
+        Err(endless(&LEVELS_OF, "levels", &item))
     }
 }
 

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use super::api::Document;
 use super::ids::{number, numbered};
 use super::stock::UserError;
-use super::{Listed, Shopify};
+use super::{Listed, Shopify, endless};
 use crate::clock::Timestamp;
 use crate::connectors::{
     Answer, ChannelError, DecodeError, ErrorKind, Event, Forged, Handshake, Hint, Holder, Inbound,
@@ -45,6 +45,8 @@ const TOPICS: [&str; 16] = [
 ];
 /// Fulfilment orders that one call names at most; all are of one order.
 const WORK_MAX: usize = 10;
+/// Pages of the list of webhooks at most.
+const PAGES_MAX: usize = 100;
 /// The longest id of an event.
 const EVENT_MAX: usize = 64;
 /// How the id of a fulfilment order begins.
@@ -91,7 +93,7 @@ impl Hook {
 impl Shopify {
     async fn hooks(&self) -> Result<Vec<Hook>, ChannelError> {
         let (mut hooks, mut after) = (Vec::new(), None);
-        loop {
+        for _ in 0..PAGES_MAX {
             let variables = json!({ "after": after });
             let all: All = self.api.run(&LIST, &variables, Urgency::Ordinary).await?;
             after = all.webhook_subscriptions.next();
@@ -100,6 +102,7 @@ impl Shopify {
                 return Ok(hooks);
             }
         }
+        Err(endless(&LIST, "webhooks", "the app"))
     }
 
     async fn make_hook(&self, topic: &str, url: &str) -> Result<Hook, ChannelError> {

@@ -78,9 +78,11 @@ impl<'a> Executor<'a> {
                 (Some(key), passed)
             }
         };
-        let mut rest = rows.into_iter().filter(|(key, _)| after.is_none_or(|after| *key > after));
+        let is_endless = self.state.quirks.endless == Some(super::schema::name(&asked.kind));
+        let begins = after.filter(|_| !is_endless);
+        let mut rest = rows.into_iter().filter(|(key, _)| begins.is_none_or(|after| *key > after));
         let some: Vec<(Key, Node)> = rest.by_ref().take(first).collect();
-        let has_more = rest.next().is_some();
+        let has_more = rest.next().is_some() || is_endless;
         let seen = passed + i64::try_from(some.len()).unwrap_or(i64::MAX);
         if seen > self.state.pages_max {
             let message = format!("Pagination beyond {} objects", self.state.pages_max);

@@ -210,6 +210,8 @@ pub struct Quirks {
     pub lists_after: i64,
     /// What is moved is told of the fulfilment orders only: their order has not changed.
     pub moves_quietly: bool,
+    /// Lists of this type have no end: after the last entry comes the first.
+    pub endless: Option<&'static str>,
 }
 
 /// Everything the shop keeps.
@@ -311,6 +313,7 @@ impl State {
             cancels_later: false,
             lists_after: 0,
             moves_quietly: false,
+            endless: None,
         };
         Self {
             clock: Clock(now),

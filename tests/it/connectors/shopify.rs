@@ -15,6 +15,7 @@ use invshop::domain::RemoteId;
 use invshop::secret::{Secret, SystemRandom};
 
 mod budget;
+mod endless;
 mod orders;
 mod stock;
 mod stocking;
