@@ -1,4 +1,9 @@
--- Events that several deliveries tell of. Twin of migrations/postgres/0012_events.sql.
+-- Events that several deliveries tell of, and units that may have been taken or put back.
+-- Twin of migrations/postgres/0012_events.sql.
 
 -- The event that a delivery tells of beside others, by the channel's id of it.
 alter table inbox add column event text;
+
+-- Of the units of a deduction those of which nobody says whether they were put back, or whether
+-- they were taken there.
+alter table deduction add column unsure integer not null default 0 check (unsure >= 0);

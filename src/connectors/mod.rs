@@ -44,7 +44,7 @@ pub use intake::{
 };
 pub use orders::{
     Deducted, Fetched, ListedOrder, OrderSource, RawOrder, RemoteLine, RemoteOrder, RemoteState,
-    RemoteVersion, Window,
+    RemoteVersion, Spread, Window,
 };
 pub use stock::{
     Group, Holder, RemoteLevel, StockOutcome, StockRead, StockTarget, StockWrite, Ticket,

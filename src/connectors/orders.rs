@@ -108,8 +108,23 @@ pub enum Deducted {
     Unsaid,
     /// Units of the line's holder, or of its listing's.
     Units(Quantity),
-    /// Units of each holder; fewer than none where more came back than was taken there.
-    At(Vec<(Holder, i64)>),
+    /// Units of several holders.
+    At(Spread),
+}
+
+/// What a channel took off several holders for a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spread {
+    /// Units of each, as it says; fewer than none where more came back than was taken there.
+    pub said: Vec<(Holder, i64)>,
+    /// Units beside these that it took off one of the holders, and does not say which: the one
+    /// that they are known to be taken off from before, else the first of `homes`.
+    pub unsaid: i64,
+    /// Of the unsaid, units that it may have put back there without saying so.
+    pub unsure: i64,
+    /// Where the unsaid may have been taken off, one at least; the first where nothing else is
+    /// known.
+    pub homes: Vec<Holder>,
 }
 
 impl Deducted {
@@ -118,7 +133,9 @@ impl Deducted {
         match self {
             Self::Unsaid => None,
             Self::Units(units) => Some(units.get()),
-            Self::At(all) => Some(all.iter().map(|(_, units)| units).sum()),
+            Self::At(spread) => {
+                Some(spread.said.iter().map(|(_, units)| units).sum::<i64>() + spread.unsaid)
+            }
         }
     }
 }

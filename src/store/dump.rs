@@ -122,7 +122,7 @@ pub(crate) static TABLES: [Table; 30] = [
     table!(remote_line by "channel_id, order_key, line": channel_id Int, order_key Text,
         line Text, number Int, listing_keys Text),
     table!(deduction by "channel_id, order_key, line, holder, place": channel_id Int,
-        order_key Text, line Text, holder Text, place Text, units Int),
+        order_key Text, line Text, holder Text, place Text, units Int, unsure Int),
     table!(inbox by "id" sequence: id Int, channel_id Int, kind Text, dedupe_key Text,
         sealed Bytes, state Text, received_at Int, attempts Int, retry_at Int, reason Text,
         done_at Int, event Text),

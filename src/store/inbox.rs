@@ -100,6 +100,10 @@ statement!(
                  and substr(o.dedupe_key, 1, length(o.dedupe_key) - 32)
                    = substr(b.dedupe_key, 1, length(b.dedupe_key) - 32)))"
 );
+statement!(
+    FAILING,
+    "select count(*) from inbox where channel_id = $1 and state = 'pending' and attempts > 0"
+);
 statement!(FORGET, "delete from inbox where state = 'done' and done_at < $1");
 
 pub(super) const STATEMENTS: &[&Statement] = &[
@@ -107,6 +111,7 @@ pub(super) const STATEMENTS: &[&Statement] = &[
     &PENDING,
     &COUNT_PENDING,
     &UNREAD,
+    &FAILING,
     &DONE,
     &LATER,
     &DEAD,
@@ -140,6 +145,11 @@ pub(crate) async fn pending(
 /// How much of a channel could not be read so far, or for good, that may be of orders.
 pub(crate) async fn count_unread(conn: &mut Conn<'_>, channel: i64) -> Result<i64, StoreError> {
     conn.one(&UNREAD, args![channel]).await?.int(0)
+}
+
+/// How much of a channel could not be read so far, and is tried again.
+pub(crate) async fn count_failing(conn: &mut Conn<'_>, channel: i64) -> Result<i64, StoreError> {
+    conn.one(&FAILING, args![channel]).await?.int(0)
 }
 
 /// How much of a channel waits, due or not.

@@ -45,6 +45,7 @@ mod owner;
 mod postgres;
 mod postgres_tx;
 pub(crate) mod push_backs;
+pub(crate) mod push_flows;
 pub(crate) mod push_looks;
 pub(crate) mod push_state;
 pub(crate) mod pushes;

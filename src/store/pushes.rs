@@ -220,21 +220,6 @@ statement!(
               where p.channel_id = r.channel_id and p.holder = r.holder and p.place = r.place
                 and p.pushed_seq <= r.seq"
 );
-// What could not be read so far may be in a number.
-statement!(
-    SETTLE,
-    "update push set taken_until = taken, given_until = given
-     where channel_id = $1 and taken_until is null and baseline is not null and confirmed_at <= $2
-       and not exists (
-         select 1 from inbox where channel_id = $1 and state = 'pending' and attempts > 0)"
-);
-// What an order moved there it may not have moved here: the number is looked at.
-statement!(
-    FLOW,
-    "update push set taken = taken + $4, given = given + $5,
-       remote_changed = remote_changed + 1, is_urgent = 1
-     where channel_id = $1 and holder = $2 and place = $3"
-);
 statement!(
     SENDING_UNTIL,
     "select max(sending_until) from push where channel_id = $1 and sending is not null"
@@ -252,8 +237,6 @@ pub(super) const STATEMENTS: &[&Statement] = &[
     &FIND,
     &SAVE,
     &ACKNOWLEDGE,
-    &SETTLE,
-    &FLOW,
     &SENDING_UNTIL,
 ];
 
@@ -423,31 +406,12 @@ pub(crate) async fn acknowledge(
     conn.execute(&ACKNOWLEDGE, args![rows]).await.map(drop)
 }
 
-/// Every order is in that could have been before what was confirmed until a moment.
-pub(crate) async fn settle(
-    conn: &mut Conn<'_>,
-    channel: i64,
-    begun_at: i64,
-) -> Result<(), StoreError> {
-    conn.execute(&SETTLE, args![channel, begun_at]).await.map(drop)
-}
-
 /// Until when a write of somebody else may still reach the channel.
 pub(crate) async fn sending_until(
     conn: &mut Conn<'_>,
     channel: i64,
 ) -> Result<Option<i64>, StoreError> {
     conn.one(&SENDING_UNTIL, args![channel]).await?.int_opt(0)
-}
-
-/// A channel took units off a number, or gave them back where they are negative.
-pub(super) async fn flow(
-    conn: &mut Conn<'_>,
-    (channel, holder, place): At<'_>,
-    units: i64,
-) -> Result<(), StoreError> {
-    let args = args![channel, holder, place, units.max(0), (-units).max(0)];
-    conn.execute(&FLOW, args).await.map(drop)
 }
 
 /// Reads the columns of a [`PushRow`].

@@ -37,6 +37,7 @@ const ALL: &[&[&Statement]] = &[
     super::postgres::STATEMENTS,
     super::follower::STATEMENTS,
     super::push_backs::STATEMENTS,
+    super::push_flows::STATEMENTS,
     super::push_looks::STATEMENTS,
     super::push_state::STATEMENTS,
     super::pushes::STATEMENTS,

@@ -9,9 +9,10 @@
 use std::collections::HashMap;
 
 use super::expect::Expected;
+use super::pull::MOMENT_MS;
 use super::push::Batch;
 use super::target::Targets;
-use super::{Lane, SyncError};
+use super::{Channel, Lane, SyncError};
 use crate::connectors::Compare;
 use crate::domain::{Kind, Quantity, RemoteQuantity};
 use crate::store::inbox;
@@ -28,6 +29,8 @@ pub(super) struct Wanted {
     pub(super) target: Quantity,
     /// What a write is to find there, where the channel compares.
     pub(super) compare: Option<i64>,
+    /// Whether every order is in that could be in that.
+    pub(super) is_settled: bool,
 }
 
 /// What is to be done about a number that was read.
@@ -62,8 +65,25 @@ pub(super) struct Doubt {
     looked: Looked,
     /// Since when it was so, milliseconds.
     since: i64,
-    /// By how much it was off when it was last looked at, where that is known.
-    off: Option<i64>,
+    /// By how much it was off when it was last looked at, and since when, where that is known.
+    off: Option<(i64, i64)>,
+}
+
+/// Whether something of a channel could not be read that may be of orders.
+#[derive(Clone, Copy, Debug)]
+struct Unread {
+    /// So far, or for good.
+    any: bool,
+    /// So far: it is tried again.
+    still: bool,
+}
+
+impl Channel {
+    /// How long after a change an order may not be listed yet, milliseconds.
+    pub(super) fn lag_ms(&self) -> i64 {
+        let orders = self.connector.capability().orders.as_ref();
+        orders.map_or(0, |orders| i64::try_from(orders.lag.as_millis()).unwrap_or(i64::MAX))
+    }
 }
 
 impl Lane {
@@ -112,6 +132,7 @@ impl Lane {
             Some(expected) if expected.has(number) && expected.is_exact() && !is_guess => {
                 // Never what was just read: a sale may be in that which is not in here.
                 wanted.compare = Some(expected.high);
+                wanted.is_settled = row.known.is_some_and(|known| known.until.is_some());
                 Verdict::Write
             }
             _ => Verdict::Unexplained(number),
@@ -124,10 +145,10 @@ impl Lane {
         Known { baseline: number, from: row.flow, until: None, confirmed_at }
     }
 
-    /// What is known of a number that was written. Where the write was compared, all that
-    /// comes in from now on came after it.
-    pub(super) fn written(&self, row: &PushRow, number: i64) -> Known {
-        let until = self.compares().then_some(row.flow);
+    /// What is known of a number that was written. Where the write was compared with one in
+    /// which every order was that is in, all that comes in from now on came after it.
+    pub(super) fn written(&self, row: &PushRow, number: i64, is_settled: bool) -> Known {
+        let until = (self.compares() && is_settled).then_some(row.flow);
         Known { until, ..self.confirmed(row, number) }
     }
 
@@ -158,7 +179,11 @@ impl Lane {
             self.channel.targets(rows.iter().map(PushRow::number)).await?;
         let wanted = self.fed(rows, quantities).await?;
         let mut reader = self.channel.shop.db.read().await?;
-        let unread = inbox::count_unread(&mut reader.conn(), self.channel.id).await? > 0;
+        let id = self.channel.id;
+        let unread = Unread {
+            any: inbox::count_unread(&mut reader.conn(), id).await? > 0,
+            still: inbox::count_failing(&mut reader.conn(), id).await? > 0,
+        };
         drop(reader);
         let read = self.read(&wanted).await?;
         for (mut wanted, number) in wanted.into_iter().zip(read) {
@@ -190,9 +215,7 @@ impl Lane {
         (number, flow): (i64, Flow),
         begun: i64,
     ) -> Option<i64> {
-        let lag = self.channel.connector.capability().orders.as_ref()?.lag.as_millis();
-        let lag = i64::try_from(lag).unwrap_or(i64::MAX);
-        let now = self.now().as_millis();
+        let (lag, now) = (self.channel.lag_ms(), self.now().as_millis());
         let looked = Looked { number, flow };
         let doubt = self.doubts.entry(key).or_insert(Doubt { looked, since: now, off: None });
         if doubt.looked != looked {
@@ -210,14 +233,14 @@ impl Lane {
         batch: &mut Batch,
         wanted: &mut Wanted,
         (number, before): (i64, Option<Looked>),
-        unread: bool,
+        unread: Unread,
     ) -> Verdict {
         if self.compares() {
             if before != Some(Looked { number, flow: wanted.row.flow }) {
                 return Verdict::Again; // It moved, and may still.
             }
             // It was read before the orders were, and none of them is new.
-            wanted.compare = Some(number);
+            (wanted.compare, wanted.is_settled) = (Some(number), !unread.still);
         }
         let Some(known) = wanted.row.known else {
             return Verdict::Write; // It is seen for the first time.
@@ -227,19 +250,38 @@ impl Lane {
             return Verdict::Write; // Explained, though not to the unit.
         }
         let off = number - expected.high;
-        let doubt = self.doubts.get_mut(&key(&wanted.row));
-        if doubt.and_then(|doubt| doubt.off.replace(off)) != Some(off) {
-            return Verdict::Again;
+        if let Some(verdict) = self.is_off(&key(&wanted.row), off) {
+            return verdict;
         }
-        if unread && off < 0 && number < wanted.target.get() {
+        if unread.any && off < 0 && number < wanted.target.get() {
             return Verdict::NoNumber(UNREAD);
         }
         self.doubts.remove(&key(&wanted.row));
-        // What is not written yet is found again when it is.
-        if self.may_write(wanted) {
+        // What is not written yet is found again when it is; and what may be explained by what
+        // is still to be read was nobody's hand as far as anybody knows.
+        if self.may_write(wanted) && !unread.still {
             self.note_drift(batch, wanted, number);
         }
         Verdict::Write
+    }
+
+    /// What is to be done first about a number that is off by so much; nothing where it was so
+    /// before. Where lists of orders follow later, an order may be listed for the first time with
+    /// a state in which it was read before, and one of the same moment is read a moment later.
+    fn is_off(&mut self, key: &(String, String), off: i64) -> Option<Verdict> {
+        let now = self.now().as_millis();
+        let moment = if self.channel.lag_ms() > 0 { MOMENT_MS } else { 0 };
+        let doubt = self.doubts.get_mut(key);
+        let before = doubt.as_ref().and_then(|doubt| doubt.off).filter(|(was, _)| *was == off);
+        let (_, since) = before.unwrap_or((off, now));
+        if let Some(doubt) = doubt {
+            doubt.off = Some((off, since));
+        }
+        match (before, since + moment) {
+            (Some(_), until) if now >= until => None,
+            (None, _) if moment == 0 => Some(Verdict::Again),
+            (_, until) => Some(Verdict::Later(until)),
+        }
     }
 
     fn note_drift(&self, batch: &mut Batch, wanted: &Wanted, number: i64) {

@@ -15,7 +15,7 @@ use super::behind::Backlog;
 use super::errand::Errand;
 use super::ingest::retry_of;
 use super::judge::Doubt;
-use super::pull::{BIN_UNREAD, Pulled, Seen};
+use super::pull::{BIN_UNREAD, MOMENT_MS, Pulled, Seen};
 use super::push_back::Resting;
 use super::quiet::Quiet;
 use super::retry::Pauses;
@@ -23,7 +23,7 @@ use super::{Channel, SyncError, sweep};
 use crate::clock::Timestamp;
 use crate::config::ChannelMode;
 use crate::shop::turn::Turn;
-use crate::store::{StoreError, pushes};
+use crate::store::{StoreError, push_flows, pushes};
 
 /// How often a lane looks for something to do.
 const EVERY: Duration = Duration::from_millis(100);
@@ -48,6 +48,8 @@ pub struct Lane {
     /// Numbers that are left alone, by the order for which something is under way there.
     pub(super) resting: HashMap<String, Resting>,
     polled_at: Option<Instant>,
+    /// When a list of orders was begun that is still to be followed by another, milliseconds.
+    listed_at: Option<i64>,
     /// Looking for orders that the list of changes leaves out.
     omitted: Errand,
     /// Asking for orders that nothing was heard of for long.
@@ -78,6 +80,7 @@ impl Lane {
             telling: Pauses::default(),
             resting: HashMap::new(),
             polled_at: None,
+            listed_at: None,
             omitted: Errand::new(OMITTED_EVERY, BIN_UNREAD),
             quiet: Quiet::new(),
             sweep: sweep::errand(),
@@ -279,12 +282,31 @@ impl Lane {
             return Ok(pulled);
         }
         super::follow::find_urgent(&self.channel.shop).await?;
-        let id = self.channel.id;
-        let written = self.channel.shop.db.write(move |mut conn| {
-            Box::pin(async move { pushes::settle(&mut conn, id, begun_at).await })
-        });
-        written.await?;
+        if let Some(until) = self.all_is_in_until(begun_at) {
+            let id = self.channel.id;
+            let written = self.channel.shop.db.write(move |mut conn| {
+                Box::pin(async move { push_flows::settle(&mut conn, id, until).await })
+            });
+            written.await?;
+        }
         Ok(pulled)
+    }
+
+    /// Until when every change of an order is in, after a list that was begun at a moment. Where
+    /// lists follow later it was in the one before, and two changes of one moment are told
+    /// apart by then.
+    fn all_is_in_until(&mut self, begun_at: i64) -> Option<i64> {
+        let lag = self.channel.lag_ms();
+        if lag == 0 {
+            return Some(begun_at);
+        }
+        // A clock may be put back.
+        let before = self.listed_at.filter(|at| *at <= begun_at);
+        if before.is_some_and(|at| begun_at - at < MOMENT_MS) {
+            return None;
+        }
+        self.listed_at = Some(begun_at);
+        Some(before?.saturating_sub(lag))
     }
 
     pub(super) fn now(&self) -> Timestamp {

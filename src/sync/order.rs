@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::connectors::{
     Deducted, Deducts, Holder, RemoteLine, RemoteOrder, RemoteState, RemoteVersion, Restores,
-    StockMeaning,
+    Spread, StockMeaning,
 };
 use crate::domain::{
     ExternalId, FactId, FulfilledBy, LocationCode, Money, OrderRef, Payment, Quantity, Reason,
@@ -12,7 +12,7 @@ use crate::domain::{
 };
 use crate::orders::{Cancel, Disposition, Import, ImportLine, LineRequest, Return, ReturnLine};
 use crate::store::listings::KeyedListing;
-use crate::store::remote_lines::{Deduction, KeyedLine, Spot};
+use crate::store::remote_lines::{Deduction, KeyedLine, Spot, Unsaid};
 
 /// Units of a line that came back and are recorded one by one; more are somebody's to look at.
 const RETURNED_MAX: i64 = 200;
@@ -57,7 +57,9 @@ pub(super) fn concerns_stock(remote: &RemoteOrder) -> bool {
 pub(super) fn took_stock(remote: &RemoteOrder, stock: Option<&StockMeaning>) -> bool {
     remote.lines.iter().any(|line| match &line.deducted {
         // More came back in one place than was taken there.
-        Deducted::At(all) => all.iter().any(|(_, units)| *units != 0),
+        Deducted::At(Spread { said, unsaid, .. }) => {
+            *unsaid != 0 || said.iter().any(|(_, units)| *units != 0)
+        }
         Deducted::Unsaid | Deducted::Units(_) => deducted(remote.state, line, stock) > Some(0),
     })
 }
@@ -161,8 +163,8 @@ fn place_of(line: &RemoteLine) -> Option<&RemoteId> {
 fn places_of(line: &RemoteLine) -> Vec<&RemoteId> {
     match (place_of(line), &line.deducted) {
         (Some(place), _) => vec![place],
-        (None, Deducted::At(all)) => {
-            let taken = all.iter().filter(|(_, units)| *units > 0);
+        (None, Deducted::At(spread)) => {
+            let taken = spread.said.iter().filter(|(_, units)| *units > 0);
             taken.filter_map(|(holder, _)| holder.location.as_ref()).collect()
         }
         (None, Deducted::Unsaid | Deducted::Units(_)) => Vec::new(),
@@ -196,8 +198,15 @@ pub(super) fn deductions(
         let at = |all: &[(Holder, i64)]| {
             all.iter().map(|(holder, units)| (spot_of(holder), *units)).collect()
         };
+        let unsaid = match &line.deducted {
+            Deducted::At(Spread { unsaid, unsure, homes, .. }) => {
+                let spots = homes.iter().map(spot_of).collect();
+                Some(Unsaid { units: *unsaid, unsure: *unsure, spots })
+            }
+            _ => None,
+        };
         let (is_guessed, taken) = match (&line.deducted, &line.holder, item_of(line, known)) {
-            (Deducted::At(all), ..) => (false, at(all)),
+            (Deducted::At(spread), ..) => (false, at(&spread.said)),
             (_, Some(holder), _) => (false, [(spot_of(holder), units)].into()),
             (_, None, Some(listing)) => {
                 let spot = (listing.holder.clone(), listing.place.clone());
@@ -206,7 +215,7 @@ pub(super) fn deductions(
             (_, None, None) => (false, [(Spot::default(), units)].into()),
         };
         let (order, line) = (remote.id.to_string(), line.id.to_string());
-        Some(Deduction { order, line, taken, is_guessed })
+        Some(Deduction { order, line, taken, unsaid, is_guessed })
     };
     remote.lines.iter().filter_map(of_line).collect()
 }

@@ -19,7 +19,7 @@ const HISTORY_MS: i64 = 60 * 24 * 60 * 60 * 1000;
 const AHEAD_MS: i64 = 24 * 60 * 60 * 1000;
 /// After how long no second change can be of the moment of the first, milliseconds: the
 /// times of changes are whole seconds.
-const MOMENT_MS: i64 = 2_000;
+pub(super) const MOMENT_MS: i64 = 2_000;
 /// A change that is older is read once, and not once more: no second one can be of its moment,
 /// if the clocks agree to this.
 const YOUNG_MS: i64 = 60_000;

@@ -117,7 +117,7 @@ impl Lane {
         let (mut wanted, mut batch) = (Vec::new(), Batch::default());
         for (mut row, target) in rows.into_iter().zip(quantities) {
             if let Some(target) = target {
-                wanted.push(Wanted { row, target, compare: None });
+                wanted.push(Wanted { row, target, compare: None, is_settled: false });
                 continue;
             }
             let why =
@@ -143,7 +143,7 @@ impl Lane {
 
     /// Sorts a number by what is to be done.
     pub(super) fn take(&self, batch: &mut Batch, wanted: Wanted, verdict: Verdict, seq: i64) {
-        let Wanted { mut row, target, compare } = wanted;
+        let Wanted { mut row, target, compare, is_settled } = wanted;
         match verdict {
             Verdict::Right => {
                 (row.pushed_seq, row.attempts, row.problem) = (seq, 0, None);
@@ -151,7 +151,7 @@ impl Lane {
                 batch.saved.push(row);
             }
             Verdict::Write | Verdict::Unexplained(_) => {
-                batch.writes.push(Write { row, target, seq, compare });
+                batch.writes.push(Write { row, target, seq, compare, is_settled });
             }
             Verdict::Again => {}
             Verdict::Later(at) => {
@@ -315,13 +315,13 @@ impl Lane {
             }
         };
         let unknown = std::iter::repeat(StockOutcome::Unknown);
-        for (Write { mut row, target, seq, .. }, outcome) in
+        for (Write { mut row, target, seq, is_settled, .. }, outcome) in
             sent.into_iter().zip(outcomes.into_iter().chain(unknown))
         {
             match outcome {
                 StockOutcome::Stored(RemoteQuantity::Known(number)) => {
                     row.sending = None;
-                    row.known = Some(self.written(&row, number));
+                    row.known = Some(self.written(&row, number, is_settled));
                     row.seen_at = row.known.map(|known| known.confirmed_at);
                     if number == target.get() {
                         (row.attempts, row.retry_at, row.problem) = (0, 0, None);
@@ -394,6 +394,7 @@ struct Write {
     seq: i64,
     /// What is to be there before, where the channel compares.
     compare: Option<i64>,
+    is_settled: bool,
 }
 
 /// Numbers by what became of them.
@@ -439,7 +440,7 @@ fn urgency(wanted: &[Wanted]) -> Urgency {
 }
 
 fn stock_target(write: &Write, now: Timestamp) -> StockTarget {
-    let Write { row, target: quantity, seq, compare } = write;
+    let Write { row, target: quantity, seq, compare, .. } = write;
     let expected = row.known.map(|known| Expected::of(&known, row.flow));
     let expected = expected.filter(|one| one.is_exact()).map(|one| one.high);
     StockTarget {

@@ -66,6 +66,7 @@ mod daemons;
 mod daily;
 mod desk;
 mod events;
+mod explained;
 mod feeds;
 mod hooks;
 mod migrated;

@@ -13,7 +13,7 @@ use super::ids::number;
 use super::places::Places;
 use crate::clock::Timestamp;
 use crate::connectors::{
-    DecodeError, Deducted, Holder, RemoteLine, RemoteOrder, RemoteState, RemoteVersion,
+    DecodeError, Deducted, Holder, RemoteLine, RemoteOrder, RemoteState, RemoteVersion, Spread,
 };
 use crate::domain::{Currency, Money, Quantity, RemoteId};
 
@@ -73,6 +73,7 @@ struct Line {
     sku: Option<String>,
     name: String,
     quantity: i64,
+    current_quantity: i64,
     unfulfilled_quantity: i64,
     original_unit_price_set: Prices,
     variant: Option<Variant>,
@@ -205,7 +206,11 @@ struct Happened {
     restocked: Sums,
     /// Of the restocked those that had not left.
     kept_back: Sums,
+    /// All that refunds tell of, put back or not.
+    refunded: Sums,
     places: HashMap<String, Places>,
+    /// Where anything of the order leaves from, or was to.
+    assigned: Vec<RemoteId>,
 }
 
 impl Happened {
@@ -215,6 +220,7 @@ impl Happened {
             happened.leaves(one);
         }
         for units in refunds.iter().flat_map(|refund| &refund.refund_line_items) {
+            add(&mut happened.refunded, units);
             if units.restocked && units.restock_type.as_deref() != Some("NO_RESTOCK") {
                 happened.came_back(units);
             }
@@ -224,6 +230,9 @@ impl Happened {
 
     fn leaves(&mut self, work: &Work) {
         let Some(location) = work.location() else { return };
+        if !self.assigned.contains(&location) {
+            self.assigned.push(location.clone());
+        }
         for line in &work.line_items {
             let units = if work.counts() { line.total_quantity } else { 0 };
             let places = self.places.entry(line.line_item.id.clone()).or_default();
@@ -239,6 +248,10 @@ impl Happened {
         }
         let location = units.location.as_ref().and_then(|location| number(&location.id));
         let places = self.places.entry(units.line_item.id.clone()).or_default();
+        if let Some(location) = location.as_ref().filter(|one| self.assigned.contains(one)) {
+            // What was given up is listed no more: it was put back where it was to leave from.
+            places.leave(location, 0);
+        }
         places.come_back(location, units.quantity.unwrap_or(0), has_left);
     }
 
@@ -258,14 +271,26 @@ impl Happened {
         let places = self.places.get(&line.id);
         // Units that will not leave any more and were not put back.
         let gone = (stays - sum(&self.kept_back)).max(0);
-        let at = places.and_then(|places| places.deducted(line.quantity, gone));
+        // What an edit took off the line it may have put back: no refund tells of it.
+        let unsure = line.quantity - line.current_quantity - sum(&self.refunded);
+        let nowhere = Places::default();
+        // A line that was given up whole may be listed nowhere any more.
+        let main = places.and_then(Places::main).or_else(|| self.assigned.first());
+        let at = main
+            .map(|main| (main, places.unwrap_or(&nowhere).deducted(main, (line.quantity, gone))));
         let holder = |item: &RemoteId, location: &RemoteId| Holder {
             id: item.clone(),
             location: Some(location.clone()),
         };
         let deducted = match (&item, at) {
-            (Some(item), Some(at)) => {
-                Deducted::At(at.iter().map(|(at, units)| (holder(item, at), *units)).collect())
+            (Some(item), Some((main, (at, unsaid)))) => {
+                let others = self.assigned.iter().filter(|one| *one != main);
+                Deducted::At(Spread {
+                    said: at.iter().map(|(at, units)| (holder(item, at), *units)).collect(),
+                    unsaid,
+                    unsure: unsure.clamp(0, unsaid.max(0)),
+                    homes: std::iter::once(main).chain(others).map(|at| holder(item, at)).collect(),
+                })
             }
             _ => Deducted::Units(left_of_it),
         };

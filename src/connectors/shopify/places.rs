@@ -46,16 +46,20 @@ impl Places {
     }
 
     /// Where units are from of which nothing else is said.
-    fn main(&self) -> Option<&RemoteId> {
+    pub(super) fn main(&self) -> Option<&RemoteId> {
         self.leave.keys().next().or_else(|| self.homes.first())
     }
 
     /// What the shop took off each of its numbers for so many units of a line: what leaves from
-    /// there, and the `gone` units that will not any more and were not put back, without what
-    /// it put back there. Nothing where no location is known. What leaves from a location that
-    /// is not shown is at none.
-    pub(super) fn deducted(&self, quantity: i64, gone: i64) -> Option<BTreeMap<RemoteId, i64>> {
-        let main = self.main()?;
+    /// there, without what it put back there, and how many more it took of which it does not
+    /// say where: of the `gone` units that will not leave and were not put back. What leaves
+    /// from a location that is not shown is at none. `main` is where units are from of which
+    /// nothing else is said.
+    pub(super) fn deducted(
+        &self,
+        main: &RemoteId,
+        (quantity, gone): (i64, i64),
+    ) -> (BTreeMap<RemoteId, i64>, i64) {
         let mut taken = self.leave.clone();
         let mut add = |location: &RemoteId, units| {
             *taken.entry(location.clone()).or_default() += units;
@@ -73,11 +77,11 @@ impl Places {
             let from = if self.homes.contains(location) { location } else { main };
             add(from, once(*units));
         }
-        add(main, once(gone));
+        let gone = once(gone);
         for (location, units) in &self.back {
             add(location, -units);
         }
-        Some(taken)
+        (taken, gone)
     }
 
     /// The one location that all of it leaves from.
@@ -96,7 +100,9 @@ mod tests {
 
     /// Units of five by location, without those that are none.
     fn taken(places: &Places, gone: i64) -> Vec<(String, i64)> {
-        let all = places.deducted(5, gone).unwrap();
+        let main = places.main().unwrap();
+        let (mut all, unsaid) = places.deducted(main, (5, gone));
+        *all.entry(main.clone()).or_default() += unsaid;
         let some = all.into_iter().filter(|(_, units)| *units != 0);
         some.map(|(location, units)| (location.to_string(), units)).collect()
     }
@@ -157,7 +163,7 @@ mod tests {
         places.come_back(Some(at(1)), 1, false);
         places.come_back(Some(at(2)), 2, false);
         assert_eq!(taken(&places, 0), []);
-        assert_eq!(Places::default().deducted(5, 0), None);
+        assert_eq!(Places::default().main(), None);
     }
 
     #[test]

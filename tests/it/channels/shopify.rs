@@ -24,6 +24,7 @@ pub(super) struct Lamps<'s> {
     pub(super) shop: ShopifyShop,
     pub(super) channel: Arc<Channel>,
     pub(super) lane: Lane,
+    pub(super) config: ChannelConfig,
     /// Fed by the ledger's `main`, and by its `store`.
     pub(super) main: u64,
     pub(super) store: u64,
@@ -55,13 +56,17 @@ impl<'s> Lamps<'s> {
             webhook: Some(WebhookConfig { secret: secret("app-secret"), previous: None }),
             ..config("lamps", &shop.url())
         };
-        let (channel, lane) = World::lane(&world.shop, config).await;
+        let (channel, lane) = World::lane(&world.shop, config.clone()).await;
         test.item("MUG", 10).await;
         sync::discover(&channel).await.unwrap();
         for place in [main, store] {
             sync::map(&channel, &format!("{mug}@{place}"), &sku("MUG")).await.unwrap();
         }
-        let mut lamps = Self { world, shop, channel, lane, main, store, mug, _serving: serving };
+        let mut lamps =
+            Self { world, shop, channel, lane, config, main, store, mug, _serving: serving };
+        lamps.settle().await;
+        // What was sold before is in all lists then: the numbers are known to the unit.
+        lamps.world.test.clock.advance_millis(12_000);
         lamps.settle().await;
         lamps
     }

@@ -1,9 +1,11 @@
 //! What must hold of all shops together when nothing goes wrong any more.
 
+use std::collections::BTreeSet;
+
 use invshop::domain::AllocationPolicy;
 use invshop::reports;
 
-use super::{ITEMS, Ids, Past, market, outlet, webs};
+use super::{ITEMS, Ids, Past, Spot, market, outlet, webs};
 use crate::channels::world::World;
 use crate::harness::sku;
 use crate::raw::Raw;
@@ -32,5 +34,17 @@ pub(super) async fn equal(world: &World<'_>, ids: &Ids, past: &Past) {
     assert_eq!(raw.texts(reasons).await, Vec::<String>::new());
     if !world.outlets.is_empty() {
         outlet::check_orders(world, &mut raw, &past.outlet).await;
+    }
+    explained(&mut raw, &past.typed).await;
+}
+
+/// No number is said to have been typed that nobody typed.
+async fn explained(raw: &mut Raw, typed: &BTreeSet<Spot>) {
+    let drifts = "select data from journal where kind = 'channel.drift' order by seq";
+    for drift in raw.texts(drifts).await {
+        let said: serde_json::Value = serde_json::from_str(&drift).unwrap();
+        let text = |name: &str| said[name].as_str().unwrap().to_owned();
+        let spot = (text("channel"), text("holder"), text("place"));
+        assert!(typed.contains(&spot), "nobody typed it: {drift}");
     }
 }

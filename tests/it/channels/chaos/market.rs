@@ -22,7 +22,11 @@ pub(super) fn act(world: &World<'_>, dice: &mut Dice, ids: &Ids, past: &mut Past
             // What ended stays ended.
             assert!(ended || market.state().orders[&order].status != Status::Open);
         }
-        5 => market.type_stock(offer, place, dice.range(0, 9)),
+        5 => {
+            let spot = ("market".to_owned(), format!("offer-{offer}"), place.to_owned());
+            past.typed.insert(spot);
+            market.type_stock(offer, place, dice.range(0, 9));
+        }
         6 => market.state().faults.lose_replies = 1,
         7 => market.state().faults.too_many = 1,
         8 => market.state().sell_before_write = vec![(offer, place.to_owned(), 1)],

@@ -16,7 +16,7 @@ pub(super) async fn act(
     world: &mut World<'_>,
     dice: &mut Dice,
     ids: &Ids,
-    (web, Past { sold, placed, .. }): (usize, &mut Past),
+    (web, Past { sold, placed, typed, .. }): (usize, &mut Past),
 ) {
     let (name, ..) = *dice.pick(&ITEMS);
     let (shop, id) = (world.webs[web].shop.clone(), ids[name].webs[web]);
@@ -44,7 +44,11 @@ pub(super) async fn act(
             let change = Change::Adjust(Delta::new(-1).unwrap());
             world.test.stock(name, "main", change).await.ok();
         }
-        8 => shop.type_stock(id, dice.range(0, 9)),
+        8 => {
+            let channel = world.webs[web].channel.name().to_owned();
+            typed.insert((channel, id.to_string(), String::new()));
+            shop.type_stock(id, dice.range(0, 9));
+        }
         9 => shop.state().faults.lose_replies = 1,
         10 => shop.state().faults.too_many = 1,
         // Sold between the read of a number and its write.
