@@ -259,7 +259,10 @@ pub(super) fn returns(
             continue;
         };
         let shipped = shipped.get(&number).copied().unwrap_or(0);
-        let returned = (line.restocked.get() - known.never_left(shipped)).min(shipped);
+        // Where the channel tells them apart, one that left here and was taken off the order
+        // there is on no shelf: it did not come back.
+        let kept_back = line.kept_back.map_or_else(|| known.never_left(shipped), Quantity::get);
+        let returned = (line.restocked.get() - kept_back).min(shipped);
         for unit in 1..=returned.min(RETURNED_MAX) {
             let Ok(return_id) = FactId::new(&format!("restock {} {unit}", line.id)) else {
                 continue;

@@ -126,6 +126,20 @@ both!(shopify_what_will_not_leave_of_two_locations_is_taken_where_it_was, |test|
     lamps.end().await;
 });
 
+// What left here before the shop was told is on no shelf, whatever the shop puts back for it.
+both!(shopify_what_left_here_is_not_returned_by_what_is_cancelled_there, |test| {
+    let mut lamps = Lamps::new(&test).await;
+    let order = lamps.buy(2);
+    lamps.settle().await;
+    test.ship_lines(&format!("lamps:{order}"), "parcel", &[(1, 2)]).await.unwrap();
+    let line = lamps.line(order);
+    lamps.shop.state().refund(order, line, 2, Restock::Cancel).unwrap();
+    lamps.steps(15).await;
+    assert_eq!(test.level("MUG", "main").await, [8, 0, 0, 0]);
+    lamps.is_explained(8).await;
+    lamps.end().await;
+});
+
 // What could not be read so far may explain it.
 both!(shopify_an_order_that_is_still_to_be_read_may_explain_a_number, |test| {
     let mut lamps = Lamps::new(&test).await;
