@@ -58,8 +58,10 @@ struct CancelledPayload {
     order_cancel_user_errors: Vec<UserError>,
 }
 
-fn gone(document: &Document) -> ChannelError {
-    ChannelError::new(document.what, ErrorKind::NotFound("the order is gone".to_owned()))
+/// An order that is not there, or too old to be shown: it will not be there later.
+fn gone() -> Told {
+    let detail = "the shop does not show the order any more: there is nobody to tell".to_owned();
+    Told::Refused { code: "gone".to_owned(), detail }
 }
 
 fn unreadable(document: &Document, why: String) -> ChannelError {
@@ -149,10 +151,11 @@ impl Cancelling {
 }
 
 impl Shopify {
-    async fn is_cancelled(&self, order: &RemoteId) -> Result<bool, ChannelError> {
+    /// Whether an order is cancelled; nothing where it is gone.
+    async fn is_cancelled(&self, order: &RemoteId) -> Result<Option<bool>, ChannelError> {
         let variables = json!({ "id": gid("Order", order) });
         let now: Option<UpdatedOf> = self.of_order(&UPDATED, &variables).await?;
-        Ok(now.ok_or_else(|| gone(&CANCEL))?.cancelled_at.is_some())
+        Ok(now.map(|now| now.cancelled_at.is_some()))
     }
 
     async fn send(
@@ -189,7 +192,7 @@ impl Fulfilment for Shopify {
         async move {
             let order = gid("Order", &parcel.order);
             let Some(work) = self.work(&order).await? else {
-                return Err(gone(&SHIP));
+                return Ok(gone());
             };
             let read = |error: DecodeError| unreadable(&SHIP, error.to_string());
             let work: Vec<Work> = each("work", work).map_err(read)?;
@@ -209,8 +212,10 @@ impl Fulfilment for Shopify {
 
     fn cancel<'a>(&'a self, order: &'a RemoteId, reason: Option<&'a str>) -> Answer<'a, Told> {
         async move {
-            if self.is_cancelled(order).await? {
-                return Ok(Told::Already);
+            match self.is_cancelled(order).await? {
+                None => return Ok(gone()),
+                Some(true) => return Ok(Told::Already),
+                Some(false) => {}
             }
             if self.cancelling.lasts(order) {
                 return Ok(Told::UnderWay);
@@ -232,7 +237,8 @@ impl Fulfilment for Shopify {
             }
             self.cancelling.begin(order);
             // A job does it, which may be done by now.
-            Ok(if self.is_cancelled(order).await? { Told::Done } else { Told::UnderWay })
+            let is_done = self.is_cancelled(order).await?.unwrap_or(true);
+            Ok(if is_done { Told::Done } else { Told::UnderWay })
         }
         .boxed()
     }

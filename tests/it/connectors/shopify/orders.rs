@@ -243,6 +243,12 @@ async fn an_order_is_cancelled_once_and_gives_its_units_back() {
     assert_eq!(fulfilment.cancel(&id(number), None).await.unwrap(), Told::Already);
     let order = world.order(number).await;
     assert_eq!((order.state, counts(&order, 0)), (RemoteState::Cancelled, [3, 0, 0, 3, 0]));
-    fulfilment.cancel(&id(1), None).await.unwrap_err();
+    // One that is gone is told of once, and not for an hour.
+    let gone = |told: Told| matches!(told, Told::Refused { code, .. } if code == "gone");
+    assert!(gone(fulfilment.cancel(&id(1), None).await.unwrap()));
+    let other = world.shop.state().buy(&[(mug, main, 1)], Financial::Paid).unwrap();
+    let line = world.line(other, 0);
+    assert!(world.shop.state().delete_order(other));
+    assert!(gone(fulfilment.ship(&parcel(other, "gone", &[(line, 1, 1)], true)).await.unwrap()));
     world.is_sound();
 }
