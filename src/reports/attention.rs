@@ -186,9 +186,9 @@ async fn of_channels(
     all: &mut Vec<Trouble>,
 ) -> Result<(), StoreError> {
     for channel in store::channels::all(conn).await? {
-        if let (Some(since), Some(detail)) = (channel.failed_at, channel.failure) {
+        if let Some((since, detail)) = channel.trouble() {
             let command = format!("invshop channel check {}", channel.name);
-            let said = (detail, command);
+            let said = (detail.to_owned(), command);
             all.push(trouble(TroubleKind::ChannelFails, channel.name.clone(), since, said)?);
         }
         if let Some(since) = channel.blind_at {

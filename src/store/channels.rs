@@ -19,6 +19,21 @@ pub(crate) struct StoredChannel {
     pub(crate) created_at: i64,
     /// Since when it is blind.
     pub(crate) blind_at: Option<i64>,
+    /// Since when it falls behind.
+    pub(crate) behind_at: Option<i64>,
+}
+
+/// What is said of a channel that falls behind.
+pub(crate) const FALLS_BEHIND: &str =
+    "for five minutes and longer more numbers became due than were settled";
+
+impl StoredChannel {
+    /// What is wrong with it, and since when: that it falls behind where no other failure is
+    /// said, which may be why.
+    pub(crate) fn trouble(&self) -> Option<(i64, &str)> {
+        let failure = self.failed_at.zip(self.failure.as_deref());
+        failure.or_else(|| self.behind_at.map(|since| (since, FALLS_BEHIND)))
+    }
 }
 
 statement!(
@@ -28,13 +43,13 @@ statement!(
 statement!(
     FIND,
     "select id, name, kind, mode, rules, watermark, pulled_at, failed_at, failure,
-            created_at, blind_at
+            created_at, blind_at, behind_at
      from channel where name = $1"
 );
 statement!(
     ALL,
     "select id, name, kind, mode, rules, watermark, pulled_at, failed_at, failure,
-            created_at, blind_at
+            created_at, blind_at, behind_at
      from channel order by name"
 );
 statement!(SET_MODE, "update channel set mode = $2 where id = $1");
@@ -45,14 +60,7 @@ statement!(
      where id = $1 and (watermark is null or watermark <= $2)"
 );
 statement!(FAILED, "update channel set failed_at = $2, failure = $3 where id = $1");
-statement!(
-    FAILED_BESIDES,
-    "update channel set failed_at = $2, failure = $3 where id = $1 and failure is null"
-);
-statement!(
-    FORGET_FAILURE,
-    "update channel set failed_at = null, failure = null where id = $1 and failure = $2"
-);
+statement!(SET_BEHIND, "update channel set behind_at = $2 where id = $1");
 
 statement!(
     SET_BLIND,
@@ -69,8 +77,7 @@ pub(super) const STATEMENTS: &[&Statement] = &[
     &SET_RULES,
     &PULLED,
     &FAILED,
-    &FAILED_BESIDES,
-    &FORGET_FAILURE,
+    &SET_BEHIND,
     &SET_BLIND,
     &OTHERS_BLIND,
 ];
@@ -156,23 +163,13 @@ pub(crate) async fn failed(
     conn.execute_one(&FAILED, args![id, now, failure]).await
 }
 
-/// Something is wrong with the channel since a moment; another failure goes before it.
-pub(crate) async fn failed_besides(
+/// More of the channel's numbers become due than are settled since a moment, or do no more.
+pub(crate) async fn set_behind(
     conn: &mut Conn<'_>,
     id: i64,
-    since: i64,
-    failure: &str,
+    since: Option<i64>,
 ) -> Result<(), StoreError> {
-    conn.execute(&FAILED_BESIDES, args![id, since, failure]).await.map(drop)
-}
-
-/// A failure is over, where it is the one that is said.
-pub(crate) async fn forget_failure(
-    conn: &mut Conn<'_>,
-    id: i64,
-    failure: &str,
-) -> Result<(), StoreError> {
-    conn.execute(&FORGET_FAILURE, args![id, failure]).await.map(drop)
+    conn.execute_one(&SET_BEHIND, args![id, since]).await
 }
 
 fn channel(row: &Row) -> Result<StoredChannel, StoreError> {
@@ -188,5 +185,6 @@ fn channel(row: &Row) -> Result<StoredChannel, StoreError> {
         failure: row.text_opt(8)?,
         created_at: row.int(9)?,
         blind_at: row.int_opt(10)?,
+        behind_at: row.int_opt(11)?,
     })
 }

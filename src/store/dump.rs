@@ -103,7 +103,7 @@ pub(crate) static TABLES: [Table; 30] = [
         order_id Int, line Int, part Int, batch_id Int, account_id Int, idem_key Text,
         content_hash Bytes, reverses Int, data Text),
     table!(channel by "id" sequence: id Int, name Text, kind Text, mode Text, rules Text,
-        watermark Int, pulled_at Int, failed_at Int, failure Text, created_at Int, blind_at Int,
+        watermark Int, pulled_at Int, failed_at Int, failure Text, created_at Int, blind_at Int, behind_at Int,
         reconciled_at Int, compared Int, agreed Int, stock_from Int, basis Text),
     table!(channel_drift by "channel_id, cause": channel_id Int, cause Text, listings Int),
     table!(listing by "id" sequence: id Int, channel_id Int, external_id Text, place Text,

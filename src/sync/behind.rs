@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use super::{Channel, Lane};
 use crate::config::ChannelMode;
+use crate::store::channels::{self, FALLS_BEHIND};
 use crate::store::push_state::Waiting;
-use crate::store::{StoreError, channels, push_state};
+use crate::store::{StoreError, push_state};
 
 /// More that becomes due than is settled is said after so long, milliseconds; what is
 /// settled sooner was a burst.
@@ -21,8 +22,6 @@ const EVERY_MS: i64 = 15_000;
 /// Counts that are kept: those of the time above, the one before it, and the last.
 const COUNTS_MAX: usize = 22;
 const _: () = assert!(FOR_MS / EVERY_MS + 2 == 22, "what is kept is too short, or too long");
-/// What is said of such a channel where it stands as failing.
-const COMPLAINT: &str = "for five minutes and longer more numbers became due than were settled";
 
 /// Whether a channel falls behind.
 #[derive(Debug, Default)]
@@ -106,41 +105,30 @@ impl Lane {
             self.backlog.counted(now, &waiting);
             if !was_behind && self.backlog.since.is_some() {
                 let (channel, numbers) = (channel.name(), waiting.count);
-                tracing::warn!(channel, numbers, "a channel falls behind: {COMPLAINT}");
+                tracing::warn!(channel, numbers, "a channel falls behind: {FALLS_BEHIND}");
             }
         } else {
             self.backlog.forget(Some(now));
         }
         counters.behind(channel.name(), self.backlog.since.is_some());
-        match self.backlog.since {
-            Some(since) => channel.complain_of_backlog(since).await,
-            None if was_behind => {
-                tracing::info!(channel = channel.name(), "a channel falls behind no more");
-                channel.forget_backlog().await
-            }
-            None => Ok(()),
+        let since = self.backlog.since;
+        if was_behind && since.is_none() {
+            tracing::info!(channel = channel.name(), "a channel falls behind no more");
         }
+        // Whoever had the channel before may have said so.
+        if channel.stored().await?.behind_at != since {
+            channel.note_backlog(since).await?;
+        }
+        Ok(())
     }
 }
 
 impl Channel {
-    /// Writes down that it falls behind, where no other failure is said: that one may be why.
-    async fn complain_of_backlog(&self, since: i64) -> Result<(), StoreError> {
-        if self.stored().await?.failure.is_some() {
-            return Ok(());
-        }
+    /// Writes down since when it falls behind, or that it does not.
+    async fn note_backlog(&self, since: Option<i64>) -> Result<(), StoreError> {
         let id = self.id;
         let written = self.shop.db.write(move |mut conn| {
-            Box::pin(async move { channels::failed_besides(&mut conn, id, since, COMPLAINT).await })
-        });
-        written.await
-    }
-
-    /// It is said of it no more that it falls behind.
-    async fn forget_backlog(&self) -> Result<(), StoreError> {
-        let id = self.id;
-        let written = self.shop.db.write(move |mut conn| {
-            Box::pin(async move { channels::forget_failure(&mut conn, id, COMPLAINT).await })
+            Box::pin(async move { channels::set_behind(&mut conn, id, since).await })
         });
         written.await
     }

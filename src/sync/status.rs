@@ -132,7 +132,7 @@ impl Channel {
             seen_since: seen.filter(|at| *at > 0).and_then(moment),
             inbox_pending,
             pulled_at: stored.pulled_at.and_then(|at| Timestamp::from_millis(at).ok()),
-            failure: stored.failure,
+            failure: stored.trouble().map(|(_, failure)| failure.to_owned()),
             blind_since: stored.blind_at.and_then(moment),
             agreement,
             stock_from: stock_from.and_then(moment),
@@ -268,7 +268,7 @@ pub async fn lanes(channels: &[Arc<Channel>]) -> Result<Vec<LaneState>, StoreErr
         all.push(LaneState {
             channel: channel.name().to_owned(),
             mode: set.unwrap_or(channel.config.mode).as_str(),
-            failing: stored.failed_at.is_some(),
+            failing: stored.trouble().is_some(),
             blind: stored.blind_at.is_some(),
         });
     }

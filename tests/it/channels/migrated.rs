@@ -9,6 +9,7 @@ use crate::raw::Raw;
 /// The schema as version 9 left it, with what is in it.
 const BACK_TO_NINE: &str = "drop index journal_acts; drop table signing_key;
      alter table inbox drop column event;
+     alter table channel drop column behind_at;
      drop table channel_token;
      alter table remote_line add column holder text not null default '';
      alter table remote_line add column place text not null default '';
