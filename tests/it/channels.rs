@@ -79,6 +79,7 @@ mod quiet;
 mod recorded;
 mod recording;
 mod replay;
+mod shared;
 mod shopify;
 mod states;
 mod stocking;
