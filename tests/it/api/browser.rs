@@ -74,6 +74,11 @@ both!(every_answer_says_that_it_is_no_page, |shop| {
         }
         assert!(!reply.headers.contains_key("strict-transport-security"), "it is plain HTTP");
     }
+    // There are keys with the first token.
+    let (id, secret) = web.key().strip_prefix("inv_").unwrap().split_once('_').unwrap();
+    let basic = (id.to_owned(), secret.to_owned());
+    let form = [("grant_type", "client_credentials".to_owned())];
+    assert_eq!(served.oauth(&form, Some(basic)).await.status, 200);
     let keys = nobody.get("/.well-known/jwks.json").await;
     assert_eq!(keys.headers["cache-control"], "public, max-age=300");
     served.end().await;
