@@ -246,14 +246,13 @@ async fn make_first(shop: &Shop) -> Result<(), SigningError> {
 pub async fn rotate(shop: &Shop, rotation: Rotation) -> Result<String, SigningError> {
     let now = shop.clock.now().as_millis();
     let stored = signing_keys::list(&mut shop.db.read().await?.conn()).await?;
-    let (signs_from, others_until) = match rotation {
-        Rotation::AtOnce => (now - BEHIND_MS, now),
-        Rotation::Smooth if stored.iter().any(|key| key.signs_at(now)) => {
-            let signs_from = now + ROTATION_LEAD_SECONDS * 1000;
-            (signs_from, signs_from + TOKEN_SECONDS_MAX * 1000)
-        }
-        // There is nobody to take over from.
-        Rotation::Smooth => (now - BEHIND_MS, now),
+    // Where there is nobody to take over from, nobody is waited for either.
+    let waits = rotation == Rotation::Smooth && stored.iter().any(|key| key.signs_at(now));
+    let (signs_from, others_until) = if waits {
+        let signs_from = now + ROTATION_LEAD_SECONDS * 1000;
+        (signs_from, signs_from + TOKEN_SECONDS_MAX * 1000)
+    } else {
+        (now - BEHIND_MS, now)
     };
     let new = new_key(shop, now, signs_from)?;
     let kid = new.kid.clone();

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
 
 /// Where proxies write whom they ask for, each adding whom it was asked by at the end.
@@ -26,9 +26,8 @@ pub(super) fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Ip
     if !is_trusted(client) {
         return client;
     }
-    let lines: Vec<&[u8]> =
-        headers.get_all(FORWARDED_FOR).iter().map(|line| line.as_bytes()).collect();
-    let hops = lines.iter().rev().flat_map(|line| line.rsplit(|byte| *byte == b','));
+    let lines: Vec<&HeaderValue> = headers.get_all(FORWARDED_FOR).iter().collect();
+    let hops = lines.iter().rev().flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
     for hop in hops {
         // What is no address was written by nobody who is believed: the last one counts.
         let hop = std::str::from_utf8(hop).ok();
@@ -51,8 +50,6 @@ fn address(text: &str) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
 
     fn seen(peer: &str, lines: &[&str]) -> String {
