@@ -72,14 +72,16 @@ pub(super) async fn listen(
     }
 }
 
-/// Whether one page of JSON is asked for. Who says nothing wants to listen.
+/// Whether one page of JSON is asked for. Who says nothing, or can take both, listens.
 fn wants_page(headers: &HeaderMap) -> bool {
-    let accept = headers.get_all(header::ACCEPT).iter();
-    let mut kinds = accept.filter_map(|value| value.to_str().ok()).flat_map(|all| all.split(','));
-    let named = |kind: &str, wanted: &str| {
-        kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(wanted))
+    let accepts = |wanted: &str| {
+        let accept = headers.get_all(header::ACCEPT).iter();
+        let mut kinds =
+            accept.filter_map(|value| value.to_str().ok()).flat_map(|all| all.split(','));
+        let is_wanted = |kind: &str| kind.trim().eq_ignore_ascii_case(wanted);
+        kinds.any(|kind| kind.split(';').next().is_some_and(is_wanted))
     };
-    kinds.any(|kind| named(kind, "application/json"))
+    accepts("application/json") && !accepts("text/event-stream")
 }
 
 /// What only a page has is not passed over in silence.
@@ -280,4 +282,23 @@ fn sse(listener: Box<Listener>) -> Response {
 fn ended(listener: &Listener, end: End) -> Bytes {
     let retry = listener.retry_ms();
     format!("retry: {retry}\nevent: end\ndata: {{\"reason\":\"{}\"}}\n\n", end.as_str()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_for_those_who_want_json_and_cannot_listen() {
+        let wants = |accept: &'static str| {
+            let accept = HeaderValue::from_static(accept);
+            wants_page(&HeaderMap::from_iter([(header::ACCEPT, accept)]))
+        };
+        assert!(wants("application/json"));
+        assert!(wants("text/html, Application/JSON;q=0.9"));
+        for accept in ["*/*", "text/event-stream", "text/event-stream, application/json", ""] {
+            assert!(!wants(accept), "{accept}");
+        }
+        assert!(!wants_page(&HeaderMap::new()));
+    }
 }

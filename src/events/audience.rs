@@ -15,7 +15,7 @@ pub enum Audience {
     /// Those who read along: everything but who may do what.
     Reader,
     /// A storefront: stock and items in the words that are for everybody, and its own
-    /// orders. Of others' orders not even that there are any.
+    /// orders. Of others' orders nothing but what they do to stock.
     Storefront {
         /// The source of its own orders.
         own_source: String,
