@@ -154,12 +154,10 @@ impl Unproven {
 
 /// What `Sec-WebSocket-Protocol: bearer, KEY` proves, as if it stood in its header.
 fn key_of_protocols(headers: &HeaderMap) -> Option<HeaderValue> {
-    let offered = headers.get(header::SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?;
-    let (scheme, key) = offered.split_once(',')?;
-    if scheme.trim() != BEARER {
-        return None;
-    }
-    HeaderValue::from_str(&format!("Bearer {}", key.trim())).ok()
+    let lines = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
+    let offered = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
+    let key = offered.map(str::trim).skip_while(|offered| *offered != BEARER).nth(1)?;
+    HeaderValue::from_str(&format!("Bearer {key}")).ok()
 }
 
 /// Lets through as many requests of an address as it may send, before anything is done for them.

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
+use super::types::{Concern, concern};
 use crate::clock::{Timestamp, TimestampError};
 use crate::domain::{ItemId, Kind, Totals};
 use crate::store::StoreError;
@@ -33,6 +34,8 @@ impl Frame {
 /// What an event takes beside its texts, about: its fields, and its words in JSON for up
 /// to three audiences.
 const BYTES: usize = 2_048;
+/// Fields of an entry that say where it was asked for.
+const ORIGIN: [&str; 2] = ["address", "request_id"];
 
 /// An entry of the journal, in the words of everybody who hears of it: made when somebody
 /// does, and then once for all of them.
@@ -209,7 +212,8 @@ impl Event {
     /// To whoever placed the order also what its entry says of it.
     fn own_data(&self) -> Map<String, Value> {
         let mut data = self.public_data();
-        for (name, value) in &self.details {
+        // Where somebody asked from is nobody's but of those who look after that.
+        for (name, value) in self.details.iter().filter(|(name, _)| !ORIGIN.contains(&&***name)) {
             data.entry(name.clone()).or_insert_with(|| value.clone());
         }
         data
@@ -217,6 +221,11 @@ impl Event {
 
     fn full_data(&self) -> Map<String, Value> {
         let mut data = self.own_data();
+        if concern(self.record.kind) == Concern::Audit {
+            for name in ORIGIN {
+                put(&mut data, name, self.details.get(name).cloned());
+            }
+        }
         put(&mut data, "account", self.record.account.as_deref());
         put(&mut data, "reverses", self.record.reverses);
         put(&mut data, "kind", self.record.kind.is_movement().then(|| self.record.kind.as_str()));
@@ -323,6 +332,21 @@ mod tests {
                 assert_eq!(own["subject"]["order_id"], "1001", "{name}");
                 assert!(own["data"].get("account").is_none(), "{name}");
             }
+        }
+    }
+
+    #[test]
+    fn where_somebody_asked_from_is_only_for_who_looks_after_that() {
+        let data = r#"{"address":"192.0.2.9","request_id":"r-1","why":"x"}"#;
+        for &kind in Kind::ALL {
+            let record = EntryRecord { data: Some(data.to_owned()), ..record(kind) };
+            let event = Event::of(record).unwrap();
+            let tells = |frame: &Frame| {
+                let text = String::from_utf8(frame.sse().to_vec()).unwrap();
+                text.contains("192.0.2.9") || text.contains("r-1")
+            };
+            assert_eq!(tells(event.full()), concern(kind) == Concern::Audit, "{kind:?}");
+            assert!(!tells(event.own()) && !tells(event.public()), "{kind:?}");
         }
     }
 

@@ -259,21 +259,11 @@ impl Stream {
         }
     }
 
-    /// The same, and where there is nothing it waits for something until a moment.
-    pub async fn page_until(&mut self, limit: usize, until: Instant) -> Page {
-        let mut events = Vec::new();
-        while let Ok(step) = tokio::time::timeout_at(until, self.next()).await {
-            match step {
-                Step::Event(frame) => {
-                    events.push(frame);
-                    self.fill(&mut events, limit);
-                    break;
-                }
-                // Whoever asks again is looked at again.
-                Step::Check => self.checked(),
-                Step::Position(_) => {}
-                Step::Closing => break,
-            }
+    /// A page that begins with an event that was waited for, or is empty where none came.
+    pub fn page_from(&mut self, first: Option<Frame>, limit: usize) -> Page {
+        let mut events: Vec<Frame> = first.into_iter().collect();
+        if !events.is_empty() {
+            self.fill(&mut events, limit);
         }
         self.ended(events)
     }

@@ -10,12 +10,12 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
 use tokio::time::Instant;
 
-use super::{Asked, Listener, Opened};
+use super::{Asked, Listener, Opened, Said};
 use crate::api::Api;
 use crate::api::auth::Caller;
 use crate::api::problem::{Answered, Problem};
 use crate::api::query::limit;
-use crate::events::{Page, Transport};
+use crate::events::{Frame, Page, Transport};
 
 /// How many seconds an answer may wait for an event: less than what proxies wait for one.
 const WAIT_SECONDS_MAX: u64 = 30;
@@ -44,10 +44,28 @@ pub(super) async fn answer(
         return Ok(json(Body::from(document(&page))));
     }
     let body = stream::once(async move {
-        let page = listener.stream.page_until(limit, until).await;
+        let first = listener.first_until(until).await;
+        let page = listener.stream.page_from(first, limit);
         Ok::<_, Infallible>(document(&page))
     });
     Ok(json(Body::from_stream(body)))
+}
+
+impl Listener {
+    /// The first event that comes until a moment; none where the listener must go before.
+    async fn first_until(&mut self, until: Instant) -> Option<Frame> {
+        while let Ok(said) = tokio::time::timeout_at(until, self.next()).await {
+            match said {
+                Ok(Said::Event(frame)) => return Some(frame),
+                Ok(Said::Position(_)) => {}
+                Err(end) => {
+                    self.stream.ends(end);
+                    return None;
+                }
+            }
+        }
+        None
+    }
 }
 
 fn json(body: Body) -> Response {

@@ -73,6 +73,10 @@ async fn talk(mut socket: WebSocket, mut listener: Listener) {
         };
         // Whoever does not say goodbye is left without.
         timeout(GOODBYE_MAX, goodbye).await.unwrap_or_default();
+    } else {
+        // Whoever said goodbye is answered: reading on sends what is due.
+        let goodbye = async { while let Some(Ok(_)) = socket.recv().await {} };
+        timeout(GOODBYE_MAX, goodbye).await.unwrap_or_default();
     }
 }
 

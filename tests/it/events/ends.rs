@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use invshop::writer::Command;
+use reqwest::Method;
+use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
@@ -110,6 +112,40 @@ both!(a_revoked_key_hears_nothing_more, |shop| {
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     shop.item("MUG", 5).await;
     while stays.event().await["type"] != "item.created" {}
+    served.end().await;
+});
+
+both!(a_revoked_key_is_given_no_page_that_it_waits_for, |shop| {
+    let served = Served::new(&shop).await;
+    let client = served.client("office", "operator").await;
+    let request = client.request(Method::GET, "/v1/events?wait=20&types=item.*");
+    let waits = client.send(request.header("accept", "application/json"));
+    let revoked = async {
+        while served.listeners() == 0 {
+            tokio::task::yield_now().await;
+        }
+        let prefix = client.key().split('_').nth(1).unwrap().to_owned();
+        shop.run(Command::RevokeKey(prefix)).await.unwrap();
+        shop.clock.advance_millis(1_000);
+        while served.listeners() > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        shop.item("MUG", 5).await;
+    };
+    let began = Instant::now();
+    let (reply, ()) = tokio::join!(waits, revoked);
+    assert_eq!(reply.body["data"], json!([]), "{reply:?}");
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    served.end().await;
+});
+
+both!(who_leaves_a_socket_is_answered, |shop| {
+    let served = Served::new(&shop).await;
+    let client = served.client("office", "operator").await;
+    let mut socket = Socket::open(&client, "").await;
+    assert!(matches!(socket.next().await, Told::Position(_)));
+    socket.leave().await;
+    assert_eq!(last(async || socket.next().await).await, [Told::Close(1000)]);
     served.end().await;
 });
 

@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use crate::api::client::Client;
@@ -171,6 +172,12 @@ impl Socket {
                 Some(Err(_)) | None => return Told::Gone,
             }
         }
+    }
+
+    /// Says goodbye.
+    pub(crate) async fn leave(&mut self) {
+        let close = CloseFrame { code: CloseCode::Normal, reason: "".into() };
+        self.0.send(Message::Close(Some(close))).await.unwrap();
     }
 
     /// Says something.
