@@ -90,9 +90,11 @@ impl Channel {
             }
             left = rest;
             let outcomes = join_all(round.iter().map(|thing| self.deal_with_one(thing))).await;
-            let ended = round.iter().zip(&outcomes);
-            let ended = ended.filter(|(_, (outcome, _))| matches!(outcome, Outcome::Done(_)));
-            let events: Vec<_> = ended.filter_map(|(thing, _)| thing.event()).collect();
+            // Only what was read was read: what is left to a later hint may still fail.
+            let read = round.iter().zip(&outcomes).filter(|(thing, (outcome, _))| {
+                matches!(thing.work, Work::Hints(_)) && matches!(outcome, Outcome::Done(_))
+            });
+            let events: Vec<_> = read.filter_map(|(thing, _)| thing.event()).collect();
             let stored = round.into_iter().map(|thing| thing.stored);
             let outcomes: Vec<_> = stored.zip(outcomes).collect();
             *done += outcomes.len();

@@ -312,6 +312,6 @@ impl Lane {
 }
 
 /// What carries a number, as one key.
-fn key(row: &PushRow) -> (String, String) {
+pub(super) fn key(row: &PushRow) -> (String, String) {
     (row.holder.clone(), row.place.clone())
 }

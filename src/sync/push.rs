@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::daily::{self, Daily};
 use super::expect::Expected;
-use super::judge::{Verdict, Wanted};
+use super::judge::{Verdict, Wanted, key};
 use super::retry::{ATTEMPTS_MAX, pause};
 use super::target::Targets;
 use super::{Lane, SyncError};
@@ -56,12 +56,18 @@ impl Lane {
         for (mut wanted, number) in wanted.into_iter().zip(read) {
             match self.judge(&mut wanted, number) {
                 Verdict::Unexplained(number) => doubtful.push((wanted, number)),
-                verdict => self.take(&mut batch, wanted, verdict, seq),
+                verdict => {
+                    // What was in doubt is no more: the next doubt begins anew.
+                    self.doubts.remove(&key(&wanted.row));
+                    self.take(&mut batch, wanted, verdict, seq);
+                }
             }
         }
         if !doubtful.is_empty() {
-            // The orders are read now, and the others were computed before: they are next.
+            // The orders are read now, and the others were computed before: they are next. What
+            // is known of them is written down before more is.
             batch.writes.clear();
+            self.save(std::mem::take(&mut batch)).await?;
             self.second_look(doubtful, &mut batch).await?;
         }
         self.finish(writes, batch).await?;

@@ -218,7 +218,12 @@ impl Webhook for Shopify {
             let known = hooks.len();
             for topic in TOPICS {
                 if !hooks.iter().any(|hook| hook.topic == topic) {
-                    hooks.push(self.make_hook(topic, url).await?);
+                    match self.make_hook(topic, url).await {
+                        Ok(hook) => hooks.push(hook),
+                        // What was made is told of first; this is told when it fails again.
+                        Err(_) if hooks.len() > known => break,
+                        Err(error) => return Err(error),
+                    }
                 }
             }
             let all = hooks.into_iter().enumerate();

@@ -86,6 +86,25 @@ both!(r34_deliveries_of_one_event_are_one_read, |test| {
     world.end().await;
 });
 
+// What is left to a later delivery is read with it: where that fails, nobody has read it yet.
+both!(a_read_that_failed_is_made_for_whoever_tells_of_its_event, |test| {
+    let (mut world, shop, mug) = calling(&test).await;
+    let main = world.outlets[0].places[0];
+    shop.state().buy(&[(mug, main, 2)], Financial::Paid).unwrap();
+    deliver(&shop, 100).await;
+    shop.state().faults.fail_inside = 1;
+    world.outlets[0].lane.step().await.unwrap_err();
+    assert_eq!(world.available("MUG").await, 9);
+    world.forget_pauses();
+    test.clock.advance_millis(60_000);
+    assert!(reads!(world, shop) >= 2);
+    assert_eq!(world.available("MUG").await, 7);
+    let all = deliveries(&world).await;
+    let why = "the order was read with another delivery of its event";
+    assert!(all.iter().all(|one| one.reason.as_deref() != Some(why)), "{all:?}");
+    world.end().await;
+});
+
 // Where units leave from may change without a change of their order: only what is told of the
 // fulfilment orders says so, which names both and no order.
 both!(shopify_a_move_is_heard_of, |test| {
