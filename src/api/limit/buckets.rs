@@ -69,43 +69,49 @@ impl Buckets {
 
     /// Takes so many requests out of a client's bucket, `now` nanoseconds after some start.
     pub(crate) fn take(&self, client: impl Hash, quota: Quota, cost: u32, now: u64) -> Left {
-        let client = self.hasher.hash_one(client);
-        let index = usize::try_from(client % PLACES as u64).unwrap_or(0);
-        let mut place = self.places[index].lock().unwrap_or_else(PoisonError::into_inner);
-        let way = way(&place, client);
-        let bucket = &mut place[way];
-        let was_full_at = if bucket.client == client { bucket.full_at.max(now) } else { now };
-        let full_at = was_full_at.saturating_add(quota.interval() * u64::from(cost));
-        let room_until = now.saturating_add(quota.full_after());
-        let granted = full_at <= room_until;
-        let kept = if granted { full_at } else { was_full_at };
-        *bucket = Bucket { client, full_at: kept };
-        Left {
-            granted,
-            remaining: room_until.saturating_sub(kept) / quota.interval(),
-            full_in: kept - now,
-            retry_in: full_at.saturating_sub(room_until),
-        }
+        self.change(client, quota, now, |was_full_at| {
+            let full_at = was_full_at.saturating_add(quota.interval() * u64::from(cost));
+            let room_until = now.saturating_add(quota.full_after());
+            if full_at <= room_until {
+                (full_at, None)
+            } else {
+                (was_full_at, Some(full_at - room_until))
+            }
+        })
     }
 
     /// Takes requests away that were granted already: a bucket may be overdrawn by as much as
     /// it holds.
     pub(crate) fn charge(&self, client: impl Hash, quota: Quota, cost: u32, now: u64) -> Left {
+        self.change(client, quota, now, |was_full_at| {
+            let full_at = was_full_at.saturating_add(quota.interval() * u64::from(cost));
+            (full_at.min(now.saturating_add(quota.full_after().saturating_mul(2))), None)
+        })
+    }
+
+    /// Changes when a client's bucket is full again; why not, where it is refused: in how long
+    /// it would be granted.
+    fn change(
+        &self,
+        client: impl Hash,
+        quota: Quota,
+        now: u64,
+        to: impl FnOnce(u64) -> (u64, Option<u64>),
+    ) -> Left {
         let client = self.hasher.hash_one(client);
         let index = usize::try_from(client % PLACES as u64).unwrap_or(0);
         let mut place = self.places[index].lock().unwrap_or_else(PoisonError::into_inner);
         let way = way(&place, client);
         let bucket = &mut place[way];
         let was_full_at = if bucket.client == client { bucket.full_at.max(now) } else { now };
-        let full_at = was_full_at.saturating_add(quota.interval() * u64::from(cost));
-        let full_at = full_at.min(now.saturating_add(quota.full_after().saturating_mul(2)));
+        let (full_at, retry_in) = to(was_full_at);
         *bucket = Bucket { client, full_at };
         let room_until = now.saturating_add(quota.full_after());
         Left {
-            granted: true,
+            granted: retry_in.is_none(),
             remaining: room_until.saturating_sub(full_at) / quota.interval(),
             full_in: full_at - now,
-            retry_in: full_at.saturating_sub(room_until),
+            retry_in: retry_in.unwrap_or(0),
         }
     }
 }
