@@ -81,7 +81,8 @@ impl fmt::Debug for SigningKey {
 }
 
 impl SigningKey {
-    /// A key that cannot be opened is told of, and is as good as not there: another is made.
+    /// A key that cannot be opened is told of and verifies nothing. It stands in the way of
+    /// signing until somebody rotates at once.
     fn open(shop: &Shop, stored: StoredSigningKey) -> Option<Self> {
         let StoredSigningKey { kid, public, sealed, signs_from, verifies_until, .. } = stored;
         let Ok(private) = shop.key.open(&context(&kid), &sealed) else {
