@@ -43,6 +43,7 @@ pub mod events;
 pub mod import;
 pub mod ledger;
 pub mod orders;
+pub mod people;
 pub mod reports;
 pub mod sandbox;
 pub mod secret;

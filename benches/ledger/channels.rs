@@ -321,6 +321,7 @@ async fn place(shop: &Shop, item: u64) -> anyhow::Result<Instant> {
         currency: None,
         placed_at: None,
         personal: None,
+        user: None,
     };
     shop.submit(Command::Place(order), None).await?;
     Ok(Instant::now())

@@ -79,6 +79,7 @@ pub(crate) async fn place(shop: &Shop, wanted: &Wanted) -> anyhow::Result<Outcom
         currency: None,
         placed_at: None,
         personal: None,
+        user: None,
     });
     match shop.submit(command, Some(Key::new(&id)?)).await {
         Ok(_) => Ok(Outcome::Accepted),

@@ -58,6 +58,11 @@ rights! {
     PlaceOrders = "orders:place": Admin Operator Storefront;
     /// Payments, shipments and returns.
     FulfilOrders = "orders:fulfil": Admin Operator;
+    /// Users and all that is held on them, in orders too: a storefront's own, everybody's for
+    /// others.
+    ReadUsers = "users:read": Admin Operator Storefront;
+    /// Register, change and erase users.
+    WriteUsers = "users:write": Admin Operator Storefront;
     /// Events: of each what its role may hear.
     ReadEvents = "events:read": Admin Operator Storefront Reader;
 }
@@ -127,13 +132,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_storefront_reads_stock_and_has_its_orders_and_nothing_else() {
+    fn a_storefront_reads_stock_and_has_its_orders_and_users_and_nothing_else() {
         let scopes = |role: Role| role.rights().scopes();
         let all = "stock:read ledger:read stock:write orders:read orders:place orders:fulfil \
-                   events:read";
+                   users:read users:write events:read";
         assert_eq!(scopes(Role::Admin), all);
         assert_eq!(scopes(Role::Operator), all);
-        assert_eq!(scopes(Role::Storefront), "stock:read orders:read orders:place events:read");
+        assert_eq!(
+            scopes(Role::Storefront),
+            "stock:read orders:read orders:place users:read users:write events:read"
+        );
         assert_eq!(scopes(Role::Reader), "stock:read ledger:read orders:read events:read");
     }
 

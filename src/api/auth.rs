@@ -14,6 +14,7 @@ use super::Api;
 use super::limit::Standing;
 use super::problem::Problem;
 use crate::access::{Holder, Right, Role, SigningError, TokenError};
+use crate::people::Asker;
 use crate::reports;
 use crate::secret::ApiKey;
 use crate::store::StoreError;
@@ -54,6 +55,14 @@ impl Caller {
         Err(problem.challenge(&format!(r#"error="insufficient_scope", scope="{scope}""#)))
     }
 
+    /// How the caller asks about users.
+    pub(super) fn of_people(&self) -> Asker {
+        match self.role {
+            Role::Storefront => Asker::Storefront(self.account),
+            Role::Admin | Role::Operator | Role::Reader => Asker::Staff(self.account),
+        }
+    }
+
     /// How the caller names orders.
     pub(super) fn of_orders(&self) -> reports::Caller<'_> {
         let own_source = self.name.as_str();
@@ -82,7 +91,17 @@ macro_rules! rights {
     };
 }
 
-rights!(ReadStock, ReadLedger, WriteStock, ReadOrders, PlaceOrders, FulfilOrders, ReadEvents);
+rights!(
+    ReadStock,
+    ReadLedger,
+    WriteStock,
+    ReadOrders,
+    PlaceOrders,
+    FulfilOrders,
+    ReadUsers,
+    WriteUsers,
+    ReadEvents
+);
 
 /// A caller who has a right. Whoever has not is told before a body is read.
 #[derive(Debug)]

@@ -70,6 +70,14 @@ pub(super) async fn expected(
     })
 }
 
+/// The versions that `If-Match` asks for, of what is tagged with nothing else; `None` where
+/// it asks for none.
+pub(super) fn versions(headers: &HeaderMap) -> Option<Vec<i64>> {
+    let Tags::These(tags) = tags(headers, &header::IF_MATCH)? else { return None };
+    let strong = tags.iter().filter(|(is_weak, _)| !is_weak);
+    Some(strong.filter_map(|(_, tag)| tag.parse().ok()).collect())
+}
+
 /// What a condition names; `None` where the request has none. What is no tag is left out.
 fn tags(headers: &HeaderMap, name: &HeaderName) -> Option<Tags> {
     let mut found = Vec::new();

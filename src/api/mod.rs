@@ -27,6 +27,7 @@ mod query;
 mod request;
 mod serve;
 mod tls;
+mod users;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -54,6 +55,7 @@ use crate::access::Tokens;
 use crate::config::Config;
 use crate::domain::{AllocationPolicy, Key};
 use crate::events::{Bounds, Feed};
+use crate::people::Doing;
 use crate::shop::Shop;
 use crate::sync::Channel;
 use crate::writer::{Answer, Command, Request, WriteError};
@@ -175,6 +177,9 @@ impl Api {
             .route("/orders/{order_id}/payments", post(order_facts::pay))
             .route("/orders/{order_id}/shipments", post(order_facts::ship))
             .route("/orders/{order_id}/returns", post(order_facts::take_back))
+            .route("/users", get(users::list).post(users::register))
+            .route("/users/{user_id}", get(users::show).put(users::change).delete(users::erase))
+            .route("/users/{user_id}/export", get(users::export))
             .route("/events", get(events::listen))
             .route("/events/ws", get(events::socket::listen))
             .route("/channels", get(channels::list))
@@ -203,6 +208,12 @@ impl Api {
             .layer(option_layer(cors))
             .layer(middleware::from_fn_with_state(Arc::clone(&api), request::name));
         all.with_state(api)
+    }
+
+    /// How something is done for the caller about its users.
+    fn doing(&self, caller: &Caller, headers: &HeaderMap) -> Result<Doing, Problem> {
+        let deadline = Some(Instant::now() + COMMAND_MAX);
+        Ok(Doing { asker: caller.of_people(), key: idempotency_key(headers)?, deadline })
     }
 
     /// Has a command done for the caller, under its `Idempotency-Key` where it sent one.

@@ -16,9 +16,12 @@ use super::problem::{Answered, Problem};
 use super::query::{Parameters, Segment, limit};
 use crate::access::Role;
 use crate::clock::Timestamp;
-use crate::domain::{Currency, ExternalId, LocationCode, OrderRef, OrderStatus, Reason, Sku};
+use crate::domain::{
+    Currency, ExternalId, LocationCode, OrderRef, OrderStatus, Reason, Sku, UserId,
+    value_has_card_number,
+};
 use crate::orders::{Cancel, LineRequest, Personal, Place};
-use crate::reports::{self, OrderFilter, OrderView, Viewer};
+use crate::reports::{self, Given, OrderFilter, OrderView, Viewer};
 use crate::writer::{Answer, Command};
 
 #[derive(Debug, Deserialize)]
@@ -52,6 +55,8 @@ pub(super) struct New {
     reserve_for_seconds: Option<u32>,
     #[serde(default)]
     payment: Payment,
+    #[serde(default, deserialize_with = "text_opt")]
+    user_id: Option<UserId>,
 }
 
 impl New {
@@ -61,6 +66,11 @@ impl New {
         let seal = |Object(customer): Object| {
             if customer.to_string().len() > Personal::BYTES_MAX {
                 let message = format!("is longer than {} bytes", Personal::BYTES_MAX);
+                return Err(Problem::invalid("customer", message));
+            }
+            if value_has_card_number(&customer) {
+                let message = "has what looks like the number of a payment card; these are never \
+                               kept";
                 return Err(Problem::invalid("customer", message));
             }
             Ok(Personal::seal(&api.shop.key, &reference, &customer, api.shop.random.as_ref()))
@@ -76,6 +86,7 @@ impl New {
             currency,
             placed_at: None,
             personal,
+            user: self.user_id,
         })
     }
 }
@@ -116,10 +127,11 @@ pub(super) async fn place(
     let place = new.into_place(&api, &caller.name)?;
     let reference = place.reference.clone();
     let sealed = place.personal.as_ref().map(|personal| personal.sealed.clone());
+    let given = Given { sealed, user: place.user };
     if prefers_async(&headers) {
         let answer = api.submit(&caller, Command::PlaceLater(place), &headers).await?;
         api.shop.waiting.notify_one();
-        let placed = (&reference, sealed, answer);
+        let placed = (&reference, given, answer);
         let mut response = placed_order(&api, &caller, placed, StatusCode::ACCEPTED).await?;
         let headers = response.headers_mut();
         headers.insert("Preference-Applied", HeaderValue::from_static("respond-async"));
@@ -129,7 +141,7 @@ pub(super) async fn place(
         return Ok(response);
     }
     let answer = api.submit(&caller, Command::Place(place), &headers).await?;
-    placed_order(&api, &caller, (&reference, sealed, answer), StatusCode::CREATED).await
+    placed_order(&api, &caller, (&reference, given, answer), StatusCode::CREATED).await
 }
 
 /// A placed order as its command left it: to read it again would cost more than placing
@@ -137,13 +149,13 @@ pub(super) async fn place(
 async fn placed_order(
     api: &Api,
     caller: &Caller,
-    (reference, sealed, mut answer): (&OrderRef, Option<Vec<u8>>, Answer),
+    (reference, given, mut answer): (&OrderRef, Given, Answer),
     status: StatusCode,
 ) -> Answered {
     let Some(left) = answer.order.take() else {
         return shown(api, caller, reference, &answer, status).await;
     };
-    let order = reports::left_order(*left, sealed, viewer(api, caller))
+    let order = reports::left_order(*left, given, viewer(api, caller))
         .map_err(|error| Problem::from(error).after_commit())?;
     Ok(super::written(status, &answer, Json(order).into_response()))
 }
@@ -189,7 +201,7 @@ pub(super) async fn view(
     order.ok_or_else(unknown)
 }
 
-fn viewer<'a>(api: &'a Api, caller: &'a Caller) -> Viewer<'a> {
+pub(super) fn viewer<'a>(api: &'a Api, caller: &'a Caller) -> Viewer<'a> {
     // A reader of figures has no business with names and addresses.
     let key = (caller.role != Role::Reader).then_some(api.shop.key.as_ref());
     Viewer { own_source: Some(&caller.name), key }
@@ -214,6 +226,8 @@ pub(super) struct Filter {
     placed_since: Option<Timestamp>,
     #[serde(default, deserialize_with = "text_opt")]
     updated_since: Option<Timestamp>,
+    #[serde(default, deserialize_with = "text_opt")]
+    user_id: Option<UserId>,
     cursor: Option<String>,
     limit: Option<usize>,
 }
@@ -235,6 +249,7 @@ pub(super) async fn list(
         channel: if caller.role == Role::Storefront { own() } else { given.channel },
         placed_since: given.placed_since,
         updated_since: given.updated_since,
+        user: given.user_id,
     };
     let (viewer, cursor) = (viewer(&api, &caller), given.cursor.as_deref());
     let page = reports::orders(&api.shop.db, &filter, viewer, cursor, limit).await?;

@@ -149,6 +149,7 @@ impl From<Refusal> for Problem {
             Refusal::IdempotencyMismatch { .. }
             | Refusal::UnknownSku { .. }
             | Refusal::UnknownLocation { .. }
+            | Refusal::UnknownUser { .. }
             | Refusal::UnknownLine { .. }
             | Refusal::UnknownName { .. }
             | Refusal::LocationRequired { .. }

@@ -133,6 +133,14 @@ kinds! {
     AuthRefused = "auth.refused", "auth.refused";
     /// Tokens are signed with another key from now on, or from a moment on.
     SigningRotated = "signing.rotated", "signing.rotated";
+    /// All that is sealed was sealed anew, with another instance key.
+    InstanceKeyRotated = "instance_key.rotated", "instance_key.rotated";
+    /// A key holder registered somebody.
+    UserCreated = "user.created", "user.created";
+    /// What is known of a user was changed.
+    UserUpdated = "user.updated", "user.updated";
+    /// What was known of a user was erased.
+    UserErased = "user.erased", "user.erased";
 }
 
 impl Kind {

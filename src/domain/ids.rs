@@ -4,6 +4,15 @@ use std::fmt;
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
+        id!(without a name $(#[$doc])* $name);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+    (without a name $(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(i64);
@@ -17,12 +26,6 @@ macro_rules! id {
             /// The number as the database stores it.
             pub const fn get(self) -> i64 {
                 self.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.fmt(f)
             }
         }
     };
@@ -51,4 +54,9 @@ id! {
 id! {
     /// A place in the journal: dense from 1, in commit order.
     Seq
+}
+id! {
+    without a name
+    /// Somebody a key holder registered: shown as `usr_` and the number.
+    UserId
 }

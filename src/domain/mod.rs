@@ -6,6 +6,7 @@
 //! and policy.
 
 pub mod allocation;
+pub mod card;
 pub mod entry;
 pub mod ids;
 pub mod item;
@@ -18,10 +19,12 @@ pub mod quantity;
 pub mod refusal;
 pub mod remote;
 pub mod text;
+pub mod user;
 
 pub use allocation::{AllocationPolicy, Demand, DemandLine, Placement, allocate};
+pub use card::{has_card_number, has_long_card_number, value_has_card_number};
 pub use entry::{Entry, Kind, LevelMark};
-pub use ids::{AccountId, BatchId, ItemId, LocationId, OrderId, Seq};
+pub use ids::{AccountId, BatchId, ItemId, LocationId, OrderId, Seq, UserId};
 pub use item::{ATTRIBUTES_BYTES_MAX, BundlePart, Item, ItemStatus};
 pub use level::{Deltas, Level, LevelBroken, LevelKey, Totals};
 pub use location::{Location, LocationKind};
@@ -38,3 +41,4 @@ pub use text::{
     AccountName, Barcode, ExternalId, FactId, Key, LocationCode, Reason, RemoteId, Sku, TextError,
     Title,
 };
+pub use user::{Email, EmailError, SealedUser, UserIdError, UserMark};

@@ -57,6 +57,11 @@ pub enum Refusal {
         /// The id.
         order: String,
     },
+    /// Nobody is known by this id: never registered, erased, or another key holder's.
+    UnknownUser {
+        /// The id.
+        user: String,
+    },
     /// No such line, part or bundle component.
     UnknownLine {
         /// What was named.
@@ -151,6 +156,7 @@ impl Refusal {
             Self::UnknownSku { .. } => "unknown_sku",
             Self::UnknownLocation { .. } => "unknown_location",
             Self::UnknownOrder { .. } => "unknown_order",
+            Self::UnknownUser { .. } => "unknown_user",
             Self::UnknownLine { .. } => "unknown_line",
             Self::UnknownName { .. } => "unknown_name",
             Self::AlreadyExists { .. } => "already_exists",
@@ -187,6 +193,7 @@ impl fmt::Display for Refusal {
             Self::UnknownSku { sku } => write!(f, "no item has the SKU '{sku}'"),
             Self::UnknownLocation { location } => write!(f, "no location is called '{location}'"),
             Self::UnknownOrder { order } => write!(f, "no order is known as '{order}'"),
+            Self::UnknownUser { user } => write!(f, "no user is known as '{user}'"),
             Self::UnknownLine { line } => write!(f, "the order has no {line}"),
             Self::UnknownName { what, name } => write!(f, "no {what} is called '{name}'"),
             Self::AlreadyExists { what, name } => write!(f, "the {what} '{name}' exists already"),

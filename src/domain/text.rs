@@ -6,6 +6,8 @@ use std::fmt;
 
 use thiserror::Error;
 
+use super::card::has_card_number;
+
 /// Why a text was refused. Names the field, never repeats a long value.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TextError {
@@ -24,6 +26,12 @@ pub enum TextError {
         length: usize,
         /// Bytes allowed.
         max: usize,
+    },
+    /// What looks like the number of a payment card: these are never kept.
+    #[error("{field} has what looks like the number of a payment card; these are never kept")]
+    Card {
+        /// The field at fault.
+        field: &'static str,
     },
     /// A character outside the alphabet of the field.
     #[error("{field} contains {character:?}, which is not allowed")]
@@ -53,6 +61,11 @@ fn checked(
     }
 }
 
+/// A text in somebody's own words has no card's number.
+fn no_card(field: &'static str, text: &str) -> Result<(), TextError> {
+    if has_card_number(text) { Err(TextError::Card { field }) } else { Ok(()) }
+}
+
 fn printable(character: char) -> bool {
     !character.is_control()
 }
@@ -66,7 +79,7 @@ fn ascii_printable(character: char) -> bool {
 }
 
 macro_rules! text {
-    ($(#[$doc:meta])* $name:ident, $field:literal, $max:literal, $allowed:expr) => {
+    ($(#[$doc:meta])* $name:ident, $field:literal, $max:literal, $allowed:expr $(, $also:ident)?) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Box<str>);
@@ -78,6 +91,7 @@ macro_rules! text {
             /// Checks length and alphabet; the text itself is kept byte for byte.
             pub fn new(text: &str) -> Result<Self, TextError> {
                 checked($field, text, $max, $allowed)?;
+                $($also($field, text)?;)?
                 Ok(Self(text.into()))
             }
 
@@ -154,7 +168,7 @@ text! {
 }
 text! {
     /// Why somebody did something, in their words.
-    Reason, "reason", 500, printable
+    Reason, "reason", 500, printable, no_card
 }
 text! {
     /// An idempotency key: one key of one account, one effect.

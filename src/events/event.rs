@@ -314,7 +314,7 @@ mod tests {
             let name = kind.event_type();
             let (family, _) = name.split_once('.').unwrap();
             assert!(heard(Audience::Staff, &event).is_some(), "{name}");
-            let is_audit = matches!(family, "key" | "auth" | "signing");
+            let is_audit = matches!(family, "key" | "auth" | "signing" | "instance_key" | "user");
             assert_eq!(heard(Audience::Reader, &event).is_some(), !is_audit, "{name}");
             let is_open = matches!(family, "stock" | "item");
             let others = heard(storefront("other"), &event);

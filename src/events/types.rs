@@ -70,9 +70,14 @@ pub(super) const fn concern(kind: Kind) -> Concern {
         | Kind::ChannelDrift
         | Kind::ChannelBlind
         | Kind::ChannelSeen => Concern::Staff,
-        Kind::KeyCreated | Kind::KeyRevoked | Kind::SigningRotated | Kind::AuthRefused => {
-            Concern::Audit
-        }
+        Kind::KeyCreated
+        | Kind::KeyRevoked
+        | Kind::SigningRotated
+        | Kind::InstanceKeyRotated
+        | Kind::UserCreated
+        | Kind::UserUpdated
+        | Kind::UserErased
+        | Kind::AuthRefused => Concern::Audit,
     }
 }
 

@@ -4,6 +4,7 @@ use super::finding::{Finding, quoted};
 use super::table::{Columns, Row};
 use crate::domain::{
     ATTRIBUTES_BYTES_MAX, Barcode, Currency, LocationCode, Money, Quantity, Sku, Title,
+    has_long_card_number,
 };
 use crate::ledger::catalogue::ItemRow;
 
@@ -99,6 +100,10 @@ fn attributes(text: &str) -> Result<String, String> {
     }
     if text.contains('\0') {
         return Err("contains '\\0', which is not allowed".to_owned());
+    }
+    if has_long_card_number(text) {
+        let message = "has what looks like the number of a payment card; these are never kept";
+        return Err(message.to_owned());
     }
     match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text) {
         Ok(_) => Ok(text.to_owned()),

@@ -6,7 +6,7 @@ use super::{Added, Decided, Working, stock};
 use crate::domain::{
     ATTRIBUTES_BYTES_MAX, AccountId, AccountName, Barcode, BatchId, BundlePart, Item, ItemId,
     ItemStatus, Kind, LevelKey, Location, LocationCode, LocationId, LocationKind, Quantity,
-    Refusal, Sku, Title,
+    Refusal, Sku, Title, UserId, has_long_card_number,
 };
 
 /// What the catalogue says of an item.
@@ -106,6 +106,8 @@ pub struct RareIds {
     pub accounts: VecDeque<AccountId>,
     /// For imports.
     pub batches: VecDeque<BatchId>,
+    /// For users.
+    pub users: VecDeque<UserId>,
 }
 
 /// An import as it stands.
@@ -194,6 +196,10 @@ pub fn decide_item(
 ) -> Decided<RowOutcome> {
     if row.attributes.as_ref().is_some_and(|text| text.len() > ATTRIBUTES_BYTES_MAX) {
         let message = format!("has more than {ATTRIBUTES_BYTES_MAX} bytes");
+        return Err(Refusal::invalid("attributes", message).into());
+    }
+    if row.attributes.as_deref().is_some_and(has_long_card_number) {
+        let message = "have what looks like the number of a payment card; these are never kept";
         return Err(Refusal::invalid("attributes", message).into());
     }
     let recipe = row.components.as_ref().map(|parts| recipe(set, sku, parts)).transpose()?;

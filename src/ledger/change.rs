@@ -3,7 +3,7 @@
 use super::catalogue::{ItemFields, NewAccount, NewBatch, NewItem, NewKey, NewLocation};
 use crate::domain::{
     AccountId, BatchId, BundlePart, DecisionTerms, Deltas, ItemId, ItemStatus, Kind, LevelKey,
-    LocationId, OrderId, Seq, Sku,
+    LocationId, OrderId, SealedUser, Seq, Sku, UserId,
 };
 
 /// Rows that only a catalogue or admin command adds.
@@ -35,6 +35,14 @@ pub enum Added {
     NextKey(NewKey, AccountId),
     /// The key of a prefix ends.
     KeyRevoked(String),
+    /// Somebody a key holder registered.
+    User(SealedUser, UserId, AccountId),
+    /// What is known of a user now, and its new version.
+    UserUpdated(SealedUser, UserId, i64),
+    /// Nothing is known of a user any more.
+    UserErased(UserId),
+    /// Whose an order is.
+    OrderUser(OrderId, UserId),
     /// An import begins, for a key holder.
     Batch(NewBatch, BatchId, AccountId),
     /// Rows of an import that are now written: (batch, rows done before, after).

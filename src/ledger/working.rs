@@ -9,7 +9,7 @@ use super::catalogue::{ItemFields, RareIds};
 use super::{Added, Decided, Movement, Need, Stop};
 use crate::domain::{
     AccountId, BatchId, BundlePart, Entry, Item, ItemId, Key, Kind, Level, LevelKey, LevelMark,
-    Location, LocationId, Order, OrderId, OrderRef, Seq, Sku,
+    Location, LocationId, Order, OrderId, OrderRef, Seq, Sku, UserId, UserMark,
 };
 
 /// How orders are decided, from the configuration.
@@ -162,6 +162,8 @@ pub struct Working {
     pub touched: HashSet<ItemId>,
     /// Key holders that exist, of those that commands name, with their roles.
     pub accounts: HashMap<String, (AccountId, String)>,
+    /// Users that exist, of those that commands name by their id or their address.
+    pub users: HashMap<UserId, UserMark>,
     /// Channels that have a name that commands give a key holder.
     pub channels: HashSet<String>,
     /// Keys that exist, of those that commands name by their prefix, and whether
@@ -205,6 +207,7 @@ impl Working {
             added: Vec::new(),
             touched: HashSet::new(),
             accounts: HashMap::new(),
+            users: HashMap::new(),
             channels: HashSet::new(),
             api_keys: HashMap::new(),
             used_in_bundles: HashSet::new(),

@@ -9,7 +9,7 @@ use super::lines::{self, Unknown};
 use super::{Ended, LineRequest};
 use crate::domain::{
     AllocationPolicy, Decision, FulfilledBy, Kind, Location, LocationCode, LocationId, Order,
-    OrderId, OrderRef, Payment, Refusal, Shortage, Sku,
+    OrderId, OrderRef, Payment, Refusal, Shortage, Sku, UserId, UserMark,
 };
 use crate::ledger::{Added, Decided, Working};
 use crate::secret::{InstanceKey, OpenError, Random};
@@ -71,6 +71,14 @@ fn context(reference: &OrderRef) -> String {
     format!("order.personal {reference}")
 }
 
+/// Keeps who ordered, beside the order.
+pub(super) fn keep_who(set: &mut Working, id: OrderId, request: &Place) {
+    keep_personal(set, id, request.personal.as_ref());
+    if let Some(user) = request.user {
+        set.added.push(Added::OrderUser(id, user));
+    }
+}
+
 pub(super) fn keep_personal(set: &mut Working, id: OrderId, personal: Option<&Personal>) {
     if let Some(personal) = personal {
         set.added.push(Added::Personal(id, personal.sealed.clone()));
@@ -98,6 +106,8 @@ pub struct Place {
     pub placed_at: Option<i64>,
     /// Personal data.
     pub personal: Option<Personal>,
+    /// Whose it is: somebody the same key holder registered.
+    pub user: Option<UserId>,
 }
 
 /// Decides a request for an order.
@@ -126,7 +136,7 @@ pub fn place(set: &mut Working, request: &Place, content: &[u8; 32]) -> Decided<
     entry.order = Some(id);
     entry.quantity = Some(units);
     set.append(entry);
-    keep_personal(set, id, request.personal.as_ref());
+    keep_who(set, id, request);
     let owed = hold(set, id, &wants, &plan)?;
     raise_short(set, id, owed);
     Ok((id, Ended::Done))
@@ -156,12 +166,23 @@ pub(super) fn requested(
         let message = "an id that is asked for has no ':', which parts the source from the id";
         return Err(Refusal::invalid("order_id", message).into());
     }
+    check_user(set, request.user)?;
     lines::check(&request.lines)?;
     let mut order = build(set, request, content)?;
     let units: BTreeMap<i64, i64> =
         (1..).zip(request.lines.iter().map(|line| line.quantity.get())).collect();
     let wants = wants_of(set, &mut order, &units)?;
     Ok(Ok(Requested { order, wants, units: units.values().sum() }))
+}
+
+/// An order is of nobody but a user of the key holder who asks for it.
+fn check_user(set: &Working, user: Option<UserId>) -> Decided<()> {
+    let Some(user) = user else { return Ok(()) };
+    let is_own = |mark: &UserMark| mark.known.is_some() && set.account() == Some(mark.account);
+    if set.users.get(&user).is_some_and(is_own) {
+        return Ok(());
+    }
+    Err(Refusal::UnknownUser { user: user.to_string() }.into())
 }
 
 fn replay(set: &Working, id: OrderId, request: &Place, content: &[u8; 32]) -> Decided<OrderId> {

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::hold::{Bound, Want, hold, is_closed, is_offered, plan, raise_short};
-use super::place::{self, Place, Requested, keep_personal, requested, shortages};
+use super::place::{self, Place, Requested, requested, shortages};
 use super::{Cancel, Ended};
 use crate::domain::{
     AllocationPolicy, Decision, DecisionTerms, FactKind, Kind, Line, Order, OrderId, OrderRef,
@@ -61,7 +61,7 @@ pub fn place_later(
     entry.order = Some(id);
     entry.quantity = Some(units);
     set.append(entry);
-    keep_personal(set, id, request.personal.as_ref());
+    place::keep_who(set, id, request);
     let allow_backorder = request.allow_backorder;
     set.added.push(Added::Waits(id, DecisionTerms { allow_backorder, hold_ms }));
     set.waiting += 1;

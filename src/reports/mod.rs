@@ -45,8 +45,8 @@ pub use locations::locations;
 pub use low::{LowStockRow, low_stock};
 pub use newest::{newest, server_time};
 pub use orders::{
-    AllocationView, Caller, LineView, OrderFilter, OrderView, PartView, Viewer, left_order, order,
-    orders, resolve_order,
+    AllocationView, Caller, Given, LineView, OrderFilter, OrderView, PartView, Viewer, left_order,
+    order, orders, resolve_order,
 };
 pub use sales::{Sales, SalesDay, SalesPeriod, SalesSum, sales};
 pub(crate) use shelf::Shelf;

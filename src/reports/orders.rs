@@ -10,7 +10,7 @@ use super::{ReportError, ResolveError};
 use crate::clock::Timestamp;
 use crate::domain::{
     Allocation, Decision, ExternalId, ItemId, Line, LocationId, Order, OrderId, OrderRef,
-    OrderStatus, Part, Refusal,
+    OrderStatus, Part, Refusal, UserId,
 };
 use crate::orders::Personal;
 use crate::secret::InstanceKey;
@@ -142,6 +142,9 @@ pub struct OrderView {
     /// refusal at once would have said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Value>,
+    /// Whose it is, of those who were registered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
     /// Whoever ordered: personal data, shown only to a viewer with the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub customer: Option<Value>,
@@ -162,6 +165,17 @@ pub struct OrderFilter {
     pub placed_since: Option<Timestamp>,
     /// Only changed at or after this time.
     pub updated_since: Option<Timestamp>,
+    /// Only of this user.
+    pub user: Option<UserId>,
+}
+
+/// What a command's request had, beside the order it left.
+#[derive(Clone, Debug, Default)]
+pub struct Given {
+    /// Its sealed personal data.
+    pub sealed: Option<Vec<u8>>,
+    /// Whose it is.
+    pub user: Option<UserId>,
 }
 
 /// One order.
@@ -177,11 +191,10 @@ pub async fn order(
     Ok(views(&mut conn, &ids, viewer).await?.pop())
 }
 
-/// The order that a command left, without reading it again. `sealed` is its personal
-/// data, where it has any.
+/// The order that a command left, without reading it again.
 pub fn left_order(
     left: LeftOrder,
-    sealed: Option<Vec<u8>>,
+    given: Given,
     viewer: Viewer<'_>,
 ) -> Result<OrderView, ReportError> {
     let LeftOrder { order, updated_at, locations, skus } = left;
@@ -190,8 +203,9 @@ pub fn left_order(
         status: order.status(),
         total: order.total(),
         updated_at,
-        sealed,
+        sealed: given.sealed,
         refusal: None,
+        user: given.user,
     };
     let names = Names {
         locations: locations.into_iter().map(|(id, code)| (id, code.to_string())).collect(),
@@ -217,6 +231,7 @@ pub async fn orders(
         source: filter.channel.clone(),
         placed_since: filter.placed_since.map(Timestamp::as_millis),
         updated_since: filter.updated_since.map(Timestamp::as_millis),
+        user: filter.user,
     };
     let mut reader = db.snapshot().await?;
     let mut conn = reader.conn();
@@ -373,6 +388,7 @@ impl Names {
             expires_at: order.expires_at.map(time).transpose()?,
             cancel_reason: order.cancel_reason.clone(),
             refusal: record.refusal.as_deref().map(refusal).transpose()?,
+            user_id: record.user.map(|user| user.to_string()),
             customer,
             placed_at: time(order.placed_at)?,
             updated_at: time(record.updated_at)?,

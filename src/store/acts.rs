@@ -10,8 +10,8 @@ statement!(
      from journal as j left join account as a on a.id = j.account_id
      where j.kind in ('auth.refused', 'batch.applied', 'batch.opened', 'batch.reverted',
          'batch.reverting', 'channel.paused', 'channel.resumed', 'channel.rules',
-         'item.sale_resumed', 'item.sale_stopped', 'key.created', 'key.revoked',
-         'location.created', 'signing.rotated')
+         'instance_key.rotated', 'item.sale_resumed', 'item.sale_stopped', 'key.created',
+         'key.revoked', 'location.created', 'signing.rotated', 'user.erased')
        and j.seq > $1 and j.at >= $2 and j.at < $3
      order by j.seq limit $4"
 );

@@ -9,6 +9,7 @@
 //! from that, a backup for minutes: so writers are made to wait for it only shortly, and
 //! seldom, and a file that grew too long then is cut off.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sqlx::sqlite::SqliteConnection;
@@ -32,6 +33,35 @@ statement!(PASSIVE, sqlite "pragma wal_checkpoint(passive)", postgres "select 0:
 statement!(TRUNCATE, sqlite "pragma wal_checkpoint(truncate)", postgres "select 0::bigint");
 
 pub(super) const STATEMENTS: &[&Statement] = &[&PASSIVE, &TRUNCATE];
+
+/// Folds all of the log and cuts the file off, while nobody writes. Whether it could be:
+/// not while somebody reads an old state.
+async fn cut_off(db: &SqliteDb, connection: &mut SqliteConnection) -> Result<bool, StoreError> {
+    let _nobody_writes = db.lock_writer().await?;
+    let row = Conn::Sqlite(connection).one(&TRUNCATE, args![]).await?;
+    let is_cut = row.int(0)? == 0;
+    if is_cut {
+        db.cut_off_wanted().store(false, Ordering::Relaxed);
+    }
+    Ok(is_cut)
+}
+
+/// Cuts the log off now, or has the checkpointer of this process do so as soon as it can
+/// be: pages that something was erased from are in it as they were before.
+pub(crate) async fn cut_off_now(db: &SqliteDb, tries: u32) -> Result<bool, StoreError> {
+    db.cut_off_wanted().store(true, Ordering::Relaxed);
+    let mut connection = db.options().await.busy_timeout(PATIENCE).connect().await?;
+    let mut is_cut = false;
+    for _ in 0..tries {
+        is_cut = cut_off(db, &mut connection).await?;
+        if is_cut {
+            break;
+        }
+        tokio::time::sleep(PATIENCE).await;
+    }
+    connection.close().await?;
+    Ok(is_cut)
+}
 
 /// Folds the write-ahead log of one file, from now on in place of the writer.
 #[derive(Debug)]
@@ -57,6 +87,12 @@ impl Checkpointer {
 
     /// One round. An error leaves the log as it is: the next round goes on.
     pub async fn round(&mut self) -> Result<(), StoreError> {
+        if self.db.cut_off_wanted().load(Ordering::Relaxed)
+            && Instant::now() >= self.whole_not_before
+            && !cut_off(&self.db, &mut self.connection).await?
+        {
+            self.whole_not_before = Instant::now() + AFTER_VAIN;
+        }
         let log_bytes = self.fold().await?;
         if log_bytes <= self.log_bytes_max {
             self.folded_at = None;

@@ -234,6 +234,15 @@ impl Db {
         }
     }
 
+    /// Cuts off SQLite's write-ahead log, which has pages as they were before something was
+    /// erased. Whether it could be, in so many tries; the rest is the checkpointer's.
+    pub(crate) async fn cut_off_log(&self, tries: u32) -> Result<bool, StoreError> {
+        match self {
+            Self::Sqlite(sqlite) => super::checkpoint::cut_off_now(sqlite, tries).await,
+            Self::Postgres(_) => Ok(true),
+        }
+    }
+
     /// Closes all connections.
     pub async fn close(&self) {
         match self {

@@ -60,8 +60,9 @@ macro_rules! table {
 }
 
 /// The tables of a shop, each after those it refers to.
-pub(crate) static TABLES: [Table; 30] = [
-    table!(shop by "one": one Int, format Text, key_id Text, created_at Int, moved_to Text),
+pub(crate) static TABLES: [Table; 32] = [
+    table!(shop by "one": one Int, format Text, key_id Text, created_at Int, moved_to Text,
+        hashes Bytes),
     table!(account by "id" sequence: id Int, name Text, role Text, created_at Int),
     table!(api_key by "id" sequence: id Int, prefix Text, account_id Int, hash Bytes,
         created_at Int, expires_at Int, revoked_at Int, last_used_at Int),
@@ -94,6 +95,9 @@ pub(crate) static TABLES: [Table; 30] = [
     table!(order_fact by "order_id, kind, fact_id": order_id Int, kind Text, fact_id Text,
         content_hash Bytes, data Text, recorded_at Int),
     table!(personal by "order_id": order_id Int, sealed Bytes),
+    table!(users by "id" sequence: id Int, account_id Int, email Bytes, sealed Bytes, digest Bytes,
+        version Int, created_at Int, updated_at Int, erased_at Int),
+    table!(order_user by "order_id": order_id Int, user_id Int),
     table!(order_queue by "order_id": order_id Int, allow_backorder Int, hold_ms Int,
         queued_at Int),
     table!(fill_rest by "item_id, location_id": item_id Int, location_id Int),

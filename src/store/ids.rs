@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::statement::{args, statement};
 use super::{Conn, Statement, StoreError};
-use crate::domain::{AccountId, BatchId, LocationId};
+use crate::domain::{AccountId, BatchId, LocationId, UserId};
 
 statement!(
     NEXT_LOCATION_IDS,
@@ -20,6 +20,12 @@ statement!(
     NEXT_BATCH_IDS,
     sqlite "select coalesce(max(id), 0) + 1 from batch where $1 > 0",
     postgres "select nextval('batch_id_seq') from generate_series(1, $1::bigint)"
+);
+
+statement!(
+    NEXT_USER_IDS,
+    sqlite "select coalesce(max(id), 0) + 1 from users where $1 > 0",
+    postgres "select nextval('users_id_seq') from generate_series(1, $1::bigint)"
 );
 
 /// Ids for new locations.
@@ -49,6 +55,15 @@ pub(crate) async fn next_batch_ids(
     Ok(ids.into_iter().map(BatchId::new).collect())
 }
 
+/// Ids for new users.
+pub(crate) async fn next_user_ids(
+    conn: &mut Conn<'_>,
+    count: i64,
+) -> Result<VecDeque<UserId>, StoreError> {
+    let ids = next_ids(conn, &NEXT_USER_IDS, count).await?;
+    Ok(ids.into_iter().map(UserId::new).collect())
+}
+
 /// Runs a statement that hands out ids: all of them on PostgreSQL, the first on SQLite.
 pub(super) async fn next_ids(
     conn: &mut Conn<'_>,
@@ -69,4 +84,4 @@ pub(super) async fn next_ids(
 }
 
 pub(super) const STATEMENTS: &[&Statement] =
-    &[&NEXT_LOCATION_IDS, &NEXT_ACCOUNT_IDS, &NEXT_BATCH_IDS];
+    &[&NEXT_LOCATION_IDS, &NEXT_ACCOUNT_IDS, &NEXT_BATCH_IDS, &NEXT_USER_IDS];

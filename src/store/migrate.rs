@@ -95,6 +95,12 @@ const TWINS: &[Twin] = &[
         sqlite: include_str!("../../migrations/sqlite/0013_access.sql"),
         postgres: include_str!("../../migrations/postgres/0013_access.sql"),
     },
+    Twin {
+        version: 14,
+        name: "users",
+        sqlite: include_str!("../../migrations/sqlite/0014_users.sql"),
+        postgres: include_str!("../../migrations/postgres/0014_users.sql"),
+    },
 ];
 
 /// The newest schema version this program knows.

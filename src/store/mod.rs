@@ -61,6 +61,7 @@ mod sqlite;
 pub(crate) mod statement;
 pub(crate) mod together;
 mod turn;
+pub(crate) mod users;
 pub(crate) mod waiting;
 
 pub use checkpoint::Checkpointer;
@@ -69,7 +70,7 @@ pub use db::{Db, Place, Reader, WriteTx};
 pub use dump::{OF_THE_NODES, tables};
 pub use error::{OnDisk, StoreError};
 use ids::next_ids;
-pub(crate) use ids::{next_account_ids, next_batch_ids, next_location_ids};
+pub(crate) use ids::{next_account_ids, next_batch_ids, next_location_ids, next_user_ids};
 pub use migrate::{SCHEMA_VERSION, SchemaState};
 pub(crate) use owner::give_to_owner_of;
 pub use postgres::PostgresDb;

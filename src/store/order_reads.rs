@@ -3,7 +3,7 @@
 
 use super::statement::{args, statement};
 use super::{Conn, Statement, StoreError};
-use crate::domain::{ExternalId, ItemId, LocationId, OrderId, OrderRef, OrderStatus};
+use crate::domain::{ExternalId, ItemId, LocationId, OrderId, OrderRef, OrderStatus, UserId};
 
 /// What an order's row says beyond what decisions need.
 #[derive(Clone, Debug)]
@@ -15,15 +15,19 @@ pub(crate) struct OrderRecord {
     pub(crate) sealed: Option<Vec<u8>>,
     /// Why it was refused after it was taken, as JSON.
     pub(crate) refusal: Option<String>,
+    /// Whose it is, of those who were registered.
+    pub(crate) user: Option<UserId>,
 }
 
 statement!(
     ORDER_RECORDS,
-    sqlite "select o.id, o.status, o.total, o.updated_at, p.sealed, o.refusal
+    sqlite "select o.id, o.status, o.total, o.updated_at, p.sealed, o.refusal, u.user_id
             from json_each($1) as wanted cross join orders as o on o.id = wanted.value
-            left join personal as p on p.order_id = o.id",
-    postgres "select o.id, o.status, o.total, o.updated_at, p.sealed, o.refusal
+            left join personal as p on p.order_id = o.id
+            left join order_user as u on u.order_id = o.id",
+    postgres "select o.id, o.status, o.total, o.updated_at, p.sealed, o.refusal, u.user_id
               from orders as o left join personal as p on p.order_id = o.id
+              left join order_user as u on u.order_id = o.id
               where o.id = any($1::bigint[])"
 );
 
@@ -43,6 +47,7 @@ pub(crate) async fn records(
                 updated_at: row.int(3)?,
                 sealed: row.bytes_opt(4)?,
                 refusal: row.text_opt(5)?,
+                user: row.int_opt(6)?.map(UserId::new),
             })
         })
         .collect()
@@ -86,6 +91,8 @@ pub(crate) struct OrderPage {
     pub(crate) placed_since: Option<i64>,
     /// Only changed at or after this time.
     pub(crate) updated_since: Option<i64>,
+    /// Only of this user.
+    pub(crate) user: Option<UserId>,
 }
 
 statement!(
@@ -98,21 +105,35 @@ statement!(
      order by id desc limit $6"
 );
 
+// A user's orders are few among all: they are found first.
+statement!(
+    ORDER_PAGE_OF_USER,
+    "select o.id from order_user as u join orders as o on o.id = u.order_id
+     where u.user_id = $7 and u.order_id < $1 and (cast($2 as text) is null or o.status = $2)
+       and (cast($3 as text) is null or o.source = $3)
+       and (cast($4 as bigint) is null or o.placed_at >= $4)
+       and (cast($5 as bigint) is null or o.updated_at >= $5)
+     order by u.order_id desc limit $6"
+);
+
 /// The ids of one page of orders, the last recorded first.
 pub(crate) async fn page(
     conn: &mut Conn<'_>,
     page: &OrderPage,
     limit: i64,
 ) -> Result<Vec<OrderId>, StoreError> {
-    let args = args![
-        page.before.unwrap_or(i64::MAX),
-        page.status.map(|status| status.as_str().to_owned()),
-        page.source.clone(),
-        page.placed_since,
-        page.updated_since,
-        limit,
-    ];
-    let rows = conn.all(&ORDER_PAGE, args).await?;
+    let before = page.before.unwrap_or(i64::MAX);
+    let status = page.status.map(|status| status.as_str().to_owned());
+    let (source, placed, updated) = (page.source.clone(), page.placed_since, page.updated_since);
+    let rows = match page.user {
+        Some(user) => {
+            let args = args![before, status, source, placed, updated, limit, user.get()];
+            conn.all(&ORDER_PAGE_OF_USER, args).await?
+        }
+        None => {
+            conn.all(&ORDER_PAGE, args![before, status, source, placed, updated, limit]).await?
+        }
+    };
     rows.iter().map(|row| row.int(0).map(OrderId::new)).collect()
 }
 
@@ -196,5 +217,12 @@ pub(crate) async fn open_claims(
         .collect()
 }
 
-pub(super) const STATEMENTS: &[&Statement] =
-    &[&ORDER_RECORDS, &ORDER_PAGE, &BY_EXTERNAL_ID, &OPEN_CLAIMS, &SOURCE_VERSION, &PLACED_AT];
+pub(super) const STATEMENTS: &[&Statement] = &[
+    &ORDER_RECORDS,
+    &ORDER_PAGE,
+    &ORDER_PAGE_OF_USER,
+    &BY_EXTERNAL_ID,
+    &OPEN_CLAIMS,
+    &SOURCE_VERSION,
+    &PLACED_AT,
+];

@@ -50,6 +50,7 @@ const ALL: &[&[&Statement]] = &[
     super::sqlite::STATEMENTS,
     super::waiting::STATEMENTS,
     super::together::STATEMENTS,
+    super::users::STATEMENTS,
 ];
 
 /// Those that only SQLite runs, with the rows in their text.

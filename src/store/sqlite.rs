@@ -3,6 +3,7 @@
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use sqlx::sqlite::{
@@ -54,6 +55,8 @@ pub struct SqliteDb {
     readers: SqlitePool,
     writer: Arc<Mutex<Writer>>,
     turn: Arc<Turn>,
+    /// Whether the log has pages of what was erased.
+    cut_off_wanted: Arc<AtomicBool>,
 }
 
 /// The writing connection; opened again after it broke.
@@ -110,7 +113,8 @@ impl SqliteDb {
                 options.clone().read_only(true).pragma("cache_size", READER_CACHE_KIB),
             );
         let writer = Arc::new(Mutex::new(Writer { options, connection: Some(connection) }));
-        Ok(Self { path: path.to_owned(), readers, writer, turn })
+        let cut_off_wanted = Arc::default();
+        Ok(Self { path: path.to_owned(), readers, writer, turn, cut_off_wanted })
     }
 
     /// The file.
@@ -123,6 +127,11 @@ impl SqliteDb {
         let mut path = self.path.clone().into_os_string();
         path.push("-wal");
         path.into()
+    }
+
+    /// Whether the log is to be cut off as soon as nobody reads what is in it.
+    pub(crate) fn cut_off_wanted(&self) -> &AtomicBool {
+        &self.cut_off_wanted
     }
 
     /// How the writing connection is opened.
@@ -251,6 +260,8 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .row_buffer_size(ROW_BUFFER)
         .pragma("cache_size", CACHE_KIB)
         .pragma("temp_store", "memory")
+        // What is erased leaves no bytes in free pages.
+        .pragma("secure_delete", "on")
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
         .disable_statement_logging()
 }

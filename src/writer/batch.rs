@@ -269,7 +269,14 @@ async fn write(tools: &Tools, conn: &mut Conn<'_>, working: &Working) -> Result<
     // Unique keys are inserted in one order everywhere, or two nodes could wait for each other.
     changed.sort_unstable_by(|one, two| one.now.reference.cmp(&two.now.reference));
     let comes_after = |added: &Added| {
-        matches!(added, Added::Personal(..) | Added::Waits(..) | Added::Decided(..))
+        matches!(
+            added,
+            Added::Personal(..)
+                | Added::OrderUser(..)
+                | Added::UserErased(_)
+                | Added::Waits(..)
+                | Added::Decided(..)
+        )
     };
     let last = !working.added.iter().any(comes_after);
     let numbering = store::journal::Numbering::of(conn, working.newest, now);
@@ -288,6 +295,9 @@ async fn write(tools: &Tools, conn: &mut Conn<'_>, working: &Working) -> Result<
             Added::Personal(id, sealed) => {
                 store::order_rows::insert_personal(conn, *id, sealed).await?;
             }
+            Added::OrderUser(id, user) => store::users::link(conn, *id, *user).await?,
+            // After what the same batch keeps of its orders.
+            Added::UserErased(id) => store::users::erase(conn, *id, now).await?,
             Added::Waits(id, terms) => store::waiting::insert(conn, *id, *terms, now).await?,
             Added::Decided(id, refusal) => {
                 store::waiting::remove(conn, *id, refusal.as_deref()).await?;
@@ -324,7 +334,12 @@ async fn write_added(conn: &mut Conn<'_>, working: &Working, now: i64) -> Result
             store::catalogue::update_fields(conn, &std::mem::take(&mut entries), now).await?;
         }
         match added {
-            Added::Item(..) | Added::Personal(..) | Added::Waits(..) | Added::Decided(..) => {}
+            Added::Item(..)
+            | Added::Personal(..)
+            | Added::OrderUser(..)
+            | Added::UserErased(_)
+            | Added::Waits(..)
+            | Added::Decided(..) => {}
             Added::Fields(fields, id, version) => {
                 let entry = entries.entry(*id).or_insert((*version - 1, *version, fields));
                 (entry.1, entry.2) = (*version, fields);
@@ -345,6 +360,12 @@ async fn write_added(conn: &mut Conn<'_>, working: &Working, now: i64) -> Result
                 store::accounts::insert_key(conn, *id, new, now).await?;
             }
             Added::KeyRevoked(prefix) => store::accounts::revoke_key(conn, prefix, now).await?,
+            Added::User(new, id, account) => {
+                store::users::insert(conn, (*id, *account), new, now).await?;
+            }
+            Added::UserUpdated(known, id, version) => {
+                store::users::update(conn, (*id, *version), known, now).await?;
+            }
             Added::Batch(new, id, account) => {
                 store::batches::insert(conn, *id, new, *account, now).await?;
             }

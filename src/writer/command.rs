@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::domain::{
     AccountId, BatchId, ItemId, Key, LevelKey, LocationCode, LocationId, Order, OrderId, OrderRef,
-    Reason, Refusal, Seq, Sku,
+    Reason, Refusal, SealedUser, Seq, Sku, UserId,
 };
 use crate::ledger::RevertRow;
 use crate::ledger::catalogue::{
@@ -59,6 +59,12 @@ pub enum Command {
     CreateKey(NewKey),
     /// End the key of a prefix.
     RevokeKey(String),
+    /// Register somebody, for the key holder the command is done for.
+    CreateUser(SealedUser),
+    /// Change what is known of a user.
+    ChangeUser(ChangeUser),
+    /// Take away what is known of a user, here and with its orders.
+    EraseUser(OneUser),
     /// Place an order (a request).
     Place(Place),
     /// Take a request for an order and decide it later.
@@ -135,6 +141,30 @@ pub enum Command {
     BatchReverted(BatchId),
 }
 
+/// A user that a command is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OneUser {
+    /// Its id.
+    pub id: UserId,
+    /// Whether only those of the key holder the command is done for count: others' users
+    /// are unknown then.
+    pub only_own: bool,
+}
+
+/// What is known of a user from now on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangeUser {
+    /// Whose.
+    pub user: OneUser,
+    /// All of it.
+    pub known: SealedUser,
+    /// The version that was read to make it.
+    pub read_version: i64,
+    /// A keyed hash of what was asked for: the same again is the same change, whatever is
+    /// known by then.
+    pub asked: [u8; 32],
+}
+
 /// Which rows of an import a chunk holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chunk {
@@ -189,6 +219,9 @@ impl Command {
             Self::CreateAccount(_) => "create_account",
             Self::CreateKey(_) => "create_key",
             Self::RevokeKey(_) => "revoke_key",
+            Self::CreateUser(_) => "create_user",
+            Self::ChangeUser(_) => "change_user",
+            Self::EraseUser(_) => "erase_user",
             Self::Place(_) => "place",
             Self::PlaceLater(_) => "place_later",
             Self::Decide(_) => "decide",

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::command::Command;
-use crate::domain::{LocationCode, Quantity, Reason, Sku};
+use crate::domain::{LocationCode, Quantity, Reason, Sku, UserId};
 use crate::ledger::catalogue::{ItemRow, Upsert};
 use crate::ledger::stock::{Change, StockCommand};
 use crate::orders::{Import, LineRequest, Payment, Place, Refund, Return, Ship};
@@ -45,6 +45,10 @@ impl Command {
             Self::CreateKey(new) => json!([new.account.as_str(), new.role, new.expires_at]),
             Self::RevokeKey(prefix) => json!(prefix),
             Self::CreateAccount(new) => json!([new.name.as_str(), new.role]),
+            // Keyed hashes: what is asked for may be guessed from any other.
+            Self::CreateUser(new) => json!(new.digest),
+            Self::ChangeUser(change) => json!([change.user.id.get(), change.asked]),
+            Self::EraseUser(user) => json!(user.id.get()),
             Self::Place(place) | Self::PlaceLater(place) => json!(PlaceContent::of(place)),
             Self::Decide(one) => json!(one.reference.to_string()),
             Self::Import(import) => json!({
@@ -149,6 +153,8 @@ struct PlaceContent<'p> {
     payment_required: bool,
     personal: Option<&'p [u8; 32]>,
     placed_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<i64>,
 }
 
 impl<'p> PlaceContent<'p> {
@@ -165,6 +171,7 @@ impl<'p> PlaceContent<'p> {
             payment_required: place.payment_required,
             personal: place.personal.as_ref().map(|personal| &personal.digest),
             placed_at: place.placed_at,
+            user: place.user.map(UserId::get),
         }
     }
 }
@@ -280,6 +287,7 @@ mod tests {
             currency: Some("EUR".to_owned()),
             placed_at: None,
             personal: None,
+            user: Some(UserId::new(3)),
         };
         let command = Command::Place(place);
         let form = json!([command.name(), command.content()]).to_string();

@@ -3,7 +3,7 @@
 use super::Job;
 use super::command::{Chunk, Command, Detail};
 use super::content::state_hash;
-use super::keys;
+use super::{keys, users};
 use crate::domain::{BatchId, Kind, Refusal, Seq};
 use crate::ledger::catalogue::{self, NewBatch};
 use crate::ledger::{self, Added, Context, Decided, Kept, Need, Stop, Working, each, sale, stock};
@@ -146,6 +146,9 @@ fn dispatch(set: &mut Working, job: &Job) -> Decided<(Detail, Ended)> {
         Command::CreateAccount(new) => keys::create_account(set, new),
         Command::CreateKey(new) => keys::create(set, new),
         Command::RevokeKey(prefix) => keys::revoke(set, prefix),
+        Command::CreateUser(new) => users::create(set, new),
+        Command::ChangeUser(change) => users::change(set, change),
+        Command::EraseUser(user) => users::erase(set, *user),
         Command::Place(place) => orders::place(set, place, content).map(order),
         Command::PlaceLater(place) => orders::place_later(set, place, content).map(order),
         Command::Decide(one) => orders::decide(set, one).map(order),

@@ -8,8 +8,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::Job;
 use super::command::Command;
+use super::users::UsersWanted;
 use crate::domain::{
-    AccountId, BundlePart, ItemId, Key, LevelKey, LocationId, Order, OrderId, OrderRef, Sku,
+    AccountId, BundlePart, ItemId, Key, LevelKey, LocationId, Order, OrderId, OrderRef, Sku, UserId,
 };
 use crate::ledger::catalogue::RareIds;
 use crate::ledger::stock::{Change, StockCommand};
@@ -34,6 +35,7 @@ pub(super) struct LoadSet {
     new_locations: i64,
     new_accounts: i64,
     new_batches: i64,
+    users: UsersWanted,
     accounts: Vec<String>,
     api_keys: Vec<String>,
     /// Lines that are mapped.
@@ -54,6 +56,7 @@ impl LoadSet {
         for job in jobs {
             set.keys.push((job.account, job.key.clone()));
             set.plan(&job.command);
+            set.users.plan(job);
         }
         set
     }
@@ -120,7 +123,12 @@ impl LoadSet {
             Command::Revert { rows, .. } => {
                 self.need.items.extend(rows.iter().map(|row| row.key.item));
             }
-            Command::BatchApplied(_) | Command::RevertOpen(_) | Command::BatchReverted(_) => {}
+            Command::BatchApplied(_)
+            | Command::RevertOpen(_)
+            | Command::BatchReverted(_)
+            | Command::CreateUser(_)
+            | Command::ChangeUser(_)
+            | Command::EraseUser(_) => {}
         }
     }
 
@@ -406,12 +414,14 @@ async fn set_ids_aside(
             working.api_keys.insert(prefix.clone(), key.revoked_at.is_some());
         }
     }
+    set.users.read(conn, working).await?;
     let items = store::catalogue::next_item_ids(conn, set.new_items).await?;
     working.item_ids = items.into_iter().map(ItemId::new).collect();
     working.rare_ids = RareIds {
         locations: store::next_location_ids(conn, set.new_locations).await?,
         accounts: store::next_account_ids(conn, set.new_accounts).await?,
         batches: store::next_batch_ids(conn, set.new_batches).await?,
+        users: store::next_user_ids(conn, set.users.new_ids()).await?,
     };
     Ok(())
 }

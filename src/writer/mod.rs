@@ -14,6 +14,7 @@ mod keys;
 mod load;
 mod subject;
 mod tools;
+mod users;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,7 +23,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-pub use command::{Answer, CHUNK_ROWS_MAX, Chunk, Command, Detail, LeftOrder, Request, WriteError};
+pub use command::{
+    Answer, CHUNK_ROWS_MAX, ChangeUser, Chunk, Command, Detail, LeftOrder, OneUser, Request,
+    WriteError,
+};
 pub use tools::{Faults, Injected, Step, Tools};
 
 use crate::domain::{AccountId, Key, LevelKey};

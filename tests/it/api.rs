@@ -15,3 +15,4 @@ mod orders;
 mod stock;
 mod tokens;
 mod unread;
+mod users;

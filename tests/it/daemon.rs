@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command as Process, ExitStatus, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -35,6 +35,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(20);
 pub(crate) struct Daemon {
     child: Child,
     base: String,
+    said: Arc<Mutex<String>>,
 }
 
 impl Daemon {
@@ -75,8 +76,16 @@ impl Daemon {
             said.push(line);
         };
         // Whatever else it says is read, or it would wait for its reader.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, base: format!("http://{address}") }
+        let said = Arc::new(Mutex::new(said.join("\n")));
+        let more = Arc::clone(&said);
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let mut said = more.lock().unwrap();
+                said.push('\n');
+                said.push_str(&line);
+            }
+        });
+        Self { child, base: format!("http://{address}"), said }
     }
 
     /// Where it is served.
@@ -87,6 +96,11 @@ impl Daemon {
     /// Its process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// All it has said so far.
+    pub(crate) fn said(&self) -> String {
+        self.said.lock().unwrap().clone()
     }
 
     pub(crate) fn signal(&self, name: &str) {

@@ -275,6 +275,7 @@ pub(crate) fn place(id: &str, lines: &[(&str, i64)]) -> orders::Place {
         currency: None,
         placed_at: None,
         personal: None,
+        user: None,
     }
 }
 

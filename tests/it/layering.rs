@@ -37,6 +37,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("reports", ABOVE_THE_SHOP),
     ("import", ABOVE_THE_SHOP),
     ("access", ABOVE_THE_SHOP),
+    ("people", PEOPLE),
     ("api", API),
     ("backup", BACKUP),
     ("events", ABOVE_THE_SHOP),
@@ -58,9 +59,25 @@ const ABOVE_THE_SHOP: &[&str] = &[
     "telemetry",
 ];
 
+/// What is held on somebody is its orders too, as the reports show them.
+const PEOPLE: &[&str] = &[
+    "domain",
+    "ledger",
+    "orders",
+    "store",
+    "writer",
+    "shop",
+    "reports",
+    "clock",
+    "secret",
+    "config",
+    "telemetry",
+];
+
 /// What is shown over HTTP is what the reports say, what happens, and how channels stand.
 const API: &[&str] = &[
     "access",
+    "people",
     "events",
     "sync",
     "connectors",

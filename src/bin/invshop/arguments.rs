@@ -4,7 +4,7 @@ use clap::Args;
 use invshop::clock::{Timestamp, TimestampError};
 use invshop::domain::{Delta, Key, LocationCode, Quantity, QuantityError, Sku};
 
-use invshop::reports::{LIMIT_MAX, Page, ReportError};
+use invshop::reports::{LIMIT_MAX, Page};
 
 use crate::app::App;
 use crate::failure::Failure;
@@ -41,11 +41,14 @@ pub(crate) struct PageArguments {
 
 impl PageArguments {
     /// Reads page after page until there is as much as was asked for.
-    pub(crate) async fn gather<T>(
+    pub(crate) async fn gather<T, E>(
         &self,
         app: &App<'_>,
-        mut read: impl AsyncFnMut(Option<&str>, usize) -> Result<Page<T>, ReportError>,
-    ) -> Result<Page<T>, Failure> {
+        mut read: impl AsyncFnMut(Option<&str>, usize) -> Result<Page<T>, E>,
+    ) -> Result<Page<T>, Failure>
+    where
+        Failure: From<E>,
+    {
         let limit = if self.all { usize::MAX } else { self.limit as usize };
         let mut whole = Page { data: Vec::new(), next_cursor: self.cursor.clone() };
         loop {

@@ -4,6 +4,7 @@
 use invshop::backup::BackupError;
 use invshop::config::ConfigError;
 use invshop::domain::{MoneyError, Refusal, TextError};
+use invshop::people::{PeopleError, ProfileError};
 use invshop::reports::{ReportError, ResolveError};
 use invshop::secret::KeyFileError;
 use invshop::shop::ShopError;
@@ -126,6 +127,22 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+impl From<PeopleError> for Failure {
+    fn from(error: PeopleError) -> Self {
+        match error {
+            PeopleError::Write(error) => error.into(),
+            PeopleError::Store(error) => error.into(),
+            PeopleError::Report(error) => error.into(),
+            PeopleError::Profile(ProfileError::Field { .. }) => {
+                Self::refused("invalid", error.to_string())
+            }
+            PeopleError::Profile(_) | PeopleError::Unreadable { .. } => {
+                Self::failed("unreadable", error.to_string())
+            }
+        }
+    }
+}
+
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         let failure = Self::refused(refusal.code(), refusal.to_string());
@@ -165,6 +182,7 @@ fn refusal_fields(refusal: &Refusal) -> Vec<(&'static str, Value)> {
         Refusal::UnknownOrder { order } | Refusal::AlreadyShipped { order } => {
             vec![("order_id", json!(order))]
         }
+        Refusal::UnknownUser { user } => vec![("user_id", json!(user))],
         Refusal::UnknownLine { line } => vec![("line", json!(line))],
         Refusal::UnknownName { what, name } | Refusal::AlreadyExists { what, name } => {
             vec![("what", json!(what)), ("name", json!(name))]

@@ -40,6 +40,7 @@ mod report;
 mod sale;
 mod stock;
 mod token;
+mod user;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -130,6 +131,9 @@ enum Noun {
     /// Short-lived tokens of the API, and the keys they are signed with
     #[command(subcommand)]
     Token(token::Verb),
+    /// People who order: register, see, change, hand over and erase what is known
+    #[command(subcommand)]
+    User(user::Verb),
     /// Figures over many items or orders
     #[command(subcommand)]
     Report(report::Verb),
@@ -203,6 +207,7 @@ async fn dispatch(app: &App<'_>, noun: Noun) -> Result<Reply, Failure> {
         Noun::Attention => app.with_shop(async |shop| attention::run(shop).await).await,
         Noun::Key(verb) => app.with_shop(async |shop| key::run(shop, verb).await).await,
         Noun::Token(verb) => app.with_shop(async |shop| token::run(app, shop, verb).await).await,
+        Noun::User(verb) => app.with_shop(async |shop| user::run(app, shop, verb).await).await,
         Noun::Import(import::Verb::Listings(given)) => {
             app.with_channels(async |_, channels| import::run_listings(app, channels, given).await)
                 .await

@@ -6,7 +6,7 @@ mod write;
 
 use clap::{Args, Subcommand};
 use invshop::clock::Timestamp;
-use invshop::domain::{FactId, LocationCode, OrderStatus, Reason, Sku};
+use invshop::domain::{FactId, LocationCode, OrderStatus, Reason, Sku, UserId};
 use invshop::shop::Shop;
 
 use crate::app::App;
@@ -84,6 +84,9 @@ pub(crate) struct List {
     /// Only orders that changed at or after
     #[arg(long, value_name = "T", value_parser = moment)]
     updated_since: Option<Timestamp>,
+    /// Only orders of this user
+    #[arg(long, value_name = "USER_ID")]
+    user: Option<UserId>,
     #[command(flatten)]
     page: PageArguments,
 }
@@ -132,6 +135,9 @@ pub(crate) struct Place {
     /// The customer's e-mail address; stored sealed
     #[arg(long, value_name = "ADDRESS")]
     email: Option<String>,
+    /// Whose it is: a user that was registered here
+    #[arg(long, value_name = "USER_ID")]
+    user: Option<UserId>,
     /// When it was placed [default: now]
     #[arg(long, value_name = "T", value_parser = moment)]
     placed_at: Option<Timestamp>,

@@ -62,7 +62,10 @@ both!(a_key_is_exchanged_for_a_token_that_does_what_the_key_may, |shop| {
         assert_eq!(reply.headers["cache-control"], "no-store");
         assert_eq!(reply.body["token_type"], "Bearer");
         assert_eq!(reply.body["expires_in"], 300);
-        assert_eq!(reply.body["scope"], "stock:read orders:read orders:place events:read");
+        assert_eq!(
+            reply.body["scope"],
+            "stock:read orders:read orders:place users:read users:write events:read"
+        );
         let token = reply.body["access_token"].as_str().unwrap();
         let (header, claims) = (part(token, 0), part(token, 1));
         assert_eq!((&header["alg"], &header["typ"]), (&json!("ES256"), &json!("at+jwt")));
@@ -390,6 +393,12 @@ both!(every_route_asks_for_its_right, |shop| {
         (Method::POST, "/v1/orders/1/payments", "orders:fulfil"),
         (Method::POST, "/v1/orders/1/shipments", "orders:fulfil"),
         (Method::POST, "/v1/orders/1/returns", "orders:fulfil"),
+        (Method::GET, "/v1/users", "users:read"),
+        (Method::POST, "/v1/users", "users:write"),
+        (Method::GET, "/v1/users/usr_9", "users:read"),
+        (Method::PUT, "/v1/users/usr_9", "users:write"),
+        (Method::DELETE, "/v1/users/usr_9", "users:write"),
+        (Method::GET, "/v1/users/usr_9/export", "users:read"),
         (Method::GET, "/v1/events?after=x", "events:read"),
         (Method::GET, "/v1/events/ws", "events:read"),
         (Method::GET, "/v1/channels", "ledger:read"),

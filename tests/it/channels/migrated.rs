@@ -7,7 +7,8 @@ use crate::both;
 use crate::raw::Raw;
 
 /// The schema as version 9 left it, with what is in it.
-const BACK_TO_NINE: &str = "drop index journal_acts; drop table signing_key;
+const BACK_TO_NINE: &str = "drop index journal_acts; drop table order_user; drop table users;
+     alter table shop drop column hashes; drop table signing_key;
      alter table inbox drop column event;
      alter table channel drop column behind_at;
      drop table channel_token;

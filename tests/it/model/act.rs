@@ -344,6 +344,7 @@ impl Wish {
             currency: None,
             placed_at: None,
             personal: None,
+            user: None,
         }
     }
 }

@@ -67,6 +67,7 @@ pub(super) async fn list(app: &App<'_>, shop: &Shop, list: &List) -> Result<Repl
         channel: list.source.clone(),
         placed_since: list.placed_since,
         updated_since: list.updated_since,
+        user: list.user,
     };
     let viewer = Viewer { own_source: Some(CLI_ACCOUNT), key: None };
     let read = async |cursor: Option<&str>, limit| {

@@ -39,6 +39,7 @@ pub(super) async fn place(shop: &Shop, place: Place) -> Result<Reply, Failure> {
         currency: currency.map(|currency| currency.code().to_owned()),
         placed_at: place.placed_at.map(Timestamp::as_millis),
         personal,
+        user: place.user,
     };
     let answer = shop.submit(Command::Place(request), place.key.key).await?;
     answered(shop, &answer, "placed", &reference, json!({})).await
