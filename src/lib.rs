@@ -12,7 +12,7 @@
 //!
 //! # The layers
 //!
-//! `bin → {daemon → {api → {access, events}, backup}, import} → reports → shop → writer → orders → ledger → domain`, and
+//! `bin → {daemon → {api → {access, events, people}, backup, rekey}, import} → reports → shop → writer → orders → ledger → domain`, and
 //! `writer → store → domain` (with the row types of `ledger`). [`clock`],
 //! [`secret`], [`config`] and [`telemetry`] are leaves. A test holds the `use`
 //! lines against this.
@@ -44,6 +44,7 @@ pub mod import;
 pub mod ledger;
 pub mod orders;
 pub mod people;
+pub mod rekey;
 pub mod reports;
 pub mod sandbox;
 pub mod secret;

@@ -18,7 +18,8 @@ mod random;
 mod value;
 
 pub use api_key::{ApiKey, ApiKeyError};
-pub use instance_key::{InstanceKey, KeyId, KeyIdError, OpenError};
+pub(crate) use instance_key::HASHES;
+pub use instance_key::{Hashed, InstanceKey, KeyId, KeyIdError, OpenError};
 pub use key_file::{KeyFile, KeyFileError};
 pub use random::{Random, SeededRandom, SystemRandom};
 pub use value::{Secret, SecretError, SecretSource};

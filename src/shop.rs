@@ -6,6 +6,7 @@
 mod refused;
 pub(crate) mod turn;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,7 @@ use crate::domain::{
 };
 use crate::ledger::OrderPolicy;
 use crate::ledger::catalogue::{NewAccount, NewLocation};
-use crate::secret::{ApiKey, InstanceKey, KeyFile, KeyFileError, Random, SystemRandom};
+use crate::secret::{ApiKey, InstanceKey, KeyFile, KeyFileError, OpenError, Random, SystemRandom};
 use crate::store::{self, Db, Place, StoreError};
 use crate::telemetry::Counters;
 use crate::writer::{self, Answer, Command, Faults, Request, Tools, WriteError, Writer};
@@ -52,6 +53,16 @@ pub enum ShopError {
         "the database at {0} was not created to its end\nhint: remove it and run `invshop init` again"
     )]
     Unfinished(String),
+    /// An exchange of the instance key was cut off after it was written.
+    #[error(
+        "the exchange of the instance key at {} was cut off\nhint: run `invshop db rotate-key` \
+         again: it ends it",
+        .0.display()
+    )]
+    Exchange(PathBuf),
+    /// What hashes are made with cannot be opened.
+    #[error("what hashes are made with cannot be opened: {0}")]
+    Hashes(OpenError),
     /// A location of the configuration.
     #[error("location '{code}': {message}")]
     Location {
@@ -178,6 +189,7 @@ impl Shop {
         let mut reader = db.read().await?;
         let wanted = store::shop::key_id(&mut reader.conn()).await?;
         let account = store::accounts::find(&mut reader.conn(), CLI_ACCOUNT).await?;
+        let hashes = store::shop::hashes(&mut reader.conn()).await?;
         let moved_to = store::dump::moved_to(&mut reader.conn()).await?;
         drop(reader);
         if let Some(to) = moved_to {
@@ -186,11 +198,11 @@ impl Shop {
         let (Some(wanted), Some(account)) = (wanted, account) else {
             return Err(ShopError::Unfinished(db.place()));
         };
-        let key = opening.key_file.read()?;
-        let given = key.id().to_string();
-        if given != wanted {
-            return Err(StoreError::WrongKey { given, wanted }.into());
-        }
+        let key = key_of(&opening.key_file, &wanted)?;
+        let key = match hashes {
+            Some(sealed) => key.with_hashes(&sealed).map_err(ShopError::Hashes)?,
+            None => key,
+        };
         Ok(Self::start(opening, db, key, account))
     }
 
@@ -286,6 +298,20 @@ impl Shop {
         }
         self.db.close().await;
     }
+}
+
+/// The key of a database. One that was being exchanged stands beside the old one until the
+/// exchange ends.
+fn key_of(file: &KeyFile, wanted: &str) -> Result<InstanceKey, ShopError> {
+    let key = file.read()?;
+    let given = key.id().to_string();
+    if given == wanted {
+        return Ok(key);
+    }
+    if file.next().read().is_ok_and(|next| next.id().to_string() == wanted) {
+        return Err(ShopError::Exchange(file.path().to_owned()));
+    }
+    Err(StoreError::WrongKey { given, wanted: wanted.to_owned() }.into())
 }
 
 /// How long the answer about the time may take to be of use.

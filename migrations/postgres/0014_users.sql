@@ -42,3 +42,25 @@ create index journal_acts on journal (seq)
          'batch.reverting', 'channel.paused', 'channel.resumed', 'channel.rules',
          'instance_key.rotated', 'item.sale_resumed', 'item.sale_stopped', 'key.created',
          'key.revoked', 'location.created', 'signing.rotated', 'user.erased');
+
+-- What is sealed is sealed with the key that the shop names: whoever still has another one,
+-- because it was exchanged meanwhile, writes nothing that nobody could open.
+create function sealed_with_the_key_of_the_shop() returns trigger language plpgsql as $$
+begin
+  if encode(substring(new.sealed from 2 for 8), 'hex') <> (select key_id from shop) then
+    raise exception 'it is sealed with another instance key';
+  end if;
+  return new;
+end
+$$;
+
+create trigger personal_key before insert or update of sealed on personal
+  for each row execute function sealed_with_the_key_of_the_shop();
+create trigger inbox_key before insert or update of sealed on inbox
+  for each row execute function sealed_with_the_key_of_the_shop();
+create trigger channel_token_key before insert or update of sealed on channel_token
+  for each row execute function sealed_with_the_key_of_the_shop();
+create trigger signing_key_key before insert or update of sealed on signing_key
+  for each row execute function sealed_with_the_key_of_the_shop();
+create trigger users_key before insert or update of sealed on users
+  for each row execute function sealed_with_the_key_of_the_shop();

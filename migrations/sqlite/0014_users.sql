@@ -42,3 +42,75 @@ create index journal_acts on journal (seq)
          'batch.reverting', 'channel.paused', 'channel.resumed', 'channel.rules',
          'instance_key.rotated', 'item.sale_resumed', 'item.sale_stopped', 'key.created',
          'key.revoked', 'location.created', 'signing.rotated', 'user.erased');
+
+-- What is sealed is sealed with the key that the shop names: whoever still has another one,
+-- because it was exchanged meanwhile, writes nothing that nobody could open.
+create trigger personal_key_new before insert on personal
+when new.sealed is not null
+  and lower(hex(substr(new.sealed, 2, 8))) <> (select key_id from shop)
+begin
+  select raise(abort, 'it is sealed with another instance key');
+end;
+
+create trigger personal_key_changed before update of sealed on personal
+when new.sealed is not null
+  and lower(hex(substr(new.sealed, 2, 8))) <> (select key_id from shop)
+begin
+  select raise(abort, 'it is sealed with another instance key');
+end;
+
+create trigger inbox_key_new before insert on inbox
+when new.sealed is not null
+  and lower(hex(substr(new.sealed, 2, 8))) <> (select key_id from shop)
+begin
+  select raise(abort, 'it is sealed with another instance key');
+end;
+
+create trigger inbox_key_changed before update of sealed on inbox
+when new.sealed is not null
+  and lower(hex(substr(new.sealed, 2, 8))) <> (select key_id from shop)
+begin
+  select raise(abort, 'it is sealed with another instance key');
+end;
+
+create trigger channel_token_key_new before insert on channel_token
+when new.sealed is not null
+  and lower(hex(substr(new.sealed, 2, 8))) <> (select key_id from shop)
+begin
+  select raise(abort, 'it is sealed with another instance key');
+end;
+
+create trigger channel_token_key_changed before update of sealed on channel_token
+when new.sealed is not null
+  and lower(hex(substr(new.sealed, 2, 8))) <> (select key_id from shop)
+begin
+  select raise(abort, 'it is sealed with another instance key');
+end;
+
+create trigger signing_key_key_new before insert on signing_key
+when new.sealed is not null
+  and lower(hex(substr(new.sealed, 2, 8))) <> (select key_id from shop)
+begin
+  select raise(abort, 'it is sealed with another instance key');
+end;
+
+create trigger signing_key_key_changed before update of sealed on signing_key
+when new.sealed is not null
+  and lower(hex(substr(new.sealed, 2, 8))) <> (select key_id from shop)
+begin
+  select raise(abort, 'it is sealed with another instance key');
+end;
+
+create trigger users_key_new before insert on users
+when new.sealed is not null
+  and lower(hex(substr(new.sealed, 2, 8))) <> (select key_id from shop)
+begin
+  select raise(abort, 'it is sealed with another instance key');
+end;
+
+create trigger users_key_changed before update of sealed on users
+when new.sealed is not null
+  and lower(hex(substr(new.sealed, 2, 8))) <> (select key_id from shop)
+begin
+  select raise(abort, 'it is sealed with another instance key');
+end;

@@ -20,6 +20,7 @@ pub use cancel::{Cancel, cancel};
 pub use import::{Import, ImportLine, import};
 pub use lines::LineRequest;
 pub use pay::{PayOutcome, Payment, pay};
+pub(crate) use place::context as sealed_context;
 pub use place::{Personal, PersonalError, Place, place};
 pub use returns::{Disposition, Refund, RefundLine, Return, ReturnLine, refund, take_back};
 pub(crate) use ship::LEFT_UNMAPPED;

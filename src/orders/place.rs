@@ -12,7 +12,7 @@ use crate::domain::{
     OrderId, OrderRef, Payment, Refusal, Shortage, Sku, UserId, UserMark,
 };
 use crate::ledger::{Added, Decided, Working};
-use crate::secret::{InstanceKey, OpenError, Random};
+use crate::secret::{Hashed, InstanceKey, OpenError, Random};
 
 /// The longest a hold may be asked for: 30 days.
 const HOLD_MS_MAX: i64 = 30 * 24 * 3600 * 1000;
@@ -41,7 +41,7 @@ impl Personal {
         let plain = plain.to_string();
         Self {
             sealed: key.seal(&context(reference), plain.as_bytes(), random),
-            digest: key.keyed_hash("order.personal", plain.as_bytes()),
+            digest: key.keyed_hash(Hashed::OrderPersonal, plain.as_bytes()),
         }
     }
 
@@ -67,7 +67,8 @@ pub enum PersonalError {
     Json(#[from] serde_json::Error),
 }
 
-fn context(reference: &OrderRef) -> String {
+/// Where the sealed personal data of an order belongs.
+pub(crate) fn context(reference: &OrderRef) -> String {
     format!("order.personal {reference}")
 }
 

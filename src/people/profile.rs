@@ -7,12 +7,8 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::domain::{AccountId, Email, SealedUser, has_card_number, value_has_card_number};
-use crate::secret::{InstanceKey, OpenError, Random};
+use crate::secret::{Hashed, InstanceKey, OpenError, Random};
 
-/// The domains of the keyed hashes.
-const HASH_EMAIL: &str = "user.email";
-const HASH_ALL: &str = "user";
-const HASH_CHANGE: &str = "user.change";
 /// The most bytes of a name, and of a telephone number.
 const NAME_BYTES_MAX: usize = 500;
 const PHONE_BYTES_MAX: usize = 64;
@@ -79,7 +75,7 @@ impl Change {
             "attributes": attributes.as_ref().map(|attributes| [attributes]),
             "version": expected,
         });
-        key.keyed_hash(HASH_CHANGE, asked.to_string().as_bytes())
+        key.keyed_hash(Hashed::UserChange, asked.to_string().as_bytes())
     }
 }
 
@@ -166,15 +162,15 @@ impl Profile {
         let own = |text: &str| format!("{account} {text}").into_bytes();
         let folded = Email::new(&self.email).map(|email| email.folded()).unwrap_or_default();
         SealedUser {
-            email: key.keyed_hash(HASH_EMAIL, &own(&folded)),
+            email: key.keyed_hash(Hashed::UserEmail, &own(&folded)),
             sealed: key.seal(&context(account), text.as_bytes(), random),
-            digest: key.keyed_hash(HASH_ALL, &own(&text)),
+            digest: key.keyed_hash(Hashed::User, &own(&text)),
         }
     }
 
     /// The hash that an address of a key holder's user has.
     pub fn email_hash(key: &InstanceKey, account: AccountId, email: &Email) -> [u8; 32] {
-        key.keyed_hash(HASH_EMAIL, format!("{account} {}", email.folded()).as_bytes())
+        key.keyed_hash(Hashed::UserEmail, format!("{account} {}", email.folded()).as_bytes())
     }
 
     /// Gives back what was sealed for a user of a key holder.
@@ -189,7 +185,7 @@ impl Profile {
 }
 
 /// Where a sealed profile belongs.
-fn context(account: AccountId) -> String {
+pub(crate) fn context(account: AccountId) -> String {
     format!("user of account {account}")
 }
 

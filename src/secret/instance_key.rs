@@ -1,10 +1,12 @@
 //! The key of one instance: what it seals only it can open.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretBox};
 
 use super::{REDACTED, Random, hmac_sha256};
@@ -14,6 +16,11 @@ use super::{REDACTED, Random, hmac_sha256};
 const DOMAIN_ID: &[u8] = b"invshop instance key id";
 const DOMAIN_SEAL: &[u8] = b"invshop seal v1";
 const DOMAIN_HASH: &[u8] = b"invshop keyed hash v1:";
+
+/// Where the sealed keys of hashes belong.
+pub(crate) const HASHES: &str = "shop.hashes";
+/// Room for them, so that growing leaves no copy behind.
+const HASHES_BYTES_MAX: usize = 512;
 
 /// A sealed blob is: version, key id, nonce, ciphertext with its tag.
 const SEAL_VERSION: u8 = 1;
@@ -26,7 +33,48 @@ const HEADER_BYTES: usize = 1 + KEY_ID_BYTES + NONCE_BYTES;
 pub struct InstanceKey {
     root: SecretBox<[u8; 32]>,
     seal: SecretBox<[u8; 32]>,
+    /// What hashes were made with before this key took the place of another.
+    hashes: BTreeMap<String, SecretBox<[u8; 32]>>,
     id: KeyId,
+}
+
+/// What is hashed with the key, each kind for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hashed {
+    /// The personal data of an order.
+    OrderPersonal,
+    /// A body that came in.
+    Inbox,
+    /// The address and the credentials of a channel.
+    ChannelCredentials,
+    /// The e-mail address of a user.
+    UserEmail,
+    /// All that is known of a user.
+    User,
+    /// A change that was asked for.
+    UserChange,
+}
+
+impl Hashed {
+    const ALL: [Self; 6] = [
+        Self::OrderPersonal,
+        Self::Inbox,
+        Self::ChannelCredentials,
+        Self::UserEmail,
+        Self::User,
+        Self::UserChange,
+    ];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::OrderPersonal => "order.personal",
+            Self::Inbox => "inbox",
+            Self::ChannelCredentials => "channel.token.credentials",
+            Self::UserEmail => "user.email",
+            Self::User => "user",
+            Self::UserChange => "user.change",
+        }
+    }
 }
 
 impl InstanceKey {
@@ -43,7 +91,7 @@ impl InstanceKey {
         });
         let mut id = [0; KEY_ID_BYTES];
         id.copy_from_slice(&hmac_sha256(root.expose_secret(), &[DOMAIN_ID])[..KEY_ID_BYTES]);
-        Self { root, seal, id: KeyId(id) }
+        Self { root, seal, hashes: BTreeMap::new(), id: KeyId(id) }
     }
 
     pub(super) fn expose_bytes(&self) -> &[u8; 32] {
@@ -59,13 +107,53 @@ impl InstanceKey {
 
     /// A hash of `bytes` that no one without the key can compute or check.
     ///
-    /// For looking personal data up by equality. Different domains give
-    /// unrelated hashes of the same bytes.
-    pub fn keyed_hash(&self, domain: &str, bytes: &[u8]) -> [u8; 32] {
-        let subkey = SecretBox::init_with_mut(|subkey: &mut [u8; 32]| {
-            *subkey = hmac_sha256(self.root.expose_secret(), &[DOMAIN_HASH, domain.as_bytes()]);
-        });
-        hmac_sha256(subkey.expose_secret(), &[bytes])
+    /// For looking personal data up by equality, and telling repetitions. Different kinds
+    /// give unrelated hashes of the same bytes.
+    pub fn keyed_hash(&self, what: Hashed, bytes: &[u8]) -> [u8; 32] {
+        self.hash_of(what.as_str(), bytes)
+    }
+
+    fn hash_of(&self, domain: &str, bytes: &[u8]) -> [u8; 32] {
+        match self.hashes.get(domain) {
+            Some(subkey) => hmac_sha256(subkey.expose_secret(), &[bytes]),
+            None => hmac_sha256(self.hash_key(domain).expose_secret(), &[bytes]),
+        }
+    }
+
+    fn hash_key(&self, domain: &str) -> SecretBox<[u8; 32]> {
+        SecretBox::init_with_mut(|subkey: &mut [u8; 32]| match self.hashes.get(domain) {
+            Some(carried) => *subkey = *carried.expose_secret(),
+            None => {
+                *subkey = hmac_sha256(self.root.expose_secret(), &[DOMAIN_HASH, domain.as_bytes()]);
+            }
+        })
+    }
+
+    /// What another key hashes with, sealed with this one: hashes stay as they were when
+    /// this key takes the other's place, and nothing that the other sealed opens by it.
+    pub fn seal_hashes(&self, of: &Self, random: &dyn Random) -> Vec<u8> {
+        let mut plain = Zeroizing::new(Vec::with_capacity(HASHES_BYTES_MAX));
+        for domain in Hashed::ALL.map(Hashed::as_str) {
+            plain.extend_from_slice(of.hash_key(domain).expose_secret());
+            plain.extend_from_slice(domain.as_bytes());
+            plain.push(0);
+        }
+        self.seal(HASHES, &plain, random)
+    }
+
+    /// Hashes from now on as the key whose hashes were sealed.
+    pub fn with_hashes(mut self, sealed: &[u8]) -> Result<Self, OpenError> {
+        let plain = Zeroizing::new(self.open(HASHES, sealed)?);
+        let mut rest = plain.as_slice();
+        while let Some((subkey, named)) = rest.split_first_chunk::<32>() {
+            let end = named.iter().position(|byte| *byte == 0).ok_or(OpenError::Rejected)?;
+            let (domain, after) = named.split_at(end);
+            let domain = str::from_utf8(domain).map_err(|_not_utf8| OpenError::Rejected)?;
+            let subkey = SecretBox::init_with_mut(|own: &mut [u8; 32]| *own = *subkey);
+            self.hashes.insert(domain.to_owned(), subkey);
+            rest = after.get(1..).unwrap_or_default();
+        }
+        if rest.is_empty() { Ok(self) } else { Err(OpenError::Rejected) }
     }
 
     /// Encrypts and authenticates `plaintext`; 49 bytes longer than it.
@@ -262,19 +350,39 @@ mod tests {
 
     #[test]
     fn keyed_hashes_differ_by_key_domain_and_content() {
-        let hash = key(1).keyed_hash("email", b"ada@example.com");
-        assert_eq!(hash, key(1).keyed_hash("email", b"ada@example.com"));
-        assert_ne!(hash, key(2).keyed_hash("email", b"ada@example.com"));
-        assert_ne!(hash, key(1).keyed_hash("phone", b"ada@example.com"));
-        assert_ne!(hash, key(1).keyed_hash("email", b"ada@example.org"));
-        assert_ne!(key(1).keyed_hash("ab", b"c"), key(1).keyed_hash("a", b"bc"));
+        let hash = key(1).hash_of("email", b"ada@example.com");
+        assert_eq!(hash, key(1).hash_of("email", b"ada@example.com"));
+        assert_ne!(hash, key(2).hash_of("email", b"ada@example.com"));
+        assert_ne!(hash, key(1).hash_of("phone", b"ada@example.com"));
+        assert_ne!(hash, key(1).hash_of("email", b"ada@example.org"));
+        assert_ne!(key(1).hash_of("ab", b"c"), key(1).hash_of("a", b"bc"));
+    }
+
+    #[test]
+    fn a_key_that_takes_anothers_place_hashes_as_it_did_and_opens_nothing_of_it() {
+        let random = SeededRandom::new(5);
+        let sealed = key(2).seal_hashes(&key(1), &random);
+        let next = key(2).with_hashes(&sealed).unwrap();
+        // And once more: what is carried is carried on.
+        let again = key(3).with_hashes(&key(3).seal_hashes(&next, &random)).unwrap();
+        for what in Hashed::ALL {
+            let hash = key(1).keyed_hash(what, b"a@example.com");
+            assert_eq!(next.keyed_hash(what, b"a@example.com"), hash);
+            assert_eq!(again.keyed_hash(what, b"a@example.com"), hash);
+            assert_ne!(key(2).keyed_hash(what, b"a@example.com"), hash);
+        }
+        assert_ne!(next.hash_of("later", b"x"), key(1).hash_of("later", b"x"));
+        assert!(next.open("customer:7", &key(1).seal("customer:7", b"Ada", &random)).is_err());
+        assert!(key(9).with_hashes(&sealed).is_err());
+        let cut = key(2).seal(HASHES, &[7; 40], &random);
+        assert_eq!(key(2).with_hashes(&cut).err(), Some(OpenError::Rejected));
     }
 
     #[test]
     fn derivations_stay_as_they_are_because_databases_depend_on_them() {
         let key = InstanceKey::from_secret(SecretBox::new(Box::new([7; 32])));
         assert_eq!(key.id().to_string(), "996b4a7638cf0bd0");
-        let hash = key.keyed_hash("email", b"ada@example.com");
+        let hash = key.hash_of("email", b"ada@example.com");
         assert_eq!(u64::from_be_bytes(*hash.first_chunk().unwrap()), 0xa2d2_baf8_d816_7e4a);
         let sealed = key.seal("customer:7", b"Ada", &SeededRandom::new(2));
         let hex = sealed.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretBox;
 use secrecy::zeroize::Zeroizing;
 
-use super::InstanceKey;
+use super::{InstanceKey, KeyId};
 
 /// The first word of the file; a later format gets another one.
 const FORMAT: &str = "invshop-instance-key-v1";
@@ -72,6 +72,37 @@ impl KeyFile {
             std::fs::remove_file(&self.path).ok();
             self.io("written", source)
         })
+    }
+
+    /// The file of the key that is to take this one's place.
+    #[must_use]
+    pub fn next(&self) -> Self {
+        self.beside("next")
+    }
+
+    fn beside(&self, end: &str) -> Self {
+        let mut path = self.path.clone().into_os_string();
+        path.push(".");
+        path.push(end);
+        Self::new(path)
+    }
+
+    /// Puts the next key into this file's place. The key that was there stays beside it under
+    /// its id, which is returned: backups of before open with it only. Whatever is cut off
+    /// can be done again.
+    pub fn put_next(&self, before: KeyId) -> Result<PathBuf, KeyFileError> {
+        let kept = self.beside(&before.to_string());
+        match std::fs::hard_link(&self.path, &kept.path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(kept.io("created", error));
+            }
+            _ => {}
+        }
+        // In one step: there is a key under this name at every moment.
+        std::fs::rename(self.next().path, &self.path)
+            .and_then(|()| File::open(directory_of(&self.path))?.sync_all())
+            .map_err(|source| self.io("replaced", source))?;
+        Ok(kept.path)
     }
 
     fn write(&self, mut file: File, key: &InstanceKey) -> io::Result<()> {
@@ -187,7 +218,7 @@ pub enum KeyFileError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What was tried: opened, read, created, written.
+        /// What was tried: opened, read, created, written, replaced.
         action: &'static str,
         /// What the system said.
         source: io::Error,

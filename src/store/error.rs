@@ -162,6 +162,9 @@ pub enum StoreError {
         /// Public id the database was made with.
         wanted: String,
     },
+    /// The instance key took another's place while this program ran.
+    #[error("the instance key was exchanged meanwhile: start this program again")]
+    KeyExchanged,
     /// SQLite's locks are not safe on a network file system.
     #[error("{path} is on {kind}, a network file system; SQLite needs a local disk")]
     NetworkDisk {
@@ -276,6 +279,9 @@ impl From<sqlx::Error> for StoreError {
         let sqlx::Error::Database(database) = &error else {
             return classify_transport(error);
         };
+        if database.message().contains(KEY_EXCHANGED) {
+            return Self::KeyExchanged;
+        }
         let code = database.code().unwrap_or_default().into_owned();
         if let Ok(number) = code.parse::<i64>()
             && database.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_none()
@@ -299,6 +305,10 @@ fn classify_transport(error: sqlx::Error) -> StoreError {
         other => StoreError::Statement(other),
     }
 }
+
+/// What the database says to whoever seals with another key than the shop's: the triggers
+/// of migration 14.
+const KEY_EXCHANGED: &str = "it is sealed with another instance key";
 
 /// The file of SQLite's shared memory cannot grow: the disk is full.
 const IOERR_SHMSIZE: i64 = 4874;

@@ -54,6 +54,7 @@ mod registry;
 pub(crate) mod remote_lines;
 pub(crate) mod report_reads;
 mod rows;
+pub(crate) mod sealed;
 pub(crate) mod shop;
 pub(crate) mod signing_keys;
 pub(crate) mod sold;

@@ -44,6 +44,7 @@ const ALL: &[&[&Statement]] = &[
     super::quiet_orders::STATEMENTS,
     super::remote_lines::STATEMENTS,
     super::report_reads::STATEMENTS,
+    super::sealed::STATEMENTS,
     super::shop::STATEMENTS,
     super::signing_keys::STATEMENTS,
     super::sold::STATEMENTS,

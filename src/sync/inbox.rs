@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Channel;
 use crate::connectors::{DecodeError, Event, Inbound, ListedOrder, RawOrder};
 use crate::domain::RemoteId;
+use crate::secret::Hashed;
 use crate::store::StoreError;
 use crate::store::inbox::{self, Stored};
 
@@ -75,6 +76,11 @@ impl Opened {
     }
 }
 
+/// Where what came in from a channel belongs, sealed.
+pub(crate) fn context(channel: i64, dedupe_key: &str) -> String {
+    format!("inbox {channel} {dedupe_key}")
+}
+
 /// Headers that are kept: what tells an event, and no keys.
 fn is_kept(name: &str) -> bool {
     name.starts_with("x-") && !name.contains("signature") || name == "content-type"
@@ -82,7 +88,7 @@ fn is_kept(name: &str) -> bool {
 
 impl Channel {
     fn context(&self, dedupe_key: &str) -> String {
-        format!("inbox {} {dedupe_key}", self.id)
+        context(self.id, dedupe_key)
     }
 
     /// Keeps a delivery that was verified; false when the same waits already.
@@ -153,7 +159,7 @@ impl Channel {
 
     /// A name of a body that tells nothing of it.
     fn hash(&self, plain: &[u8]) -> String {
-        let hash = self.shop.key.keyed_hash("inbox", plain);
+        let hash = self.shop.key.keyed_hash(Hashed::Inbox, plain);
         hash[..16].iter().fold(String::new(), |mut text, byte| {
             let _infallible = write!(text, "{byte:02x}");
             text

@@ -51,6 +51,7 @@ pub use explain::{
     ExplainedChannel, ExplainedListing, KnownView, PublishTerm, SendingView, explain,
 };
 pub use follow::{find_dirty, find_push_backs, follow};
+pub(crate) use inbox::context as inbox_context;
 pub use lane::Lane;
 pub use listing::{Discovered, MapError, discover, map, unmap};
 pub use pull::Pulled;
@@ -67,6 +68,7 @@ pub use status::{
 };
 pub use stocked::{NotStocked, Stocked, apply_stocking};
 pub use stocking::{StockingError, StockingPlan, StockingStep, Watch, plan_stocking};
+pub(crate) use tokens::context as token_context;
 pub use tokens::tokens;
 pub use webhook::Received;
 

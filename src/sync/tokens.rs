@@ -14,7 +14,7 @@ use futures_util::future::BoxFuture;
 use crate::clock::Timestamp;
 use crate::config::ChannelConfig;
 use crate::connectors::{Token, TokenStore};
-use crate::secret::{InstanceKey, Random, Secret};
+use crate::secret::{Hashed, InstanceKey, Random, Secret};
 use crate::shop::Shop;
 use crate::store::channel_tokens::{self, StoredToken};
 use crate::store::{Db, StoreError};
@@ -22,7 +22,7 @@ use crate::store::{Db, StoreError};
 /// How long a connector waits for the database before it works on without it.
 const STORE_MAX: Duration = Duration::from_secs(5);
 /// What the hash of credentials is made for.
-const DOMAIN: &str = "channel.token.credentials";
+const WHAT: Hashed = Hashed::ChannelCredentials;
 
 /// The tokens of one channel.
 #[derive(Debug)]
@@ -77,8 +77,13 @@ fn hash(key: &InstanceKey, config: &ChannelConfig) -> [u8; 32] {
     let credentials = config.credentials.iter();
     let credentials = credentials.flat_map(|(name, secret)| [name.as_str(), secret.expose()]);
     let parts = [config.kind.as_str(), url].into_iter().chain(credentials);
-    let parts: Vec<[u8; 32]> = parts.map(|part| key.keyed_hash(DOMAIN, part.as_bytes())).collect();
-    key.keyed_hash(DOMAIN, parts.as_flattened())
+    let parts: Vec<[u8; 32]> = parts.map(|part| key.keyed_hash(WHAT, part.as_bytes())).collect();
+    key.keyed_hash(WHAT, parts.as_flattened())
+}
+
+/// Where a sealed token of a channel belongs.
+pub(crate) fn context(channel: &str) -> String {
+    format!("channel.token {channel}")
 }
 
 /// Why a kept token is not there.
@@ -95,7 +100,7 @@ enum Failed {
 impl ChannelTokens {
     /// Where a sealed token belongs: it opens for no other channel.
     fn context(&self) -> String {
-        format!("channel.token {}", self.channel)
+        context(&self.channel)
     }
 
     async fn read(&self) -> Result<Option<Token>, Failed> {

@@ -10,7 +10,7 @@ use super::Job;
 use super::command::Command;
 use super::users::UsersWanted;
 use crate::domain::{
-    AccountId, BundlePart, ItemId, Key, LevelKey, LocationId, Order, OrderId, OrderRef, Sku, UserId,
+    AccountId, BundlePart, ItemId, Key, LevelKey, LocationId, Order, OrderId, OrderRef, Sku,
 };
 use crate::ledger::catalogue::RareIds;
 use crate::ledger::stock::{Change, StockCommand};

@@ -403,6 +403,7 @@ fn is_of_one(error: &StoreError) -> bool {
             | StoreError::Decode { .. }
             | StoreError::Overtaken(_)
             | StoreError::Unsettled(_)
+            | StoreError::KeyExchanged
     )
 }
 

@@ -12,6 +12,7 @@ mod init;
 mod listings;
 mod stocking;
 mod together;
+mod users;
 
 use std::path::Path;
 use std::process::{Command, Stdio};

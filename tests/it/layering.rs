@@ -40,6 +40,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("people", PEOPLE),
     ("api", API),
     ("backup", BACKUP),
+    ("rekey", REKEY),
     ("events", ABOVE_THE_SHOP),
     // A call is kept by the channel it is of.
     ("webhooks", WEBHOOKS),
@@ -111,6 +112,25 @@ const CHANNELS: &[&str] = &[
 ];
 
 const BACKUP: &[&str] = &[
+    "domain",
+    "ledger",
+    "orders",
+    "store",
+    "writer",
+    "shop",
+    "reports",
+    "clock",
+    "secret",
+    "config",
+    "telemetry",
+];
+
+/// All that is sealed is sealed anew, whoever sealed it.
+const REKEY: &[&str] = &[
+    "access",
+    "people",
+    "sync",
+    "connectors",
     "domain",
     "ledger",
     "orders",

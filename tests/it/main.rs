@@ -41,6 +41,7 @@ mod probe;
 mod raw;
 mod readme;
 mod reads;
+mod rekey;
 mod reports;
 mod sale;
 mod scenarios;

@@ -45,7 +45,8 @@ async fn walk(backend: Backend) {
     let wrong = String::from_utf8_lossy(&run.stderr).into_owned();
     assert!(run.status.success(), "{said}\n{wrong}");
     let calls = walk_through().lines().filter(|line| line.starts_with("api \"")).count();
-    assert!(calls >= 24, "{calls} calls");
+    assert!(said.contains("\"user_id\":\"usr_1\""), "{said}");
+    assert!(calls >= 31, "{calls} calls");
     assert!(said.contains("\"Big pot\""), "{said}");
     assert!(said.contains("\"status\":\"shipped\""), "{said}");
     assert!(said.contains("\"unknown_sku\""), "{said}");

@@ -5,8 +5,9 @@ mod archive;
 use std::fmt::Write as _;
 
 use clap::Subcommand;
+use invshop::rekey::{self, Rotated};
 use invshop::reports::{self, Verified};
-use invshop::shop::Shop;
+use invshop::shop::{Opening, Shop};
 use invshop::store::{DaemonLock, Db, Place};
 use serde_json::{Value, json};
 
@@ -27,6 +28,8 @@ pub(crate) enum Verb {
     Restore(archive::Restore),
     /// Move a stopped shop from SQLite into an empty PostgreSQL database
     Copy(archive::Copy),
+    /// Seal everything anew with a new instance key, while nothing runs
+    RotateKey,
     /// How large the database is, and what it is full of
     Stats,
 }
@@ -41,6 +44,7 @@ pub(crate) async fn run(app: &App<'_>, verb: Verb) -> Result<Reply, Failure> {
         }
         Verb::Restore(restore) => archive::restore(app, &restore).await,
         Verb::Copy(copy) => archive::copy(app, &copy).await,
+        Verb::RotateKey => rotate_key(app).await,
         Verb::Stats => app.with_shop(async |shop| stats(shop).await).await,
     }
 }
@@ -60,6 +64,34 @@ async fn migrate(app: &App<'_>) -> Result<Reply, Failure> {
         format!("migrated {name} from schema version {before} to {after}")
     };
     Ok(Reply::one(line, json!({ "database": name, "before": before, "after": after })))
+}
+
+async fn rotate_key(app: &App<'_>) -> Result<Reply, Failure> {
+    let config = app.config()?;
+    let opening = Opening::of(config);
+    // What runs would go on sealing with the old key: the database refuses that.
+    let _lock = match &opening.place {
+        Place::Sqlite(file) if file.exists() => Some(DaemonLock::take(file)?),
+        Place::Sqlite(_) | Place::Postgres(_) => None,
+    };
+    app.confirm("seal everything anew with a new instance key").await?;
+    let bar = app.output.progress(0, "sealing");
+    let rotated = rekey::rotate(&opening, &|done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    })
+    .await?;
+    bar.finish_and_clear();
+    let Rotated { before, now, rows, file, kept } = &rotated;
+    let line = format!(
+        "sealed {rows} records anew: {} has the key {now}\nthe key of before, {before}, is in {}: \
+         backups of before need it; remove it when they are gone",
+        file.display(),
+        kept.display()
+    );
+    let document = json!({ "before": before.to_string(), "now": now.to_string(), "rows": rows,
+                           "key_file": file, "kept": kept });
+    Ok(Reply::one(line, document))
 }
 
 async fn verify(app: &App<'_>, shop: &Shop) -> Result<Reply, Failure> {

@@ -5,6 +5,7 @@ use invshop::backup::BackupError;
 use invshop::config::ConfigError;
 use invshop::domain::{MoneyError, Refusal, TextError};
 use invshop::people::{PeopleError, ProfileError};
+use invshop::rekey::RekeyError;
 use invshop::reports::{ReportError, ResolveError};
 use invshop::secret::KeyFileError;
 use invshop::shop::ShopError;
@@ -125,6 +126,16 @@ fn chain(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+impl From<RekeyError> for Failure {
+    fn from(error: RekeyError) -> Self {
+        match error {
+            RekeyError::Store(error) => error.into(),
+            RekeyError::KeyFile(error) => error.into(),
+            error => Self::failed("rekey", error.to_string()),
+        }
+    }
 }
 
 impl From<PeopleError> for Failure {
@@ -257,6 +268,7 @@ impl From<&StoreError> for Failure {
             StoreError::Migration(_) => "migration",
             StoreError::NotDurable { .. } => "not_durable",
             StoreError::WrongKey { .. } => "wrong_key",
+            StoreError::KeyExchanged => "key_exchanged",
             StoreError::NetworkDisk { .. } => "network_disk",
             StoreError::Create { .. } => "database_create",
             StoreError::LockFile { .. } => "lock_file",
@@ -372,6 +384,9 @@ impl From<ShopError> for Failure {
             ShopError::Write(error) => Self::of_step(error),
             ShopError::Name(error) => error.into(),
             ShopError::Location { .. } => Self::failed("config", error.to_string()),
+            error @ (ShopError::Exchange(_) | ShopError::Hashes(_)) => {
+                Self::failed("instance_key", error.to_string())
+            }
             ShopError::Unfinished(_) => Self::failed("database_unfinished", error.to_string()),
         }
     }
