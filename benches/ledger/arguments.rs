@@ -60,6 +60,8 @@ pub(crate) enum Part {
     Growth,
     /// Orders over HTTP, and more of them than can be served.
     Http,
+    /// What it costs to be known, and to read one item.
+    Access,
     /// What reading many items at once saves.
     Reads,
     /// How soon a sale is shown on channels, alone and beside a bulk.
@@ -81,6 +83,9 @@ pub(crate) enum Role {
     /// Imports a file.
     #[command(hide = true)]
     Import(ImportArguments),
+    /// Has orders placed for whoever asks.
+    #[command(hide = true)]
+    Bare(ShopArguments),
     /// Answers every POST and stores nothing.
     #[command(hide = true)]
     Nothing,
@@ -166,6 +171,7 @@ impl Arguments {
             Part::Stall,
             Part::Growth,
             Part::Http,
+            Part::Access,
             Part::Reads,
             Part::Channels,
             Part::Listings,

@@ -31,9 +31,9 @@ const OVERLOAD: usize = 10;
 
 /// A server and whoever asks it.
 #[derive(Debug)]
-struct Target {
-    server: Server,
-    key: String,
+pub(crate) struct Target {
+    pub(crate) server: Server,
+    pub(crate) key: String,
     next: Arc<AtomicU64>,
     accepted: u64,
 }
@@ -145,16 +145,16 @@ async fn overload(
     end(bed, made, daemon).await
 }
 
-const fn load(arguments: &Arguments, callers: usize) -> Load {
+pub(crate) const fn load(arguments: &Arguments, callers: usize) -> Load {
     Load { callers, pattern: Pattern::Hot, seconds: arguments.seconds, seed: arguments.seed }
 }
 
-fn target(server: Server, key: String) -> Target {
+pub(crate) fn target(server: Server, key: String) -> Target {
     Target { server, key, next: Arc::new(AtomicU64::new(0)), accepted: 0 }
 }
 
 /// The daemon on a new shop.
-async fn daemon(bed: &Bed, kind: Kind) -> anyhow::Result<(Made, Target)> {
+pub(crate) async fn daemon(bed: &Bed, kind: Kind) -> anyhow::Result<(Made, Target)> {
     let (made, shop) = bed.stocked(kind).await?;
     let key = key(&shop).await?;
     shop.close().await;
@@ -164,7 +164,7 @@ async fn daemon(bed: &Bed, kind: Kind) -> anyhow::Result<(Made, Target)> {
 }
 
 /// Ends the daemon, checks what it wrote and removes it.
-async fn end(bed: &Bed, made: Made, daemon: Target) -> anyhow::Result<()> {
+pub(crate) async fn end(bed: &Bed, made: Made, daemon: Target) -> anyhow::Result<()> {
     daemon.server.end()?;
     check::orders(&made, daemon.accepted, Numbers::Dense).await?;
     bed.remove(&made).await
@@ -172,7 +172,7 @@ async fn end(bed: &Bed, made: Made, daemon: Target) -> anyhow::Result<()> {
 
 /// Drives clients, each over one connection, for as long as the load says. Processor
 /// time is the server's.
-async fn drive(target: &mut Target, load: Load) -> anyhow::Result<Sample> {
+pub(crate) async fn drive(target: &mut Target, load: Load) -> anyhow::Result<Sample> {
     let process = target.server.process();
     let mut connections = Vec::with_capacity(load.callers);
     for _ in 0..load.callers {

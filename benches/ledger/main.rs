@@ -6,7 +6,9 @@
 //! machines, orders a second do not. Every database that was written is checked
 //! afterwards, so a writer that is fast because it is wrong fails.
 
+mod access;
 mod arguments;
+mod bare;
 mod channels;
 mod check;
 mod drive;
@@ -51,6 +53,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.role {
         Some(Role::Node(node)) => return nodes::child(node).await.map(|()| ExitCode::SUCCESS),
         Some(Role::Import(file)) => return import::child(file).await.map(|()| ExitCode::SUCCESS),
+        Some(Role::Bare(shop)) => return bare::child(shop).await.map(|()| ExitCode::SUCCESS),
         Some(Role::Nothing) => return served::nothing().await.map(|()| ExitCode::SUCCESS),
         None => {}
     }
@@ -65,6 +68,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             Part::Stall => stall::measure(&arguments, &bed, &mut report).await,
             Part::Growth => growth::measure(&arguments, &bed, &mut report).await,
             Part::Http => http::measure(&arguments, &bed, &mut report).await,
+            Part::Access => access::measure(&arguments, &bed, &mut report).await,
             Part::Reads => reads::measure(&arguments, &bed, &mut report).await,
             Part::Channels => channels::measure(&arguments, &bed, &mut report).await,
             Part::Listings => listings::measure(&arguments, &bed, &mut report).await,

@@ -9,8 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
-use axum::http::StatusCode;
-use axum::routing::post;
+use axum::http::{StatusCode, header};
+use axum::routing::{self, post};
 use axum::{Json, Router};
 use invshop::domain::AccountName;
 use invshop::ledger::catalogue::NewAccount;
@@ -50,7 +50,8 @@ impl Server {
             .env("INVSHOP__DATABASE__URL", url)
             .env("INVSHOP__DATABASE__KEY", format!("file:{}", made.arguments.key.display()))
             .env("INVSHOP__SERVER__LISTEN", "127.0.0.1:0")
-            .env("INVSHOP__SCHEDULE__VERIFY", "never");
+            .env("INVSHOP__SCHEDULE__VERIFY", "never")
+            .env("INVSHOP__AUTH__TOKEN_SECONDS", "3600");
         // Requests are counted against limits as ever, which are out of reach.
         for who in ["ACCOUNT", "ADDRESS"] {
             for limit in ["PER_SECOND", "BURST"] {
@@ -72,6 +73,13 @@ impl Server {
     /// A server that takes what the daemon takes and stores nothing.
     pub(crate) fn nothing() -> anyhow::Result<Self> {
         Self::start(Command::new(std::env::current_exe()?).arg("nothing"))
+    }
+
+    /// A server that has orders placed and asks nobody who they are.
+    pub(crate) fn bare(made: &Made) -> anyhow::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("bare").arg("--place").arg(&made.arguments.place);
+        Self::start(command.arg("--key").arg(&made.arguments.key))
     }
 
     fn start(command: &mut Command) -> anyhow::Result<Self> {
@@ -137,7 +145,13 @@ pub(crate) async fn nothing() -> anyhow::Result<()> {
     };
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     eprintln!("address={}", listener.local_addr()?);
-    axum::serve(listener, Router::new().route("/v1/orders", post(take))).await?;
+    let constant = async |axum::extract::Path(bytes): axum::extract::Path<usize>| {
+        ([(header::CONTENT_TYPE, "application/json")], "x".repeat(bytes))
+    };
+    let router = Router::new()
+        .route("/v1/orders", post(take))
+        .route("/constant/{bytes}", routing::get(constant));
+    axum::serve(listener, router).await?;
     Ok(())
 }
 
@@ -191,6 +205,12 @@ impl Connection {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, read: Vec::with_capacity(16 * 1024) })
+    }
+
+    /// The bytes of the body of the last answer.
+    pub(crate) fn body_bytes(&self) -> usize {
+        let head = self.read.windows(4).position(|four| four == b"\r\n\r\n");
+        head.map_or(0, |head| self.read.len() - head - 4)
     }
 
     /// Sends a request and waits for its whole answer; the status.
