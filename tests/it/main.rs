@@ -52,6 +52,7 @@ mod silence;
 mod smoke;
 mod source;
 mod store;
+mod storefront;
 mod tls;
 mod turns;
 mod verify;

@@ -1,0 +1,195 @@
+// A shop's page: live stock, and orders.
+
+import { feed } from './feed.js';
+import { Refused, Session } from './session.js';
+import { Stock } from './stock.js';
+import * as view from './view.js';
+
+/** Items of one page of the list. */
+const PAGE = 100;
+/** Items that are read at once at most: what the server takes. */
+const READ_MAX = 500;
+/** What must be read again waits so long for more. */
+const GATHER_MS = 200;
+
+const base = document.querySelector('meta[name=invshop]').content;
+const stock = new Stock();
+const basket = new Map(); // quantities by SKU
+const orders = new Map(); // versions by the ids of those placed here
+
+let session;
+let life; // of this session: its end ends whatever waits
+let loading = 0; // counts: the newest is the one that counts
+let held = null; // events that come while everything is read
+let toRead = new Set();
+let reading = null;
+
+document.getElementById('enter').addEventListener('submit', (event) => {
+  event.preventDefault();
+  const [id, secret] = ['key-id', 'secret'].map((name) => document.getElementById(name));
+  session = new Session(base, id.value.trim(), secret.value.trim());
+  secret.value = '';
+  live();
+});
+
+/** Listens for as long as it may. */
+async function live() {
+  life = new AbortController();
+  view.state('', 'Connecting …');
+  try {
+    for await (const told of feed(session, life.signal)) {
+      if (told.is === 'begun') begin();
+      else if (told.is === 'live') view.state('live', 'Live');
+      else if (told.is === 'away') view.state('away', `Not live: ${told.why}. Coming back …`);
+      else if (held) held.push(told.event);
+      else take(told.event);
+    }
+  } catch (error) {
+    leave(error);
+  }
+}
+
+/** Coming back would not help: the key is not known any more, or may not do this. */
+function leave(error) {
+  life.abort();
+  session = null;
+  view.state('', 'Not connected');
+  view.enter(false, error.message);
+}
+
+/** Reads everything. What happens meanwhile waits, and is newer or is known then. */
+async function begin() {
+  const number = ++loading;
+  held = [];
+  view.enter(true);
+  stock.clear().forEach(view.gone);
+  try {
+    let cursor = null;
+    do {
+      const after = cursor === null ? '' : `&cursor=${encodeURIComponent(cursor)}`;
+      const page = await ask(`/v1/inventory?status=active&limit=${PAGE}${after}`);
+      if (number !== loading) return;
+      page.data.forEach((item) => show(stock.put(item)));
+      cursor = page.next_cursor;
+    } while (cursor !== null);
+    const waiting = held;
+    held = null;
+    waiting.forEach(take);
+    [...orders.keys()].forEach(readOrder);
+    view.state('live', 'Live');
+  } catch (error) {
+    failed(error);
+  }
+}
+
+function ask(path, options = {}, onPause) {
+  return session.call(path, options, { signal: life.signal, onPause });
+}
+
+/** Whatever cannot be answered ends the session; its end itself is nothing to tell of. */
+function failed(error) {
+  if (!life.signal.aborted) leave(error);
+}
+
+function show(item) {
+  view.item(item, add);
+}
+
+/** Takes what happened. */
+function take(event) {
+  if (event.type.startsWith('order.')) {
+    if (orders.has(event.subject.order_id)) readOrder(event.subject.order_id);
+    return;
+  }
+  const { shown, toRead: more } = stock.apply(event);
+  shown.forEach((sku) => show(stock.get(sku)));
+  more.forEach((sku) => toRead.add(sku));
+  if (toRead.size > 0 && !reading) reading = setTimeout(readAgain, GATHER_MS);
+}
+
+/** Reads what no event said alone, all of it in few questions. */
+async function readAgain() {
+  const skus = [...toRead].slice(0, READ_MAX);
+  skus.forEach((sku) => toRead.delete(sku));
+  try {
+    const read = await post('/v1/inventory/batch-get', { skus });
+    for (const { sku, item } of read.data) {
+      // Another SKU may be asked for by one that it had.
+      if (item?.sku !== sku || item.status !== 'active') {
+        stock.remove(sku);
+        view.gone(sku);
+      }
+      if (item?.status === 'active') show(stock.put(item));
+    }
+  } catch (error) {
+    failed(error);
+  }
+  reading = toRead.size > 0 ? setTimeout(readAgain, GATHER_MS) : null;
+}
+
+function post(path, body, onPause) {
+  const headers = { 'Content-Type': 'application/json' };
+  return ask(path, { method: 'POST', headers, body: JSON.stringify(body) }, onPause);
+}
+
+function add(sku) {
+  basket.set(sku, (basket.get(sku) ?? 0) + 1);
+  showBasket();
+}
+
+function showBasket() {
+  const set = (sku, quantity) => basket.set(sku, quantity);
+  const remove = (sku) => {
+    basket.delete(sku);
+    showBasket();
+  };
+  const lines = [...basket].map(([sku, quantity]) => ({ sku, quantity, title: stock.get(sku)?.title ?? sku }));
+  view.basket(lines, set, remove);
+  view.refusal('');
+}
+
+document.getElementById('basket').addEventListener('submit', async (event) => {
+  event.preventDefault();
+  // One id for one wish, however often it is sent: an answer that is lost on the way does
+  // not make it two orders.
+  const order = {
+    order_id: crypto.randomUUID(),
+    lines: [...basket].map(([sku, quantity]) => {
+      const price = stock.get(sku)?.price;
+      return price ? { sku, quantity, unit_price: price } : { sku, quantity };
+    }),
+  };
+  // It is told of before its answer comes.
+  orders.set(order.order_id, 0);
+  view.placing(true);
+  view.refusal('');
+  try {
+    const unknown = () => view.refusal('No answer yet. The same order is sent until there is one.');
+    const placed = await post('/v1/orders', order, unknown);
+    basket.clear();
+    showBasket();
+    showOrder(placed);
+  } catch (error) {
+    orders.delete(order.order_id);
+    if (!(error instanceof Refused)) return failed(error);
+    const isShort = error.code === 'insufficient_stock';
+    view.refusal(isShort ? 'There is too little; nothing was ordered.' : error.message, error.problem.shortages);
+  } finally {
+    view.placing(false);
+  }
+});
+
+/** Shows how an order stands, unless something newer is known. */
+function showOrder(order) {
+  if (order.version < orders.get(order.order_id)) return;
+  orders.set(order.order_id, order.version);
+  view.order(order);
+}
+
+async function readOrder(id) {
+  try {
+    showOrder(await ask(`/v1/orders/${encodeURIComponent(id)}`));
+  } catch (error) {
+    if (!(error instanceof Refused)) failed(error);
+  }
+}
