@@ -38,6 +38,7 @@ mod outage;
 mod overtake;
 
 mod probe;
+mod proxied;
 mod raw;
 mod readme;
 mod reads;

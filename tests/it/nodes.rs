@@ -27,7 +27,7 @@ const CLIENTS: u64 = 8;
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running nginx.
-struct Nginx {
+pub(crate) struct Nginx {
     child: Child,
     base: String,
 }
@@ -47,6 +47,11 @@ impl Nginx {
             .replace("127.0.0.1:8700", &addresses[0])
             .replace("127.0.0.1:8701", &addresses[1])
             .replace("127.0.0.1:8080", &format!("127.0.0.1:{port}"));
+        Self::serve(dir, &site, format!("http://127.0.0.1:{port}"))
+    }
+
+    /// Starts it with the configuration of a site, which answers at a base.
+    pub(crate) fn serve(dir: &Path, site: &str, base: String) -> Option<Self> {
         let dir = dir.display();
         let whole = format!(
             "daemon off; master_process off; pid {dir}/nginx.pid; error_log {dir}/nginx.log warn;
@@ -71,11 +76,20 @@ impl Nginx {
             println!("SKIPPED: no nginx (run scripts/test)");
             return None;
         };
-        Some(Self { child, base: format!("http://127.0.0.1:{port}") })
+        Some(Self { child, base })
+    }
+
+    /// Where it answers.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
     }
 
     async fn ready(&self) {
-        let http = http().build().unwrap();
+        self.ready_for(&http().build().unwrap()).await;
+    }
+
+    /// Waits until it answers a client.
+    pub(crate) async fn ready_for(&self, http: &reqwest::Client) {
         let began = Instant::now();
         while http.get(format!("{}/readyz", self.base)).send().await.is_err() {
             assert!(began.elapsed() < PATIENCE, "nginx does not answer");

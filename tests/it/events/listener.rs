@@ -52,7 +52,11 @@ impl Sse {
             Some(last) => request.header("Last-Event-ID", last.to_string()),
             None => request,
         };
-        let response = request.send().await.unwrap();
+        Self::of(request.send().await.unwrap())
+    }
+
+    /// What is told in an answer.
+    pub(crate) fn of(response: reqwest::Response) -> Self {
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         assert_eq!(response.headers()["cache-control"], "no-cache");
