@@ -1,16 +1,20 @@
 //! Who asks for too much is told when to come again; everybody else notices nothing.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use invshop::domain::AccountName;
 use invshop::ledger::catalogue::NewKey;
 use invshop::secret::ApiKey;
 use invshop::writer::Command;
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
 use super::client::{Client, Served};
 use crate::both;
+use crate::harness::{Backend, TestShop};
 
 /// How often a request is granted of so many, and the first refusal.
 async fn flood(client: &Client, path: &str, times: u32) -> (u32, Option<super::client::Reply>) {
@@ -147,7 +151,85 @@ both!(a_flood_leaves_a_client_that_keeps_to_its_limit_working, |shop| {
             assert_eq!(reply.status, 200, "{reply:?}");
         }
     };
-    let (refused, ()) = tokio::join!(futures_util::future::join_all(flood), modest);
+    let (refused, ()) = tokio::join!(join_all(flood), modest);
     assert!(refused.iter().all(|refused| *refused >= 300), "{refused:?}");
     served.end().await;
 });
+
+/// Connections of each kind that is slow.
+const SLOW: usize = 150;
+
+/// A connection that has sent the beginning of something, and sends a byte now and then.
+async fn slow(client: &Client, beginning: String) -> TcpStream {
+    let address = client.base().strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(beginning.as_bytes()).await.unwrap();
+    stream
+}
+
+// Neither database has a part in it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_clients_and_a_flood_leave_a_client_that_keeps_to_its_limit_working() {
+    let shop = TestShop::new(Backend::Sqlite).await;
+    shop.item("MUG", 1_000).await;
+    let limits = [
+        ("rate_limit.address_per_second", "1"),
+        ("rate_limit.address_burst", "100"),
+        ("server.trusted_proxies", "127.0.0.1"),
+    ];
+    let served = Served::configured(&shop, &limits).await;
+    let (bad, good) =
+        (served.client("bad", "storefront").await, served.client("good", "storefront").await);
+    let headers = |number: usize| format!("GET /v1/orders HTTP/1.1\r\nHost: slow-{number}\r\n");
+    let body = |number: usize| {
+        format!(
+            "POST /v1/orders HTTP/1.1\r\nHost: slow\r\nX-Forwarded-For: 198.51.100.{number}\r\n\
+             Authorization: Bearer {}\r\nContent-Type: application/json\r\n\
+             Content-Length: 1000\r\n\r\n{{",
+            bad.key()
+        )
+    };
+    let mut streams = join_all((0..SLOW).map(|number| slow(&bad, headers(number)))).await;
+    streams.extend(join_all((0..SLOW).map(|number| slow(&bad, body(number)))).await);
+    let drips = async {
+        loop {
+            for stream in &mut streams {
+                // Whoever took too long was cut off.
+                stream.write_all(b"a").await.ok();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    // Ten times what one address may.
+    let flood = join_all((0..8).map(async |_| {
+        let mut refused = 0;
+        for _ in 0..125 {
+            let request = bad.request(Method::GET, "/v1/inventory/MUG");
+            let response = request.header("x-forwarded-for", "198.51.100.250").send().await;
+            refused += u32::from(response.unwrap().status() == 429);
+        }
+        refused
+    }));
+    let works = async {
+        for number in 0..40 {
+            let from = |request: reqwest::RequestBuilder| {
+                good.send(request.header("x-forwarded-for", "203.0.113.5"))
+            };
+            let read = from(good.request(Method::GET, "/v1/inventory/MUG")).await;
+            assert_eq!(read.status, 200, "{read:?}");
+            let lines = json!([{ "sku": "MUG", "quantity": 1 }]);
+            let order = json!({ "order_id": number.to_string(), "lines": lines });
+            let placed = from(good.request(Method::POST, "/v1/orders").json(&order)).await;
+            assert_eq!(placed.status, 201, "{placed:?}");
+        }
+    };
+    let refused = tokio::select! {
+        () = drips => unreachable!(),
+        (refused, ()) = async { tokio::join!(flood, works) } => refused,
+    };
+    let refused: u32 = refused.iter().sum();
+    assert!(refused >= 800, "{refused} of 1000 were refused");
+    drop(streams);
+    served.end().await;
+    shop.end().await;
+}
