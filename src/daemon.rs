@@ -29,7 +29,7 @@ use uuid::Uuid;
 
 pub use service::{reloaded, reloading};
 
-use crate::api::{Api, Certificate, TlsError, serve};
+use crate::api::{Api, Certificate, Manner, TlsError, serve};
 use crate::config::Config;
 use crate::connectors::registry::KINDS;
 use crate::domain::AllocationPolicy;
@@ -123,7 +123,9 @@ pub async fn run(
     if let Some(certificate) = certificate {
         tasks.start("certificate", certificate.renew(tasks_stop.clone()));
     }
-    requests.start("requests", serve(listener, router, tls, requests_stop.clone(), DRAIN));
+    let trusted = config.server.trusted_proxies.clone();
+    let manner = Manner { tls, trusted, ..Manner::plain(DRAIN) };
+    requests.start("requests", serve(listener, router, manner, requests_stop.clone()));
     tracing::info!(place = shop.db.place(), "ready");
     service::ready().await;
 

@@ -73,7 +73,7 @@ impl Limits {
 }
 
 /// Who has an address: of IPv6 each customer has a /64 of them at least.
-fn client(address: IpAddr) -> [u8; 16] {
+pub(super) fn client(address: IpAddr) -> [u8; 16] {
     let mut bytes = match address {
         IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
         IpAddr::V6(address) => address.octets(),

@@ -10,6 +10,7 @@ mod batch;
 mod body;
 mod browser;
 mod channels;
+mod connections;
 mod etag;
 mod events;
 mod health;
@@ -48,7 +49,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 
 pub use keys::Keys;
-pub use serve::serve;
+pub use serve::{Manner, serve};
 pub use tls::{Certificate, Handshakes, TlsError};
 
 use crate::access::Tokens;

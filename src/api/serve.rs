@@ -2,6 +2,7 @@
 //! do not take their answers cut off, and an end that lets what was begun finish.
 
 use std::future::pending;
+use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,45 +15,79 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use ipnet::IpNet;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
+use super::connections::{ConnectionPlace, Connections};
 use super::peer::Peer;
 use super::tls::Handshakes;
 
 /// Connections at the same time; others wait to be accepted.
 const CONNECTIONS_MAX: usize = 4096;
+/// Those of them that may be of one address: half, so that nobody alone can take them all.
+const CONNECTIONS_OF_ONE_MAX: usize = CONNECTIONS_MAX / 2;
 /// How long the headers of a request may take to arrive.
 const HEADERS_MAX: Duration = Duration::from_secs(10);
 /// How long an answer may wait for its client to take any of it.
 const UNREAD_MAX: Duration = Duration::from_secs(20);
 /// How long an answer that has no end may take to end when the server does.
 const ENDLESS_DRAIN: Duration = Duration::from_secs(2);
+/// How long a client may be silent before its machine is asked whether it is there.
+const ALIVE_AFTER: Duration = Duration::from_mins(1);
+/// How often it is asked, and how often in vain.
+const ALIVE_EVERY: Duration = Duration::from_secs(10);
+const ALIVE_TRIES: u32 = 3;
+/// How long what was sent may be on its way: a machine that is gone says nothing, and what it
+/// is sent now and then would keep its connection for a quarter of an hour.
+const UNTAKEN_MAX: Duration = Duration::from_secs(30);
 /// The pause after a connection could not be accepted: mostly there are no files left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until it is stopped, then lets the requests under way finish for as long
-/// as `drain` says. Without `tls` it is plain HTTP.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    tls: Option<Handshakes>,
-    stop: CancellationToken,
-    drain: Duration,
-) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+/// How connections are served.
+#[derive(Debug)]
+pub struct Manner {
+    /// How they are secured; plain HTTP without.
+    pub tls: Option<Handshakes>,
+    /// How many there may be at the same time; others wait to be accepted.
+    pub connections_max: usize,
+    /// How many of them may be of one address; others are ended at once.
+    pub connections_of_one_max: usize,
+    /// The proxies that are believed: each has the connections of many.
+    pub trusted: Vec<IpNet>,
+    /// How long the requests under way may take to finish at the end.
+    pub drain: Duration,
+}
+
+impl Manner {
+    /// Plain HTTP over as many connections as a daemon takes, which believes no proxy.
+    pub const fn plain(drain: Duration) -> Self {
+        Self {
+            tls: None,
+            connections_max: CONNECTIONS_MAX,
+            connections_of_one_max: CONNECTIONS_OF_ONE_MAX,
+            trusted: Vec::new(),
+            drain,
+        }
+    }
+}
+
+/// Serves until it is stopped, then lets the requests under way finish.
+pub async fn serve(listener: TcpListener, router: Router, manner: Manner, stop: CancellationToken) {
+    let Manner { tls, connections_max, connections_of_one_max, trusted, drain } = manner;
+    let places = Connections::new(connections_max, connections_of_one_max, trusted);
     let mut connections = JoinSet::new();
     loop {
-        let place = tokio::select! {
+        let room = tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            place = Arc::clone(&places).acquire_owned() => place,
+            room = places.room() => room,
         };
-        let Ok(place) = place else { break };
+        let Some(room) = room else { break };
         let accepted = tokio::select! {
             biased;
             () = stop.cancelled() => break,
@@ -67,10 +102,14 @@ pub async fn serve(
                 continue;
             }
         };
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(error = %error, "a connection delays small answers");
+        if let Err(error) = prepare(&stream) {
+            tracing::debug!(error = %error, "a connection is not as it should be");
         }
-        let talk = Talk { router: router.clone(), peer, stop: stop.clone() };
+        let Some(place) = places.place(room, peer.0) else {
+            tracing::debug!(peer = %peer.0, "an address has all connections that one may have");
+            continue;
+        };
+        let talk = Talk { router: router.clone(), peer, place, stop: stop.clone() };
         let (stream, tls, stop) = (bounded(stream), tls.clone(), stop.clone());
         connections.spawn(async move {
             match tls {
@@ -83,7 +122,6 @@ pub async fn serve(
                     }
                 }
             }
-            drop(place);
         });
     }
     drop(listener);
@@ -93,10 +131,20 @@ pub async fn serve(
     }
 }
 
+/// Small answers go at once, and whoever is gone is noticed.
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(stream);
+    let alive = TcpKeepalive::new().with_time(ALIVE_AFTER).with_interval(ALIVE_EVERY);
+    socket.set_tcp_keepalive(&alive.with_retries(ALIVE_TRIES))?;
+    socket.set_tcp_user_timeout(Some(UNTAKEN_MAX))
+}
+
 /// One connection's requests and answers.
 struct Talk {
     router: Router,
     peer: Peer,
+    place: ConnectionPlace,
     stop: CancellationToken,
 }
 
@@ -123,10 +171,11 @@ impl Endless {
 impl Talk {
     async fn run(self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
         let (endless, router) = (Endless::default(), TowerToHyperService::new(self.router));
-        let (of_connection, peer) = (endless.clone(), self.peer);
+        let (of_connection, peer, place) = (endless.clone(), self.peer, self.place);
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(of_connection.clone());
             request.extensions_mut().insert(peer);
+            request.extensions_mut().insert(place.clone());
             router.call(request)
         });
         let connection = http1::Builder::new()
@@ -158,4 +207,22 @@ fn bounded(stream: TcpStream) -> Pin<Box<TimeoutStream<TcpStream>>> {
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(UNREAD_MAX));
     Box::pin(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_is_gone_without_a_word_is_noticed() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        prepare(&stream).unwrap();
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), ALIVE_AFTER);
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(UNTAKEN_MAX));
+        drop(client);
+    }
 }

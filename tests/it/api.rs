@@ -6,6 +6,7 @@ mod battery;
 mod browser;
 pub(crate) mod client;
 mod conflicts;
+mod connections;
 mod counts;
 mod input;
 mod keys;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
@@ -14,6 +15,7 @@ use tokio::time::{Instant, timeout};
 use super::{Asked, Listener, Opened, Said, refuse_page_words};
 use crate::api::Api;
 use crate::api::auth::{BEARER, May, ReadEvents};
+use crate::api::connections::ConnectionPlace;
 use crate::api::problem::{Answered, Problem};
 use crate::api::query::Parameters;
 use crate::events::{End, HEARTBEAT, Transport};
@@ -36,6 +38,7 @@ pub(in crate::api) async fn listen(
     State(api): State<Arc<Api>>,
     May { caller, .. }: May<ReadEvents>,
     Parameters(asked): Parameters<Asked>,
+    place: Option<Extension<ConnectionPlace>>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Answered {
@@ -54,7 +57,11 @@ pub(in crate::api) async fn listen(
         .max_frame_size(HEARD_BYTES_MAX)
         .read_buffer_size(READ_BYTES)
         .write_buffer_size(WRITE_BYTES);
-    Ok(upgrade.on_upgrade(|socket| async move { talk(socket, *listener).await }))
+    Ok(upgrade.on_upgrade(|socket| async move {
+        talk(socket, *listener).await;
+        // Until here it is one of the connections, though HTTP has ended.
+        drop(place);
+    }))
 }
 
 /// Sends what happens until somebody leaves.

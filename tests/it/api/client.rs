@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use invshop::api::{Api, Keys, serve};
+use invshop::api::{Api, Keys, Manner, serve};
 use invshop::config::{Config, Inputs};
 use invshop::domain::{AccountName, AllocationPolicy};
 use invshop::events::Feed;
@@ -19,6 +19,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::harness::TestShop;
+
+/// How long requests under way may take at the end.
+const DRAIN: Duration = Duration::from_secs(20);
 
 /// A served shop: a second process' view of the test's.
 pub(crate) struct Served {
@@ -59,6 +62,13 @@ impl Served {
         Self::of(shop, |api| api).await
     }
 
+    /// Served over so many connections at the same time, and so many of one address.
+    pub(crate) async fn over(shop: &TestShop, all: usize, of_one: usize) -> Self {
+        let manner =
+            Manner { connections_max: all, connections_of_one_max: of_one, ..Manner::plain(DRAIN) };
+        Self::served(shop, manner, |api| api).await
+    }
+
     /// Served as settings of a configuration say.
     pub(crate) async fn configured(shop: &TestShop, settings: &[(&str, &str)]) -> Self {
         let settings = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
@@ -68,6 +78,10 @@ impl Served {
     }
 
     async fn of(shop: &TestShop, set: impl FnOnce(Api) -> Api) -> Self {
+        Self::served(shop, Manner::plain(DRAIN), set).await
+    }
+
+    async fn served(shop: &TestShop, manner: Manner, set: impl FnOnce(Api) -> Api) -> Self {
         let shop = Arc::new(shop.another().await);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
@@ -76,7 +90,7 @@ impl Served {
         let (keys, feed, router) = (api.keys(), api.feed(), api.router());
         let mut serving = JoinSet::new();
         serving.spawn(Arc::clone(&feed).run(stop.clone()));
-        serving.spawn(serve(listener, router, None, stop.clone(), Duration::from_secs(20)));
+        serving.spawn(serve(listener, router, manner, stop.clone()));
         Self { base, shop, keys, feed, stop, serving }
     }
 
