@@ -97,6 +97,11 @@ function show(item) {
 
 /** Takes what happened. */
 function take(event) {
+  if (event.type === 'journal.unreadable') {
+    // Nobody knows what it would have changed.
+    begin();
+    return;
+  }
   if (event.type.startsWith('order.')) {
     if (orders.has(event.subject.order_id)) readOrder(event.subject.order_id);
     return;

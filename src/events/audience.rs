@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::event::{Event, Frame};
+use super::event::{Entry, Event, Frame};
 use super::types::{Concern, Types, concern};
 use crate::domain::{ItemId, LocationCode, Sku};
 use crate::store::{self, Db, StoreError};
@@ -80,6 +80,15 @@ impl Selection {
 
     /// An event in the words of the audience; `None` where it is not for it, or not asked for.
     pub(super) fn pick<'e>(&self, event: &'e Event) -> Option<&'e Frame> {
+        match event {
+            Event::Entry(entry) => self.pick_entry(entry),
+            // It may be what was asked for, and nobody can tell.
+            Event::Unreadable(_, frame) => Some(frame),
+        }
+    }
+
+    /// The same of an entry that can be read.
+    pub(super) fn pick_entry<'e>(&self, event: &'e Entry) -> Option<&'e Frame> {
         let is_wanted = self.types.has(event.kind())
             && self.item.is_none_or(|item| event.item() == Some(item))
             && self.location.as_ref().is_none_or(|code| event.location() == Some(code.as_str()));

@@ -6,11 +6,11 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::types::{Concern, concern};
-use crate::clock::{Timestamp, TimestampError};
+use super::types::{Concern, UNREADABLE, concern};
+use crate::clock::Timestamp;
 use crate::domain::{ItemId, Kind, Totals};
 use crate::store::StoreError;
-use crate::store::journal_reads::EntryRecord;
+use crate::store::journal_reads::{EntryRecord, Unreadable};
 
 /// An event as it is sent: made once, shared by all it is sent to.
 #[derive(Clone, Debug)]
@@ -20,6 +20,12 @@ pub struct Frame {
 }
 
 impl Frame {
+    fn of(seq: i64, event_type: &str, document: &str) -> Self {
+        let head = format!("id: {seq}\nevent: {event_type}\ndata: ");
+        let json = head.len()..head.len() + document.len();
+        Self { bytes: (head + document + "\n\n").into(), json }
+    }
+
     /// As one message of `text/event-stream`, with its seq as id and its type as name.
     pub fn sse(&self) -> Bytes {
         self.bytes.clone()
@@ -37,10 +43,19 @@ const BYTES: usize = 2_048;
 /// Fields of an entry that say where it was asked for.
 const ORIGIN: [&str; 2] = ["address", "request_id"];
 
+/// What a place in the journal is to those who listen.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// An entry.
+    Entry(Box<Entry>),
+    /// One that cannot be read: whoever listens is told that there was something, and goes on.
+    Unreadable(i64, Frame),
+}
+
 /// An entry of the journal, in the words of everybody who hears of it: made when somebody
 /// does, and then once for all of them.
 #[derive(Debug)]
-pub struct Event {
+pub(super) struct Entry {
     record: EntryRecord,
     /// The further fields of the entry.
     details: Map<String, Value>,
@@ -55,18 +70,56 @@ pub struct Event {
 }
 
 impl Event {
-    /// What an entry is to those who listen.
-    pub(super) fn of(record: EntryRecord) -> Result<Self, StoreError> {
-        let time = |millis| Timestamp::from_millis(millis).map_err(|error| bad(&record, &error));
-        let (at, effective_at) = (time(record.at)?, time(record.effective_at)?);
-        let details = details(&record);
-        let [full, own, public] = Default::default();
-        Ok(Self { record, details, at, effective_at, full, own, public })
+    /// What was read as those who listen are told of it.
+    ///
+    /// With what of it cannot be read, where there is such: somebody should know.
+    pub(super) fn of(read: Result<EntryRecord, Unreadable>) -> (Self, Option<Unreadable>) {
+        match read.and_then(Entry::of) {
+            Ok((entry, wrong)) => (Self::Entry(Box::new(entry)), wrong),
+            Err(wrong) => (Self::unreadable(wrong.seq), Some(wrong)),
+        }
+    }
+
+    /// Nothing is known but that it is there: its type says so.
+    fn unreadable(seq: i64) -> Self {
+        let document = format!(
+            "{{\"seq\":{seq},\"id\":\"evt_{:012x}{seq:012x}\",\"type\":\"{UNREADABLE}\",\
+             \"at\":null,\"subject\":{{}},\"data\":{{}}}}",
+            0
+        );
+        Self::Unreadable(seq, Frame::of(seq, UNREADABLE, &document))
     }
 
     /// Its place in the journal.
     pub(super) const fn seq(&self) -> i64 {
-        self.record.seq
+        match self {
+            Self::Entry(entry) => entry.record.seq,
+            Self::Unreadable(seq, _) => *seq,
+        }
+    }
+
+    /// How much memory it takes at most, about: its further fields are in all its words.
+    pub(super) fn bytes(&self) -> usize {
+        let data = match self {
+            Self::Entry(entry) => entry.record.data.as_ref().map_or(0, String::len),
+            Self::Unreadable(..) => 0,
+        };
+        BYTES + 4 * data
+    }
+}
+
+impl Entry {
+    /// One whose further fields cannot be read is told without them.
+    fn of(record: EntryRecord) -> Result<(Self, Option<Unreadable>), Unreadable> {
+        let time = |millis| Timestamp::from_millis(millis).map_err(|error| bad(&record, &error));
+        let (at, effective_at) = (time(record.at)?, time(record.effective_at)?);
+        let details = record.data.as_deref().map_or(Ok(Map::new()), serde_json::from_str);
+        let (details, wrong) = match details {
+            Ok(details) => (details, None),
+            Err(error) => (Map::new(), Some(bad(&record, &error))),
+        };
+        let [full, own, public] = Default::default();
+        Ok((Self { record, details, at, effective_at, full, own, public }, wrong))
     }
 
     /// What it says.
@@ -89,11 +142,6 @@ impl Event {
         self.record.order.as_ref().map(|(source, _)| source.as_str())
     }
 
-    /// How much memory it takes at most, about: its further fields are in all its words.
-    pub(super) fn bytes(&self) -> usize {
-        BYTES + 4 * self.record.data.as_ref().map_or(0, String::len)
-    }
-
     /// All of it.
     pub(super) fn full(&self) -> &Frame {
         self.full.get_or_init(|| self.frame(self.full_subject(), self.full_data()))
@@ -114,19 +162,6 @@ impl Event {
     }
 }
 
-/// The further fields of an entry. One whose fields cannot be read is told without them:
-/// everybody else's events are behind it.
-fn details(record: &EntryRecord) -> Map<String, Value> {
-    match record.data.as_deref().map(serde_json::from_str) {
-        None => Map::new(),
-        Some(Ok(details)) => details,
-        Some(Err(error)) => {
-            tracing::error!(seq = record.seq, error = %error, "an entry's data is no JSON object");
-            Map::new()
-        }
-    }
-}
-
 /// How REST names an order to the key holder who placed it: a bare id that holds a `:`
 /// would read as a full one.
 fn shown_to_owner(source: &str, external_id: &str) -> String {
@@ -137,24 +172,23 @@ fn shown_to_owner(source: &str, external_id: &str) -> String {
     }
 }
 
-fn bad(record: &EntryRecord, error: &TimestampError) -> StoreError {
-    StoreError::Decode { statement: "events", message: format!("entry {}: {error}", record.seq) }
+fn bad(record: &EntryRecord, error: &impl ToString) -> Unreadable {
+    let why = StoreError::Decode { statement: "events", message: error.to_string() };
+    Unreadable { seq: record.seq, why }
 }
 
-impl Event {
+impl Entry {
     /// The event in some words.
     fn frame(&self, subject: Map<String, Value>, data: Map<String, Value>) -> Frame {
-        let (seq, event_type, at) = (self.seq(), self.kind().event_type(), self.at);
+        let (seq, event_type, at) = (self.record.seq, self.kind().event_type(), self.at);
         let (subject, data) = (Value::Object(subject), Value::Object(data));
-        let head = format!("id: {seq}\nevent: {event_type}\ndata: ");
         // Of the id the time is first: after a restore a seq may be of another fact.
         let document = format!(
             "{{\"seq\":{seq},\"id\":\"evt_{:012x}{seq:012x}\",\"type\":\"{event_type}\",\
              \"at\":\"{at}\",\"subject\":{subject},\"data\":{data}}}",
             at.as_millis()
         );
-        let json = head.len()..head.len() + document.len();
-        Frame { bytes: (head + &document + "\n\n").into(), json }
+        Frame::of(seq, event_type, &document)
     }
 
     /// What it is about, without whose it is.
@@ -278,20 +312,24 @@ pub(super) fn record(kind: Kind) -> EntryRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::events::{Audience, Selection};
+    use crate::events::{Audience, Selection, Types};
 
     fn document(frame: &Frame) -> Value {
         serde_json::from_slice(&frame.json()).unwrap()
     }
 
-    fn heard(audience: Audience, event: &Event) -> Option<Value> {
-        Selection::all(audience).pick(event).map(document)
+    fn entry(record: EntryRecord) -> Entry {
+        Entry::of(record).unwrap().0
+    }
+
+    fn heard(audience: Audience, entry: &Entry) -> Option<Value> {
+        Selection::all(audience).pick_entry(entry).map(document)
     }
 
     #[test]
     fn every_kind_of_entry_is_one_event_of_its_type_on_one_line() {
         for &kind in Kind::ALL {
-            let event = Event::of(record(kind)).unwrap();
+            let event = entry(record(kind));
             let name = kind.event_type();
             let whole = String::from_utf8(event.full().sse().to_vec()).unwrap();
             let start = format!("id: 7\nevent: {name}\ndata: {{");
@@ -310,7 +348,7 @@ mod tests {
     fn each_audience_hears_of_what_is_for_it() {
         let storefront = |name: &str| Audience::Storefront { own_source: name.to_owned() };
         for &kind in Kind::ALL {
-            let event = Event::of(record(kind)).unwrap();
+            let event = entry(record(kind));
             let name = kind.event_type();
             let (family, _) = name.split_once('.').unwrap();
             assert!(heard(Audience::Staff, &event).is_some(), "{name}");
@@ -340,7 +378,7 @@ mod tests {
         let data = r#"{"address":"192.0.2.9","request_id":"r-1","why":"x"}"#;
         for &kind in Kind::ALL {
             let record = EntryRecord { data: Some(data.to_owned()), ..record(kind) };
-            let event = Event::of(record).unwrap();
+            let event = entry(record);
             let tells = |frame: &Frame| {
                 let text = String::from_utf8(frame.sse().to_vec()).unwrap();
                 text.contains("192.0.2.9") || text.contains("r-1")
@@ -354,27 +392,44 @@ mod tests {
     fn an_entry_without_an_order_is_nobodys_own() {
         let storefront = Audience::Storefront { own_source: "web".to_owned() };
         for kind in [Kind::KeyCreated, Kind::ChannelDrift, Kind::BatchApplied] {
-            let event = Event::of(EntryRecord { order: None, ..record(kind) }).unwrap();
+            let event = entry(EntryRecord { order: None, ..record(kind) });
             assert_eq!(heard(storefront.clone(), &event), None);
         }
     }
 
     #[test]
     fn words_are_made_once() {
-        let event = Event::of(record(Kind::Reserve)).unwrap();
+        let event = entry(record(Kind::Reserve));
         assert_eq!(event.full().sse().as_ptr(), event.full().sse().as_ptr());
         let words = [event.full(), event.own(), event.public()];
         let bytes: usize = words.iter().map(|frame| frame.sse().len()).sum();
-        assert!(bytes < event.bytes(), "{bytes}");
+        assert!(bytes < Event::Entry(Box::new(event)).bytes(), "{bytes}");
     }
 
     #[test]
     fn what_an_entry_measures_is_not_written_over_by_what_it_says() {
-        let event = Event::of(record(Kind::Reserve)).unwrap();
+        let event = entry(record(Kind::Reserve));
         let data = &document(event.full())["data"];
         assert_eq!((&data["on_hand"], &data["reason"]), (&json!(9), &json!("why")));
         assert_eq!(data["change"]["reserved"], 2);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_as_far_as_it_can() {
         let broken = EntryRecord { data: Some("[1]".to_owned()), ..record(Kind::Reserve) };
-        assert_eq!(document(Event::of(broken).unwrap().full())["data"]["on_hand"], 9);
+        let (event, wrong) = Event::of(Ok(broken));
+        let Event::Entry(entry) = event else { panic!("{event:?}") };
+        assert_eq!(document(entry.full())["data"]["on_hand"], 9);
+        assert_eq!(wrong.unwrap().seq, 7);
+        let broken = EntryRecord { at: i64::MAX, ..record(Kind::Reserve) };
+        let (event, wrong) = Event::of(Ok(broken));
+        assert!(wrong.unwrap().why.to_string().contains("events"));
+        let types = Types::parse("order.*").unwrap();
+        for audience in [Audience::Staff, Audience::Reader] {
+            // Nobody knows whether it was asked for.
+            let selection = Selection { types, ..Selection::all(audience) };
+            let heard = document(selection.pick(&event).unwrap());
+            assert_eq!((&heard["seq"], &heard["type"]), (&json!(7), &json!(UNREADABLE)));
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The one reader of the journal for all who listen in this process.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ use super::ring::{After, Ring};
 use super::stream::{HEARTBEAT, Stream, Transport};
 use crate::domain::AccountId;
 use crate::shop::Shop;
-use crate::store::{self, StoreError, journal_reads};
+use crate::store::journal_reads::{self, Unreadable};
+use crate::store::{self, StoreError};
 
 /// How long an entry of another process waits at most before it is seen. Those of this
 /// process are seen when they are committed.
@@ -29,6 +31,8 @@ const LOOK_MAX: usize = 500;
 /// Pages that are read at the same time for those who are behind: whoever reads stock
 /// has the other connections.
 const PAGES_MAX: usize = 2;
+/// Entries that cannot be read of which it is known that they were told of.
+const NOTICED_MAX: usize = 1_000;
 /// How long those who listen may take to go when the feed ends.
 const LEAVE_MAX: Duration = Duration::from_secs(5);
 
@@ -106,6 +110,8 @@ pub struct Feed {
     ring: Mutex<Ring>,
     moved: watch::Sender<()>,
     pages: Semaphore,
+    /// Entries that cannot be read and were told of.
+    noticed: Mutex<BTreeSet<i64>>,
     closing: CancellationToken,
     places: Arc<Places>,
     heartbeat: Duration,
@@ -120,6 +126,7 @@ impl Feed {
             ring: Mutex::new(Ring::new(events_max, bytes_max)),
             moved: watch::Sender::new(()),
             pages: Semaphore::new(PAGES_MAX),
+            noticed: Mutex::default(),
             closing: CancellationToken::new(),
             places: Arc::new(Places::new(streams_max, streams_of_one_max)),
             heartbeat,
@@ -243,7 +250,28 @@ impl Feed {
         let mut reader = self.shop.db.read().await?;
         let records = journal_reads::entries(&mut reader.conn(), after, limit).await?;
         drop(reader);
-        records.into_iter().map(|record| Event::of(record).map(Arc::new)).collect()
+        let event = |read| {
+            let (event, unreadable) = Event::of(read);
+            if let Some(unreadable) = unreadable {
+                self.notice(&unreadable);
+            }
+            Arc::new(event)
+        };
+        Ok(records.into_iter().map(event).collect())
+    }
+
+    /// Tells of an entry that cannot be read, once however often it is read: nobody who
+    /// listens can do anything about it.
+    fn notice(&self, Unreadable { seq, why }: &Unreadable) {
+        let mut noticed = self.noticed.lock().unwrap_or_else(PoisonError::into_inner);
+        if noticed.len() < NOTICED_MAX && noticed.insert(*seq) {
+            tracing::error!(
+                seq,
+                error = %why,
+                "an entry of the journal cannot be read; `invshop db verify` says more"
+            );
+            self.shop.counters.streams.unreadable();
+        }
     }
 
     /// What follows a position, as far as it is kept.

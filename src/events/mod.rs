@@ -19,7 +19,7 @@ mod stream;
 mod types;
 
 pub use audience::{Audience, Selection, SelectionError};
-pub use event::{Event, Frame};
+pub use event::Frame;
 pub use feed::{Bounds, Feed, OpenError, Opening};
 pub use places::Full;
 pub use stream::{End, HEARTBEAT, Page, Step, Stream, Transport};

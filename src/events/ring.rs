@@ -94,7 +94,7 @@ mod tests {
     use crate::store::journal_reads::EntryRecord;
 
     fn event(seq: i64) -> Arc<Event> {
-        Arc::new(Event::of(EntryRecord { seq, ..record(Kind::ItemCreated) }).unwrap())
+        Arc::new(Event::of(Ok(EntryRecord { seq, ..record(Kind::ItemCreated) })).0)
     }
 
     fn fill(ring: &mut Ring, seqs: RangeInclusive<i64>) {

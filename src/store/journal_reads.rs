@@ -107,13 +107,25 @@ pub(crate) async fn of_order(
     conn.all(&ORDER_FORWARDS, args![order.get(), seq, limit]).await?.iter().map(entry).collect()
 }
 
-/// Entries of whatever kind after a seq, oldest first.
+/// An entry that is there and means nothing to this program.
+#[derive(Debug)]
+pub(crate) struct Unreadable {
+    pub(crate) seq: i64,
+    pub(crate) why: StoreError,
+}
+
+/// Entries of whatever kind after a seq, oldest first. One that cannot be read is told as
+/// such: what comes after it can.
 pub(crate) async fn entries(
     conn: &mut Conn<'_>,
     seq: i64,
     limit: i64,
-) -> Result<Vec<EntryRecord>, StoreError> {
-    conn.all(&FORWARDS, args![seq, limit]).await?.iter().map(entry).collect()
+) -> Result<Vec<Result<EntryRecord, Unreadable>>, StoreError> {
+    let each = |row: &Row| {
+        let seq = row.int(0)?;
+        Ok(entry(row).map_err(|why| Unreadable { seq, why }))
+    };
+    conn.all(&FORWARDS, args![seq, limit]).await?.iter().map(each).collect()
 }
 
 fn entry(row: &Row) -> Result<EntryRecord, StoreError> {

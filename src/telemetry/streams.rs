@@ -16,6 +16,7 @@ pub struct OfStreams {
     sent: IntCounterVec,
     ended: IntCounterVec,
     pages: IntCounter,
+    unreadable: IntCounter,
     kept: IntGauge,
     kept_bytes: IntGauge,
 }
@@ -45,6 +46,13 @@ impl OfStreams {
                 IntCounter::new(
                     "invshop_event_pages_total",
                     "Pages of the journal read for streams that were behind.",
+                )?,
+            )?,
+            unreadable: keep(
+                at,
+                IntCounter::new(
+                    "invshop_events_unreadable_total",
+                    "Entries of the journal that cannot be read, each counted once.",
                 )?,
             )?,
             kept: keep(
@@ -93,6 +101,11 @@ impl OfStreams {
     /// How many pages were read so far.
     pub fn pages(&self) -> u64 {
         self.pages.get()
+    }
+
+    /// An entry of the journal cannot be read.
+    pub fn unreadable(&self) {
+        self.unreadable.inc();
     }
 
     /// How many events are in memory, and how long they are.

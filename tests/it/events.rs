@@ -6,3 +6,4 @@ mod ends;
 mod hears;
 pub(crate) mod listener;
 mod resumed;
+mod unreadable;

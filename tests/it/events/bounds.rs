@@ -72,7 +72,7 @@ fn seq(frame: &Frame) -> i64 {
 }
 
 /// Makes so many things happen.
-async fn happen(shop: &TestShop, events: usize) {
+pub(super) async fn happen(shop: &TestShop, events: usize) {
     for part in (0..events).collect::<Vec<_>>().chunks(200) {
         let receive = |_: &usize| shop.stock("MUG", "main", Change::Receive(units(1)));
         for answer in join_all(part.iter().map(receive)).await {
