@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::audience::Selection;
 use super::event::Event;
+use super::pages::{Coming, Pages};
 use super::places::{Full, Place, Places};
 use super::ring::{After, Ring};
 use super::stream::{HEARTBEAT, Stream, Transport};
@@ -28,8 +29,8 @@ const PAUSE: Duration = Duration::from_millis(5);
 const FAILED_PAUSE: Duration = Duration::from_secs(1);
 /// Entries of one look.
 const LOOK_MAX: usize = 500;
-/// Pages that are read at the same time for those who are behind: whoever reads stock
-/// has the other connections.
+/// Pages that are read at the same time for those who ask for one: whoever reads stock has
+/// the other connections.
 const PAGES_MAX: usize = 2;
 /// Entries that cannot be read of which it is known that they were told of.
 const NOTICED_MAX: usize = 1_000;
@@ -109,7 +110,9 @@ pub struct Feed {
     shop: Arc<Shop>,
     ring: Mutex<Ring>,
     moved: watch::Sender<()>,
-    pages: Semaphore,
+    pages: Pages,
+    /// Turns to read a page that was asked for.
+    turns: Semaphore,
     /// Entries that cannot be read and were told of.
     noticed: Mutex<BTreeSet<i64>>,
     closing: CancellationToken,
@@ -125,7 +128,8 @@ impl Feed {
             shop,
             ring: Mutex::new(Ring::new(events_max, bytes_max)),
             moved: watch::Sender::new(()),
-            pages: Semaphore::new(PAGES_MAX),
+            pages: Pages::new(),
+            turns: Semaphore::new(PAGES_MAX),
             noticed: Mutex::default(),
             closing: CancellationToken::new(),
             places: Arc::new(Places::new(streams_max, streams_of_one_max)),
@@ -174,7 +178,12 @@ impl Feed {
         let followed = async {
             loop {
                 self.places.until(|count| count > 0).await;
-                self.follow().await;
+                tokio::select! {
+                    () = self.follow() => {}
+                    never = self.pages.serve(|after, limit| self.read_or_tell(after, limit)) => {
+                        match never {}
+                    }
+                }
                 self.ring().begin(0);
                 self.count_kept();
             }
@@ -260,6 +269,13 @@ impl Feed {
         Ok(records.into_iter().map(event).collect())
     }
 
+    /// The same for those who come back where there is none.
+    async fn read_or_tell(&self, after: i64, limit: usize) -> Option<Vec<Arc<Event>>> {
+        self.shop.counters.streams.paged();
+        let read = self.read(after, limit).await;
+        read.inspect_err(|error| tracing::warn!(error = %error, "a page cannot be read")).ok()
+    }
+
     /// Tells of an entry that cannot be read, once however often it is read: nobody who
     /// listens can do anything about it.
     fn notice(&self, Unreadable { seq, why }: &Unreadable) {
@@ -284,13 +300,18 @@ impl Feed {
         position < self.ring().newest()
     }
 
-    /// What follows a position, from the journal.
+    /// The page of the journal that goes on after a position, when it was read.
+    pub(super) fn want(&self, after: i64) -> Coming {
+        self.pages.want(after)
+    }
+
+    /// What follows a position, from the journal, for whoever asks now.
     pub(super) async fn page(
         &self,
         after: i64,
         limit: usize,
     ) -> Result<Vec<Arc<Event>>, StoreError> {
-        let _turn = self.pages.acquire().await.map_err(|_| StoreError::Closed)?;
+        let _turn = self.turns.acquire().await.map_err(|_| StoreError::Closed)?;
         self.shop.counters.streams.paged();
         self.read(after, limit).await
     }

@@ -4,7 +4,8 @@
 //! its listener may read (`audience`). One task of the process reads the journal
 //! (`feed`) and keeps the newest events, made once for all who listen (`ring`); who
 //! listens (`stream`) goes by a position in the journal: what the ring still has is
-//! taken from there, what it has no more is read in pages. The journal is dense and in
+//! taken from there, what it has no more is read in pages, once for all who want the same
+//! (`pages`). The journal is dense and in
 //! commit order, so a position is all that is needed to lose nothing and to see nothing
 //! twice.
 //!
@@ -13,6 +14,7 @@
 mod audience;
 mod event;
 mod feed;
+mod pages;
 mod places;
 mod ring;
 mod stream;

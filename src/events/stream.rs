@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::audience::Selection;
 use super::event::{Event, Frame};
 use super::feed::Feed;
+use super::pages::Coming;
 use super::places::Place;
 use super::ring::{After, CHUNK_MAX};
 use crate::store::StoreError;
@@ -113,6 +114,9 @@ pub struct Stream {
     /// What is to be sent, all of it up to the position.
     ready: VecDeque<(i64, Frame)>,
     moved: watch::Receiver<()>,
+    /// The page that it waits for while it is behind, and its position then. It comes though
+    /// this is given up and asked again.
+    coming: Option<(i64, Coming)>,
     heartbeat_at: Instant,
     check_at: Instant,
     /// When it was last asked for something.
@@ -140,6 +144,7 @@ impl Stream {
             told: position,
             ready: VecDeque::new(),
             moved,
+            coming: None,
             heartbeat_at,
             check_at: now + CHECK_EVERY,
             asked_at: now,
@@ -212,19 +217,34 @@ impl Stream {
                     () = tokio::time::sleep_until(due) => {}
                 }
             }
-            After::Behind => {
-                let read = tokio::select! {
-                    () = self.feed.closing().cancelled() => return,
-                    read = self.feed.page(self.position, CHUNK_MAX) => read,
-                };
-                match read {
-                    Ok(events) if !events.is_empty() => self.take(&events),
-                    // The feed says why. It may come back, and the listener stays.
-                    Ok(_) | Err(_) => tokio::select! {
-                        () = self.feed.closing().cancelled() => {}
-                        () = tokio::time::sleep(FAILED_PAUSE) => {}
-                    },
-                }
+            After::Behind => self.catch_up(due).await,
+        }
+    }
+
+    /// Takes the page of the journal that its position is in, or waits for it or for what
+    /// else is due.
+    async fn catch_up(&mut self, due: Instant) {
+        if self.coming.as_ref().is_none_or(|(after, _)| *after != self.position) {
+            self.coming = Some((self.position, self.feed.want(self.position)));
+        }
+        let Some((_, coming)) = &mut self.coming else { return };
+        let read = tokio::select! {
+            biased;
+            read = coming => read,
+            () = self.feed.closing().cancelled() => return,
+            () = tokio::time::sleep_until(due) => return,
+        };
+        self.coming = None;
+        let before = self.position;
+        if let Ok(events) = read {
+            let skip = events.iter().take_while(|event| event.seq() <= before).count();
+            self.take(events.get(skip..).unwrap_or_default());
+        }
+        if self.position == before {
+            // Whoever read it says why. It may come back, and the listener stays.
+            tokio::select! {
+                () = self.feed.closing().cancelled() => {}
+                () = tokio::time::sleep(FAILED_PAUSE) => {}
             }
         }
     }

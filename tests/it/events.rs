@@ -5,5 +5,6 @@ mod bounds;
 mod ends;
 mod hears;
 pub(crate) mod listener;
+mod pages;
 mod resumed;
 mod unreadable;
