@@ -26,8 +26,8 @@ use super::serve::Endless;
 use crate::access::{Right, Role};
 use crate::domain::{LocationCode, Sku};
 use crate::events::{
-    Audience, End, Full, OpenError, Opening, Selection, SelectionError, Step, Stream, Transport,
-    Types,
+    Audience, End, Full, OpenError, Opening, Room, Selection, SelectionError, Step, Stream,
+    Transport, Types,
 };
 
 const LAST_EVENT_ID: &str = "last-event-id";
@@ -120,10 +120,17 @@ impl Listener {
     ) -> Result<Opened, Problem> {
         let selection = selection(api, &caller, asked).await?;
         let after = after(asked, headers)?;
-        let opening = Opening { account: caller.account, transport, selection, after };
+        let room = match (transport, asked.wait) {
+            (Transport::Page, None | Some(0)) => Room::Page,
+            (Transport::Page, Some(_)) => Room::WaitingPage,
+            (Transport::Sse | Transport::WebSocket, _) => Room::Listening,
+        };
+        let opening = Opening { account: caller.account, transport, room, selection, after };
         let stream = match api.feed.open(opening).await {
             Ok(stream) => stream,
-            Err(OpenError::Full(Full::One(most))) => return Ok(Opened::Refused(too_many(most))),
+            Err(OpenError::Full(full @ (Full::One(_) | Full::Pages(_)))) => {
+                return Ok(Opened::Refused(too_many(full)));
+            }
             Err(error) => return Err(error.into()),
         };
         let proof = proof(headers);
@@ -236,7 +243,7 @@ impl From<OpenError> for Problem {
             OpenError::Full(Full::All) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", detail)
             }
-            OpenError::Full(Full::One(_)) => {
+            OpenError::Full(Full::One(_) | Full::Pages(_)) => {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_streams", detail)
             }
             OpenError::Closing => Self::new(StatusCode::SERVICE_UNAVAILABLE, "closing", detail),
@@ -245,9 +252,9 @@ impl From<OpenError> for Problem {
     }
 }
 
-/// What a key holder with too many streams is told.
-fn too_many(most: usize) -> Response {
-    let mut response = Problem::from(OpenError::Full(Full::One(most))).into_response();
+/// What a key holder with too many streams or pages is told.
+fn too_many(full: Full) -> Response {
+    let mut response = Problem::from(OpenError::Full(full)).into_response();
     response.headers_mut().insert(header::RETRY_AFTER, PLACE_AFTER);
     response
 }

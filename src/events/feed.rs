@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::audience::Selection;
 use super::event::Event;
 use super::pages::{Coming, Pages};
-use super::places::{Full, Place, Places};
+use super::places::{Full, Place, Places, Room};
 use super::ring::{After, Ring};
 use super::stream::{HEARTBEAT, Stream, Transport};
 use crate::domain::AccountId;
@@ -48,19 +48,23 @@ pub struct Bounds {
     pub streams_max: usize,
     /// Those of them that may be of one key holder.
     pub streams_of_one_max: usize,
+    /// Pages that one key holder may ask for at the same time, those that wait among them.
+    pub pages_of_one_max: usize,
     /// How long nothing may be said.
     pub heartbeat: Duration,
 }
 
 impl Default for Bounds {
     /// What a busy shop does in some seconds; half of the connections the daemon takes,
-    /// and half of those for one key.
+    /// and half of those for one key; of the requests that are worked on at the same time an
+    /// eighth, because a page may have to wait for its turn.
     fn default() -> Self {
         Self {
             events_max: 4_096,
             bytes_max: 16 << 20,
             streams_max: 2_000,
             streams_of_one_max: 1_000,
+            pages_of_one_max: 128,
             heartbeat: HEARTBEAT,
         }
     }
@@ -73,6 +77,8 @@ pub struct Opening {
     pub account: AccountId,
     /// How.
     pub transport: Transport,
+    /// What for.
+    pub room: Room,
     /// To what.
     pub selection: Selection,
     /// After which entry; from now on where it is not said.
@@ -123,17 +129,16 @@ pub struct Feed {
 impl Feed {
     /// Of an opened shop. Nothing is read before [`run`](Self::run).
     pub fn new(shop: Arc<Shop>, bounds: Bounds) -> Self {
-        let Bounds { events_max, bytes_max, streams_max, streams_of_one_max, heartbeat } = bounds;
         Self {
             shop,
-            ring: Mutex::new(Ring::new(events_max, bytes_max)),
+            ring: Mutex::new(Ring::new(bounds.events_max, bounds.bytes_max)),
             moved: watch::Sender::new(()),
             pages: Pages::new(),
             turns: Semaphore::new(PAGES_MAX),
             noticed: Mutex::default(),
             closing: CancellationToken::new(),
-            places: Arc::new(Places::new(streams_max, streams_of_one_max)),
-            heartbeat,
+            places: Arc::new(Places::new(&bounds)),
+            heartbeat: bounds.heartbeat,
         }
     }
 
@@ -157,7 +162,7 @@ impl Feed {
         if self.closing.is_cancelled() {
             return Err(OpenError::Closing);
         }
-        let place = self.places.take(opening.account)?;
+        let place = self.places.take(opening.account, opening.room)?;
         let newest = self.newest().await?;
         let position = match opening.after {
             Some(after) if after > newest => return Err(OpenError::Ahead { after, newest }),

@@ -23,6 +23,6 @@ mod types;
 pub use audience::{Audience, Selection, SelectionError};
 pub use event::Frame;
 pub use feed::{Bounds, Feed, OpenError, Opening};
-pub use places::Full;
+pub use places::{Full, Room};
 pub use stream::{End, HEARTBEAT, Page, Step, Stream, Transport};
 pub use types::{Types, UnknownType};

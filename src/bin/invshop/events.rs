@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use invshop::events::{
-    Audience, Bounds, Feed, Frame, OpenError, Opening, Selection, Step, Stream, Transport, Types,
+    Audience, Bounds, Feed, Frame, OpenError, Opening, Room, Selection, Step, Stream, Transport,
+    Types,
 };
 use invshop::shop::{self, Shop};
 use tokio_util::sync::CancellationToken;
@@ -59,7 +60,9 @@ async fn print(app: &App<'_>, shop: &Arc<Shop>, tail: &Tail) -> Result<(), Failu
     let after = tail.after.or((!tail.follow).then_some(0));
     let bounds = Bounds { heartbeat: LOOK, ..Bounds::default() };
     let feed = Arc::new(Feed::new(Arc::clone(shop), bounds));
-    let opening = Opening { account: shop.account, transport: Transport::Page, selection, after };
+    let room = if tail.follow { Room::Listening } else { Room::Page };
+    let transport = Transport::Page;
+    let opening = Opening { account: shop.account, transport, room, selection, after };
     let mut stream = feed.open(opening).await.map_err(|error| match error {
         OpenError::Store(error) => error.into(),
         other => Failure::refused("cursor_ahead", other.to_string()),

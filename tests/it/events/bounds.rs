@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use invshop::domain::AccountId;
-use invshop::events::{Audience, Bounds, Feed, Frame, Opening, Selection, Step, Stream, Transport};
+use invshop::events::{
+    Audience, Bounds, Feed, Frame, Opening, Room, Selection, Step, Stream, Transport,
+};
 use invshop::ledger::stock::Change;
 use invshop::shop::Shop;
 use reqwest::Method;
@@ -37,7 +39,8 @@ impl Running {
 
     pub(super) async fn open(&self, account: i64, after: Option<i64>) -> Stream {
         let (account, selection) = (AccountId::new(account), Selection::all(Audience::Staff));
-        let opening = Opening { account, transport: Transport::Sse, selection, after };
+        let opening =
+            Opening { account, transport: Transport::Sse, room: Room::Listening, selection, after };
         self.feed.open(opening).await.unwrap()
     }
 
@@ -118,6 +121,7 @@ both!(a_thousand_who_listen_share_what_is_kept, |shop| {
     let refused = Opening {
         account: AccountId::new(1),
         transport: Transport::Sse,
+        room: Room::Listening,
         selection: Selection::all(Audience::Staff),
         after: None,
     };
@@ -154,6 +158,7 @@ both!(a_place_is_free_again_when_somebody_leaves, |shop| {
             served.feed().open(Opening {
                 account,
                 transport: Transport::Sse,
+                room: Room::Listening,
                 selection,
                 after: None,
             })

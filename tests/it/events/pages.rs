@@ -1,19 +1,75 @@
-//! Pages: who reads them for those who are behind.
+//! Pages: how many one may ask for, and who reads them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
-use invshop::events::{Bounds, Step};
+use invshop::domain::AccountId;
+use invshop::events::{Audience, Bounds, Opening, Room, Selection, Step, Transport};
+use reqwest::{Method, Response};
 
 use super::bounds::{Running, event, happen, seq};
 use super::listener::PATIENCE;
+use crate::api::client::{Client, Reply, Served};
 use crate::both;
 use crate::harness::{Backend, TestShop, has_postgres};
 use crate::raw::Raw;
 
 /// How often somebody asks who gives up at once.
 const ASKED_MAX: usize = 100;
+
+async fn page(client: &Client, query: &str) -> Reply {
+    let request = client.request(Method::GET, &format!("/v1/events{query}"));
+    client.send(request.header("Accept", "application/json")).await
+}
+
+/// Begins to wait for a page: its headers are there, its body is not.
+async fn waiting(client: &Client) -> Response {
+    let request = client.request(Method::GET, "/v1/events?wait=30");
+    let response = request.header("Accept", "application/json").send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    response
+}
+
+both!(pages_of_one_key_holder_are_bounded_and_others_get_theirs, |shop| {
+    let served = Served::new(&shop).await;
+    let (greedy, modest) =
+        (served.client("greedy", "reader").await, served.client("modest", "reader").await);
+    let wait = join_all((0..Bounds::default().pages_of_one_max).map(|_| waiting(&greedy))).await;
+    for query in ["", "?wait=5"] {
+        let refused = page(&greedy, query).await;
+        assert_eq!((refused.status, refused.code()), (429, "too_many_streams"), "{query}");
+        assert!(refused.headers.contains_key("retry-after"));
+    }
+    assert_eq!(page(&modest, "?wait=1").await.status, 200);
+    assert_eq!(greedy.get("/v1/inventory").await.status, 200, "other requests have their own");
+    drop(wait);
+    let began = Instant::now();
+    while page(&greedy, "").await.status != 200 {
+        assert!(began.elapsed() < PATIENCE, "whoever left has its place still");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    served.end().await;
+});
+
+both!(a_page_at_once_takes_no_place_of_those_who_listen, |shop| {
+    let served = Served::new(&shop).await;
+    let client = served.client("web", "storefront").await;
+    let whose = "select id from account where name = 'web'";
+    let account = AccountId::new(Raw::open(&shop.opening.place).await.number(whose).await);
+    let listen = || {
+        let selection = Selection::all(Audience::Reader);
+        let (transport, room) = (Transport::Sse, Room::Listening);
+        served.feed().open(Opening { account, transport, room, selection, after: None })
+    };
+    let all = join_all((0..1_000).map(|_| listen())).await;
+    assert_eq!(page(&client, "").await.status, 200);
+    assert_eq!(page(&client, "?wait=0").await.status, 200);
+    let refused = page(&client, "?wait=1").await;
+    assert_eq!((refused.status, refused.code()), (429, "too_many_streams"));
+    drop(all);
+    served.end().await;
+});
 
 both!(those_who_come_back_together_read_each_page_once, |shop| {
     const EVENTS: i64 = 600;
