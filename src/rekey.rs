@@ -1,9 +1,11 @@
 //! Exchanging the instance key: all that is sealed is sealed anew, in one transaction.
 //!
-//! The new key is written beside the old one first, then the rows, then it takes the old
-//! one's place: wherever this is cut off, one of the two files has the key of the database,
-//! and to run it again ends it. Hashes stay as they were, or no repetition would be known
-//! again. Whoever has the old key in memory meanwhile is refused by the database.
+//! The new key is written beside the old one first, which is kept under its id, then the
+//! rows, then the new one takes the old one's place: wherever this is cut off, a file has
+//! the key of the database, and to run it again ends it. Hashes of orders and deliveries
+//! stay as they were, or no repetition would be known again; users are hashed anew. What
+//! tokens are signed with goes, and so do the tokens of channels: whoever had the old key
+//! may have them. Whoever has the old key in memory meanwhile is refused by the database.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,9 +13,8 @@ use std::sync::Arc;
 use serde_json::json;
 use thiserror::Error;
 
-use crate::access;
-use crate::domain::{AccountId, Entry, ExternalId, Kind, OrderRef, TextError};
-use crate::people;
+use crate::domain::{AccountId, Entry, ExternalId, Kind, OrderRef, TextError, UserId};
+use crate::people::{Profile, ProfileError};
 use crate::secret::{HASHES, InstanceKey, KeyFile, KeyFileError, KeyId, OpenError, Random};
 use crate::shop::{CLI_ACCOUNT, Opening};
 use crate::store::sealed::{self, Sealed, Table};
@@ -21,7 +22,9 @@ use crate::store::{self, Conn, Db, StoreError};
 use crate::{orders, sync};
 
 /// Rows that are read at once.
-const PAGE_ROWS: i64 = 500;
+const PAGE_ROWS: i64 = 50;
+/// Tries to cut off the log, which has the rows as they were.
+const LOG_TRIES: u32 = 10;
 
 /// How it went.
 #[derive(Clone, Debug)]
@@ -56,6 +59,14 @@ pub enum RekeyError {
         /// Why.
         error: OpenError,
     },
+    /// What is known of a user cannot be read.
+    #[error("what is known of {user} cannot be read: {error}")]
+    User {
+        /// The user.
+        user: UserId,
+        /// Why.
+        error: ProfileError,
+    },
     /// The name of an order cannot be read.
     #[error("the id of an order cannot be read: {0}")]
     Name(#[from] TextError),
@@ -87,41 +98,54 @@ async fn rotate_in(
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Rotated, RekeyError> {
     let file = &opening.key_file;
-    let wanted = store::shop::key_id(&mut db.read().await?.conn()).await?;
+    let mut reader = db.read().await?;
+    let wanted = store::shop::key_id(&mut reader.conn()).await?;
+    if let Some(to) = store::dump::moved_to(&mut reader.conn()).await? {
+        return Err(StoreError::Moved { place: db.place(), to }.into());
+    }
+    drop(reader);
     let wanted = wanted.ok_or_else(|| StoreError::Missing(db.place()))?;
     let is_wanted = |key: &InstanceKey| key.id().to_string() == wanted;
     let current = file.read()?;
-    let next = read_next(file)?;
+    let next = read_next(file, is_wanted(&current))?;
     let before = current.id();
-    let (now, rows) = match (is_wanted(&current), next) {
+    let kept = match (is_wanted(&current), &next) {
+        (true, _) => file.keep(&current)?,
         // It was cut off between the rows and the files.
-        (false, Some(next)) if is_wanted(&next) => (next.id(), 0),
+        (false, Some(next)) if is_wanted(next) => file.keep(&current)?,
         (false, _) => {
             return Err(RekeyError::Neither { wanted, file: file.path().to_owned() });
         }
-        (true, next) => {
-            let next = match next {
-                Some(next) => next,
-                None => {
-                    let next = InstanceKey::generate(opening.random.as_ref());
-                    file.next().create(&next)?;
-                    next
-                }
-            };
-            let id = next.id();
-            let keys = Keys { current, next, random: Arc::clone(&opening.random) };
-            (id, reseal(db, opening, &keys, progress).await?)
-        }
     };
-    let kept = file.put_next(before)?;
-    Ok(Rotated { before, now, rows, file: file.path().to_owned(), kept })
+    let (now, rows) = if is_wanted(&current) {
+        let next = match next {
+            Some(next) => next,
+            None => {
+                let next = InstanceKey::generate(opening.random.as_ref());
+                file.create_next(&next)?;
+                next
+            }
+        };
+        let id = next.id();
+        let keys = Keys { current, next, random: Arc::clone(&opening.random) };
+        let rows = reseal(db, opening, &keys, progress).await?;
+        db.cut_off_log(LOG_TRIES).await?;
+        (id, rows)
+    } else {
+        (next.map_or(before, |next| next.id()), 0)
+    };
+    file.put_next()?;
+    let (file, kept) = (file.path().to_owned(), kept.path().to_owned());
+    Ok(Rotated { before, now, rows, file, kept })
 }
 
-/// The key that waits to take the place, where one does.
-fn read_next(file: &KeyFile) -> Result<Option<InstanceKey>, KeyFileError> {
+/// The key that waits to take the place, where one does. Half a key is none: whoever wrote
+/// it died before anything was sealed with it.
+fn read_next(file: &KeyFile, is_new: bool) -> Result<Option<InstanceKey>, KeyFileError> {
     match file.next().read() {
         Ok(key) => Ok(Some(key)),
         Err(KeyFileError::Missing { .. }) => Ok(None),
+        Err(KeyFileError::Malformed { .. }) if is_new => file.forget_next().map(|()| None),
         Err(error) => Err(error),
     }
 }
@@ -149,7 +173,11 @@ async fn reseal(
 ) -> Result<u64, RekeyError> {
     let mut tx = db.begin().await?;
     let mut conn = tx.conn()?;
-    let now = opening.clock.now().as_millis();
+    // On PostgreSQL the nodes go by the clock of the server.
+    let now = match db.file() {
+        Some(_) => opening.clock.now().as_millis(),
+        None => store::shop::server_time(&mut conn).await?,
+    };
     let done = match reseal_in(&mut conn, now, keys, progress).await {
         Ok(done) => done,
         Err(RekeyError::Store(StoreError::NodeRuns { node, .. })) => {
@@ -192,19 +220,14 @@ async fn reseal_in(
             let Some(last) = page.last() else { break };
             after = last.id;
             for one in &page {
-                let sealed = keys.reseal(&context(table, one)?, &one.sealed)?;
-                sealed::set(conn, table, one.id, sealed).await?;
+                reseal_one(conn, table, one, keys).await?;
                 done += 1;
             }
             progress(done, total);
         }
     }
-    for key in store::signing_keys::list(conn).await? {
-        let sealed = keys.reseal(&access::sealed_context(&key.kid), &key.sealed)?;
-        sealed::set_signing_key(conn, &key.kid, sealed).await?;
-        done += 1;
-        progress(done, total);
-    }
+    store::signing_keys::clear(conn).await?;
+    store::channel_tokens::clear(conn).await?;
     let mut entry = Entry::new(Kind::InstanceKeyRotated, now);
     entry.account = store::accounts::find(conn, CLI_ACCOUNT).await?;
     entry.data = Some(json!({ "before": before, "now": next, "records": done }).to_string());
@@ -212,17 +235,28 @@ async fn reseal_in(
     Ok(done)
 }
 
-/// Where a sealed value belongs.
-fn context(table: Table, one: &Sealed) -> Result<String, RekeyError> {
+async fn reseal_one(
+    conn: &mut Conn<'_>,
+    table: Table,
+    one: &Sealed,
+    keys: &Keys,
+) -> Result<(), RekeyError> {
     let [first, second] = &one.names;
     let number = || first.parse::<i64>().unwrap_or_default();
-    Ok(match table {
+    let context = match table {
         Table::Personal => {
             let external_id = ExternalId::new(second)?;
             orders::sealed_context(&OrderRef { source: first.clone(), external_id })
         }
         Table::Inbox => sync::inbox_context(number(), second),
-        Table::ChannelToken => sync::token_context(first),
-        Table::Users => people::sealed_context(AccountId::new(number())),
-    })
+        Table::Users => {
+            let account = AccountId::new(number());
+            let broken = |error| RekeyError::User { user: UserId::new(one.id), error };
+            let known = Profile::open(&keys.current, account, &one.sealed).map_err(broken)?;
+            let sealed = known.seal(&keys.next, account, keys.random.as_ref());
+            return Ok(store::users::reseal(conn, UserId::new(one.id), sealed).await?);
+        }
+    };
+    let sealed = keys.reseal(&context, &one.sealed)?;
+    Ok(sealed::set(conn, table, one.id, sealed).await?)
 }

@@ -23,10 +23,11 @@ create table users (
 create unique index users_email on users (account_id, email) where email is not null;
 create index users_account on users (account_id, id);
 
--- Whose an order is. Whoever is erased has none any more.
+-- Whose an order is. Once they are erased it is nobody's, and nobody's personal data comes
+-- back to it.
 create table order_user (
   order_id integer primary key references orders (id),
-  user_id integer not null references users (id)
+  user_id integer references users (id)
 ) strict;
 
 create index order_user_of on order_user (user_id, order_id);

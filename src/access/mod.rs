@@ -9,7 +9,6 @@ mod signing;
 mod token;
 
 pub use role::{Right, Rights, Role};
-pub(crate) use signing::context as sealed_context;
 pub use signing::{
     PublicKey, ROTATION_LEAD_SECONDS, Rotation, SigningError, SigningKeyView, SigningKeys, rotate,
     signing_keys,

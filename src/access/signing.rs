@@ -329,6 +329,6 @@ pub async fn signing_keys(shop: &Shop) -> Result<Vec<SigningKeyView>, SigningErr
 }
 
 /// Where a sealed key belongs: it opens under no other name.
-pub(crate) fn context(kid: &str) -> String {
+fn context(kid: &str) -> String {
     format!("signing.key {kid}")
 }

@@ -19,11 +19,8 @@ use crate::domain::{Email, Refusal, UserId};
 use crate::people::{self, Change, PeopleError, ProfileError, UserView, Written};
 use crate::writer::WriteError;
 
-/// Tries to cut off the database's log after an erasure: what remains then is done beside.
-const LOG_TRIES: u32 = 3;
-
 /// What may be said of somebody; what is left out stays as it is, and `null` takes away.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Fields {
     #[serde(default, deserialize_with = "text_opt")]
@@ -43,6 +40,13 @@ fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {
     Option::<T>::deserialize(deserializer).map(Some)
+}
+
+impl std::fmt::Debug for Fields {
+    /// Never what is known: what is debugged is logged.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Fields")
+    }
 }
 
 impl Fields {
@@ -163,7 +167,7 @@ pub(super) async fn erase(
     headers: HeaderMap,
 ) -> Answered {
     let doing = api.doing(&caller, &headers)?;
-    let erased = people::erase(&api.shop, doing, id_of(&id)?, LOG_TRIES).await;
+    let erased = people::erase(&api.shop, doing, id_of(&id)?).await;
     erased.map_err(of_path)?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -218,6 +222,7 @@ impl From<PeopleError> for Problem {
             PeopleError::Write(error) => error.into(),
             PeopleError::Store(error) => error.into(),
             PeopleError::Report(error) => error.into(),
+            PeopleError::AfterCommit(error) => Self::from(*error).after_commit(),
             PeopleError::Profile(error) | PeopleError::Unreadable { error, .. } => {
                 tracing::error!(error = %error, "what is known of a user cannot be read");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "an internal error")

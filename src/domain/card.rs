@@ -1,36 +1,46 @@
-//! Telling numbers of payment cards: they are taken nowhere, so that they leak nowhere.
+//! Telling numbers of payment cards: they are not taken, so that they leak nowhere.
 //!
-//! A number counts as a card's where its length and its beginning are those of an issuer
-//! and its check digit is right (ISO/IEC 7812-1). Telephone numbers, barcodes and most
-//! ids pass: one that begins with a `+` is a telephone number, and digits beside letters
-//! or more digits are something longer.
+//! A number counts as a card's where its length and its beginning are those of an issuer,
+//! its check digit is right (ISO/IEC 7812-1), and it is written as cards' are: in one piece,
+//! or in groups of four to six digits. Telephone numbers, barcodes and most ids pass: one
+//! that begins with a `+` is a telephone number, and digits beside letters are something
+//! longer.
 
 use serde_json::Value;
 
 /// The digits of a card: the fewest and the most.
 const DIGITS_MIN: usize = 14;
 const DIGITS_MAX: usize = 19;
+/// The digits of a group of them; the last may have fewer.
+const GROUP_MIN: usize = 4;
+const GROUP_MAX: usize = 6;
+/// Blanks, hyphens and the like between two groups, at most.
+const PARTED_MAX: usize = 3;
 
-/// Whether a text has what looks like the number of a payment card in it, in one piece or
-/// in groups with one blank, hyphen or dot between them.
+/// Whether a text has what looks like the number of a payment card in it.
 pub fn has_card_number(text: &str) -> bool {
     has(text, DIGITS_MIN)
 }
 
-/// The same of what is said of goods: fourteen digits are the number of a trade unit there
-/// (GTIN-14), and no card's.
-pub fn has_long_card_number(text: &str) -> bool {
-    has(text, DIGITS_MIN + 1)
+/// Whether a text or a whole number anywhere in a JSON value has one, or the name of a field.
+pub fn value_has_card_number(value: &Value) -> bool {
+    value_has(value, DIGITS_MIN)
 }
 
-/// Whether a text or a number anywhere in a JSON value has one, or the name of a field.
-pub fn value_has_card_number(value: &Value) -> bool {
+/// The same of what is said of goods, as JSON: fourteen digits are the number of a trade
+/// unit there (GTIN-14), and no card's.
+pub fn attributes_have_card_number(json: &str) -> bool {
+    serde_json::from_str(json).is_ok_and(|value| value_has(&value, DIGITS_MIN + 1))
+}
+
+fn value_has(value: &Value, digits_min: usize) -> bool {
     match value {
-        Value::String(text) => has_card_number(text),
-        Value::Number(number) => has_card_number(&number.to_string()),
-        Value::Array(values) => values.iter().any(value_has_card_number),
+        Value::String(text) => has(text, digits_min),
+        // A coordinate has as many digits, and is none.
+        Value::Number(number) => !number.is_f64() && has(&number.to_string(), digits_min),
+        Value::Array(values) => values.iter().any(|value| value_has(value, digits_min)),
         Value::Object(fields) => {
-            fields.iter().any(|(name, value)| has_card_number(name) || value_has_card_number(value))
+            fields.iter().any(|(name, value)| has(name, digits_min) || value_has(value, digits_min))
         }
         Value::Null | Value::Bool(_) => false,
     }
@@ -39,33 +49,68 @@ pub fn value_has_card_number(value: &Value) -> bool {
 fn has(text: &str, digits_min: usize) -> bool {
     // Hardly any text has so many digits: the rest is for those that have.
     text.bytes().filter(u8::is_ascii_digit).count() >= digits_min
-        && runs(text).any(|run| run.len() >= digits_min && is_card(&run))
+        && rows(text).iter().any(|groups| row_has(groups, digits_min))
 }
 
-/// The groups of digits of a text, as far as they belong together.
-fn runs(text: &str) -> impl Iterator<Item = Vec<u8>> {
-    let mut runs = Vec::new();
-    let (mut run, mut is_other, mut parted) = (Vec::new(), false, false);
-    for character in text.chars().chain([';']) {
-        match character {
-            '0'..='9' => {
-                run.push(u8::try_from(u32::from(character) - u32::from('0')).unwrap_or(0));
-                parted = false;
+/// Whether groups of digits that stand together have a card's number among them.
+fn row_has(groups: &[Vec<u8>], digits_min: usize) -> bool {
+    let is_card = |digits: &[u8]| digits.len() >= digits_min && is_card(digits);
+    groups.iter().enumerate().any(|(first, group)| {
+        let mut digits = group.clone();
+        if is_card(&digits) {
+            return true;
+        }
+        let mut last = group;
+        for next in groups.iter().skip(first + 1) {
+            if !(GROUP_MIN..=GROUP_MAX).contains(&last.len()) || next.len() > GROUP_MAX {
+                return false;
             }
-            ' ' | '-' | '.' | '\u{a0}' if !run.is_empty() && !parted => parted = true,
+            digits.extend(next);
+            if is_card(&digits) {
+                return true;
+            }
+            last = next;
+        }
+        false
+    })
+}
+
+/// The groups of digits of a text, those together that little stands between.
+fn rows(text: &str) -> Vec<Vec<Vec<u8>>> {
+    let mut rows = vec![Vec::new()];
+    let (mut group, mut parted, mut is_other) = (Vec::new(), 0, false);
+    for character in text.chars().chain([';']) {
+        if let Some(digit) = character.to_digit(10) {
+            if group.is_empty() && parted > PARTED_MAX {
+                rows.push(Vec::new());
+            }
+            group.push(u8::try_from(digit).unwrap_or(0));
+            parted = 0;
+            continue;
+        }
+        // Digits that a letter touches are no number of their own.
+        let touches = character.is_alphanumeric();
+        if !group.is_empty() {
+            let group = std::mem::take(&mut group);
+            if is_other || touches {
+                rows.push(Vec::new());
+            } else if let Some(row) = rows.last_mut() {
+                row.push(group);
+            }
+        }
+        match character {
+            ' ' | '-' | '.' | '/' | '_' | '\t' | '\n' | '\r' | '\u{a0}' | '\u{2013}' => {
+                parted += 1;
+                is_other = is_other && parted == 0;
+            }
             other => {
-                // Digits that a letter touches are no number of their own.
-                let touches = other.is_alphanumeric() && !parted;
-                if !run.is_empty() && !is_other && !touches {
-                    runs.push(std::mem::take(&mut run));
-                }
-                run.clear();
+                rows.push(Vec::new());
+                parted = 0;
                 is_other = other.is_alphanumeric() || other == '+';
-                parted = false;
             }
         }
     }
-    runs.into_iter()
+    rows
 }
 
 fn is_card(digits: &[u8]) -> bool {
@@ -75,7 +120,8 @@ fn is_card(digits: &[u8]) -> bool {
 }
 
 /// Whether an issuer gives out numbers that begin so and are so long: the ranges that the
-/// networks publish.
+/// networks publish. Those of 12, 13, 17 and 18 digits are left out: hardly any are in use,
+/// and barcodes and ids have as many.
 fn is_issued(digits: &[u8]) -> bool {
     let begins = |count: usize| {
         digits.iter().take(count).fold(0_u32, |number, digit| number * 10 + u32::from(*digit))
@@ -85,11 +131,11 @@ fn is_issued(digits: &[u8]) -> bool {
         14 => matches!(three, 300..=305) || matches!(two, 36 | 38 | 39),
         15 => matches!(two, 34 | 37),
         16 => {
-            matches!(two, 40..=49 | 51..=55 | 62 | 65 | 50 | 56..=58 | 60 | 63 | 67)
-                || matches!(four, 2221..=2720 | 3528..=3589)
-                || matches!(three, 644..=649)
+            matches!(two, 36 | 38..=58 | 60 | 62 | 63 | 65 | 67 | 81 | 82)
+                || matches!(four, 2200..=2204 | 2221..=2720 | 3528..=3589)
+                || matches!(three, 300..=305 | 644..=649)
         }
-        19 => matches!(two, 40..=49 | 62 | 65 | 60 | 63 | 67) || matches!(four, 3528..=3589),
+        19 => matches!(two, 40..=49 | 60 | 62 | 63 | 65 | 67) || matches!(four, 3528..=3589),
         _ => false,
     }
 }
@@ -129,19 +175,30 @@ mod tests {
     #[test]
     fn numbers_of_cards_are_told_wherever_they_stand() {
         for card in CARDS {
-            assert!(has_card_number(card), "{card}");
-            assert!(has_card_number(&format!("card: {card}, exp 12/30")), "{card}");
-            assert!(!has_card_number(&format!("x{card}")), "{card}");
-            assert!(!has_card_number(&format!("{card}9999")), "{card}");
+            for text in [
+                card.to_owned(),
+                format!("card: {card}, exp 12/30"),
+                format!("{card} 12/30 123"),
+                format!("1 {card}"),
+                format!("no.{card}!"),
+            ] {
+                assert!(has_card_number(&text), "{text}");
+            }
+            for text in [format!("x{card}"), format!("{card}f"), format!("{card}9999")] {
+                assert!(!has_card_number(&text), "{text}");
+            }
             let (first, last) = card.split_at(card.len() - 1);
             let other = (last.parse::<u8>().unwrap() + 1) % 10;
             assert!(!has_card_number(&format!("{first}{other}")), "{card}");
         }
         for text in [
             "4242 4242 4242 4242",
-            "4242-4242-4242-4242",
+            "4242 4242 4242 4242 12/30",
+            "4242-4242-4242-4242 exp 12/30",
+            "4242  4242\u{2013}4242 / 4242",
             "3782.822463.10005",
             "(4242424242424242)",
+            "pay with 1 4242 4242 4242 4242",
         ] {
             assert!(has_card_number(text), "{text}");
         }
@@ -152,11 +209,13 @@ mod tests {
         for text in [
             "",
             "+49 151 1234 5678 9012",
+            "+4242424242424242",
             "DE89 3704 0044 0532 0130 00",
             "4006381333931",
             "12 Example Street, 1234 Sampletown",
             "gid://shopify/Order/5534567890123",
-            "4242  4242  4242  4242",
+            "42 42 42 42 42 42 42 42",
+            "4242, 4242, 4242, 4242",
             "1714132800000",
         ] {
             assert!(!has_card_number(text), "{text}");
@@ -164,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn they_are_found_however_deep_and_a_trade_unit_is_none() {
+    fn they_are_found_however_deep_and_neither_places_nor_trade_units_are_any() {
         for value in [
             json!({ "a": [{ "b": "4242 4242 4242 4242" }] }),
             json!(4_242_424_242_424_242_u64),
@@ -172,9 +231,13 @@ mod tests {
         ] {
             assert!(value_has_card_number(&value), "{value}");
         }
-        assert!(!value_has_card_number(&json!({ "a": [1, null, true, "x"] })));
+        let place = json!({ "lat": 49.550_148_674_605_19, "a": [1, null, true, "x"] });
+        assert!(!value_has_card_number(&place));
+        assert!(!value_has_card_number(&json!("49.55014867460519")));
         assert!(has_card_number("36227206271667"));
-        assert!(!has_long_card_number("36227206271667"));
-        assert!(has_long_card_number("{\"x\":4242424242424242}"));
+        assert!(!attributes_have_card_number(r#"{"gtin":"36227206271667"}"#));
+        assert!(attributes_have_card_number(r#"{"x":"\u0034242 4242 4242 4242"}"#));
+        assert!(attributes_have_card_number(r#"{"x":4242424242424242}"#));
+        assert!(!attributes_have_card_number("[49.55014867460519]"));
     }
 }

@@ -22,7 +22,7 @@ pub mod text;
 pub mod user;
 
 pub use allocation::{AllocationPolicy, Demand, DemandLine, Placement, allocate};
-pub use card::{has_card_number, has_long_card_number, value_has_card_number};
+pub use card::{attributes_have_card_number, has_card_number, value_has_card_number};
 pub use entry::{Entry, Kind, LevelMark};
 pub use ids::{AccountId, BatchId, ItemId, LocationId, OrderId, Seq, UserId};
 pub use item::{ATTRIBUTES_BYTES_MAX, BundlePart, Item, ItemStatus};

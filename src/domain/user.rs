@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use super::card::has_card_number;
 use super::ids::UserId;
 
 /// What the id of a user begins with outside.
@@ -43,6 +44,9 @@ pub enum EmailError {
     /// It has not the form.
     #[error("is not an e-mail address")]
     Form,
+    /// It has what looks like the number of a payment card.
+    #[error("has what looks like the number of a payment card; these are never kept")]
+    Card,
 }
 
 /// An e-mail address as it was given.
@@ -68,6 +72,9 @@ impl Email {
             && !host.ends_with('.');
         let is_odd = |character: char| character.is_whitespace() || character.is_control();
         let is_plain = !text.chars().any(is_odd) && !local.contains('@');
+        if has_card_number(text) {
+            return Err(EmailError::Card);
+        }
         if is_whole && is_plain { Ok(Self(text.into())) } else { Err(EmailError::Form) }
     }
 

@@ -4,7 +4,7 @@ use super::finding::{Finding, quoted};
 use super::table::{Columns, Row};
 use crate::domain::{
     ATTRIBUTES_BYTES_MAX, Barcode, Currency, LocationCode, Money, Quantity, Sku, Title,
-    has_long_card_number,
+    attributes_have_card_number,
 };
 use crate::ledger::catalogue::ItemRow;
 
@@ -101,7 +101,7 @@ fn attributes(text: &str) -> Result<String, String> {
     if text.contains('\0') {
         return Err("contains '\\0', which is not allowed".to_owned());
     }
-    if has_long_card_number(text) {
+    if attributes_have_card_number(text) {
         let message = "has what looks like the number of a payment card; these are never kept";
         return Err(message.to_owned());
     }

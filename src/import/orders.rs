@@ -10,6 +10,7 @@ use super::table::{Columns, Row};
 use crate::clock::Timestamp;
 use crate::domain::{
     AccountName, Currency, ExternalId, FulfilledBy, OrderRef, Payment, Quantity, Sku,
+    has_card_number,
 };
 use crate::orders::{Import, ImportLine, LineRequest, Personal};
 use crate::shop::{CLI_ACCOUNT, Shop};
@@ -74,6 +75,9 @@ fn email(text: &str) -> Result<String, String> {
     let sound = text.len() <= EMAIL_BYTES_MAX
         && text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty())
         && !text.chars().any(|character| character.is_control() || character.is_whitespace());
+    if has_card_number(text) {
+        return Err("has what looks like the number of a payment card".to_owned());
+    }
     // The address itself is not repeated: reports are kept and sent around.
     if sound { Ok(text.to_owned()) } else { Err("is not an e-mail address".to_owned()) }
 }

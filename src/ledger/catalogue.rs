@@ -6,7 +6,7 @@ use super::{Added, Decided, Working, stock};
 use crate::domain::{
     ATTRIBUTES_BYTES_MAX, AccountId, AccountName, Barcode, BatchId, BundlePart, Item, ItemId,
     ItemStatus, Kind, LevelKey, Location, LocationCode, LocationId, LocationKind, Quantity,
-    Refusal, Sku, Title, UserId, has_long_card_number,
+    Refusal, Sku, Title, UserId, attributes_have_card_number,
 };
 
 /// What the catalogue says of an item.
@@ -198,7 +198,7 @@ pub fn decide_item(
         let message = format!("has more than {ATTRIBUTES_BYTES_MAX} bytes");
         return Err(Refusal::invalid("attributes", message).into());
     }
-    if row.attributes.as_deref().is_some_and(has_long_card_number) {
+    if row.attributes.as_deref().is_some_and(attributes_have_card_number) {
         let message = "have what looks like the number of a payment card; these are never kept";
         return Err(Refusal::invalid("attributes", message).into());
     }

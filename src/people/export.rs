@@ -11,7 +11,7 @@ use crate::reports::{self, OrderFilter, OrderView, Page, Viewer};
 use crate::shop::Shop;
 
 /// One page of what is held: who it is, and orders with what they have of it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Serialize)]
 pub struct Held {
     /// When it was put together.
     pub exported_at: Timestamp,
@@ -21,6 +21,12 @@ pub struct Held {
     pub orders: Vec<OrderView>,
     /// Where the next page of orders starts.
     pub next_cursor: Option<String>,
+}
+
+impl std::fmt::Debug for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Held({:?}, {} orders)", self.user, self.orders.len())
+    }
 }
 
 /// What is held on a user, with one page of its orders.

@@ -11,9 +11,8 @@ mod profile;
 mod read;
 mod write;
 
-pub use erase::{Erased, erase};
+pub use erase::{Erased, cut_off_log, erase};
 pub use export::{Held, held};
-pub(crate) use profile::context as sealed_context;
 pub use profile::{Change, Profile, ProfileError};
 pub use read::{UserView, find, list, user};
 pub use write::{Doing, PeopleError, Written, change, register};

@@ -36,6 +36,9 @@ pub enum PeopleError {
         /// Why.
         error: ProfileError,
     },
+    /// It was done, and cannot be shown now.
+    #[error("it was done, but cannot be shown now: {0}")]
+    AfterCommit(Box<PeopleError>),
     /// An order of a user cannot be shown.
     #[error(transparent)]
     Report(#[from] crate::reports::ReportError),
@@ -94,7 +97,19 @@ pub async fn register(shop: &Shop, doing: Doing, change: Change) -> Result<Writt
         _ => None,
     };
     let id = id.ok_or_else(|| WriteError::Broken("a user without an id".to_owned()))?;
-    Ok(Written { user: read::user(shop, doing.asker, id).await?, answer })
+    shown(shop, &doing, id, answer).await
+}
+
+/// The user after a command.
+async fn shown(
+    shop: &Shop,
+    doing: &Doing,
+    id: UserId,
+    answer: Answer,
+) -> Result<Written, PeopleError> {
+    let user = read::user(shop, doing.asker, id).await;
+    let user = user.map_err(|error| PeopleError::AfterCommit(Box::new(error)))?;
+    Ok(Written { user, answer })
 }
 
 /// Changes what is known of a user, in the version that was read where one is given.
@@ -125,7 +140,7 @@ pub async fn change(
             answer => break answer?,
         }
     };
-    Ok(Written { user: read::user(shop, doing.asker, id).await?, answer })
+    shown(shop, &doing, id, answer).await
 }
 
 impl From<Arc<StoreError>> for PeopleError {

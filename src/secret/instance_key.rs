@@ -56,14 +56,9 @@ pub enum Hashed {
 }
 
 impl Hashed {
-    const ALL: [Self; 6] = [
-        Self::OrderPersonal,
-        Self::Inbox,
-        Self::ChannelCredentials,
-        Self::UserEmail,
-        Self::User,
-        Self::UserChange,
-    ];
+    /// Those that no other key can compute anew, because what is hashed is not at hand: they
+    /// are carried over.
+    const CARRIED: [Self; 2] = [Self::OrderPersonal, Self::Inbox];
 
     const fn as_str(self) -> &'static str {
         match self {
@@ -129,11 +124,12 @@ impl InstanceKey {
         })
     }
 
-    /// What another key hashes with, sealed with this one: hashes stay as they were when
-    /// this key takes the other's place, and nothing that the other sealed opens by it.
+    /// What another key hashes orders and deliveries with, sealed with this one: their hashes
+    /// stay as they were when this key takes the other's place, and nothing that the other
+    /// sealed opens by it.
     pub fn seal_hashes(&self, of: &Self, random: &dyn Random) -> Vec<u8> {
         let mut plain = Zeroizing::new(Vec::with_capacity(HASHES_BYTES_MAX));
-        for domain in Hashed::ALL.map(Hashed::as_str) {
+        for domain in Hashed::CARRIED.map(Hashed::as_str) {
             plain.extend_from_slice(of.hash_key(domain).expose_secret());
             plain.extend_from_slice(domain.as_bytes());
             plain.push(0);
@@ -365,13 +361,16 @@ mod tests {
         let next = key(2).with_hashes(&sealed).unwrap();
         // And once more: what is carried is carried on.
         let again = key(3).with_hashes(&key(3).seal_hashes(&next, &random)).unwrap();
-        for what in Hashed::ALL {
+        for what in Hashed::CARRIED {
             let hash = key(1).keyed_hash(what, b"a@example.com");
             assert_eq!(next.keyed_hash(what, b"a@example.com"), hash);
             assert_eq!(again.keyed_hash(what, b"a@example.com"), hash);
             assert_ne!(key(2).keyed_hash(what, b"a@example.com"), hash);
         }
-        assert_ne!(next.hash_of("later", b"x"), key(1).hash_of("later", b"x"));
+        assert_ne!(
+            next.keyed_hash(Hashed::UserEmail, b"x"),
+            key(1).keyed_hash(Hashed::UserEmail, b"x")
+        );
         assert!(next.open("customer:7", &key(1).seal("customer:7", b"Ada", &random)).is_err());
         assert!(key(9).with_hashes(&sealed).is_err());
         let cut = key(2).seal(HASHES, &[7; 40], &random);

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretBox;
 use secrecy::zeroize::Zeroizing;
 
-use super::{InstanceKey, KeyId};
+use super::InstanceKey;
 
 /// The first word of the file; a later format gets another one.
 const FORMAT: &str = "invshop-instance-key-v1";
@@ -87,22 +87,54 @@ impl KeyFile {
         Self::new(path)
     }
 
-    /// Puts the next key into this file's place. The key that was there stays beside it under
-    /// its id, which is returned: backups of before open with it only. Whatever is cut off
-    /// can be done again.
-    pub fn put_next(&self, before: KeyId) -> Result<PathBuf, KeyFileError> {
-        let kept = self.beside(&before.to_string());
-        match std::fs::hard_link(&self.path, &kept.path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(kept.io("created", error));
-            }
-            _ => {}
+    /// Keeps a key beside this file under its id: backups that were made under it open with
+    /// it only. What is kept already must be the same key.
+    pub fn keep(&self, key: &InstanceKey) -> Result<Self, KeyFileError> {
+        let kept = self.beside(&key.id().to_string());
+        match kept.create(key) {
+            Ok(()) => self.give_to_owner(&kept)?,
+            Err(KeyFileError::AlreadyExists { .. }) if kept.read()?.id() == key.id() => {}
+            Err(error) => return Err(error),
         }
-        // In one step: there is a key under this name at every moment.
+        Ok(kept)
+    }
+
+    /// Creates the file of the next key, for whoever this one belongs to.
+    pub fn create_next(&self, key: &InstanceKey) -> Result<(), KeyFileError> {
+        self.next().create(key)?;
+        self.give_to_owner(&self.next())
+    }
+
+    #[cfg(unix)]
+    fn give_to_owner(&self, other: &Self) -> Result<(), KeyFileError> {
+        use std::os::unix::fs::{MetadataExt as _, chown};
+
+        let owner = std::fs::metadata(&self.path).map_err(|source| self.io("examined", source))?;
+        let made = std::fs::metadata(&other.path).map_err(|source| other.io("examined", source))?;
+        if (owner.uid(), owner.gid()) == (made.uid(), made.gid()) {
+            return Ok(());
+        }
+        chown(&other.path, Some(owner.uid()), Some(owner.gid()))
+            .map_err(|source| other.io("given to the owner of the other", source))
+    }
+
+    #[cfg(not(unix))]
+    fn give_to_owner(&self, _other: &Self) -> Result<(), KeyFileError> {
+        Ok(())
+    }
+
+    /// Removes a file of the next key that holds half a key: its maker died.
+    pub fn forget_next(&self) -> Result<(), KeyFileError> {
+        let next = self.next();
+        std::fs::remove_file(&next.path).map_err(|source| next.io("removed", source))
+    }
+
+    /// Puts the next key into this file's place, in one step: there is a key under this name
+    /// at every moment.
+    pub fn put_next(&self) -> Result<(), KeyFileError> {
         std::fs::rename(self.next().path, &self.path)
             .and_then(|()| File::open(directory_of(&self.path))?.sync_all())
-            .map_err(|source| self.io("replaced", source))?;
-        Ok(kept.path)
+            .map_err(|source| self.io("replaced", source))
     }
 
     fn write(&self, mut file: File, key: &InstanceKey) -> io::Result<()> {
@@ -218,7 +250,7 @@ pub enum KeyFileError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What was tried: opened, read, created, written, replaced.
+        /// What was tried: opened, read, created, written, replaced, …
         action: &'static str,
         /// What the system said.
         source: io::Error,

@@ -46,13 +46,12 @@ async fn cut_off(db: &SqliteDb, connection: &mut SqliteConnection) -> Result<boo
     Ok(is_cut)
 }
 
-/// Cuts the log off now, or has the checkpointer of this process do so as soon as it can
-/// be: pages that something was erased from are in it as they were before.
+/// Cuts the log off now: pages that something was erased from are in it as they were before.
 pub(crate) async fn cut_off_now(db: &SqliteDb, tries: u32) -> Result<bool, StoreError> {
-    db.cut_off_wanted().store(true, Ordering::Relaxed);
     let mut connection = db.options().await.busy_timeout(PATIENCE).connect().await?;
     let mut is_cut = false;
     for _ in 0..tries {
+        Conn::Sqlite(&mut connection).execute(&PASSIVE, args![]).await?;
         is_cut = cut_off(db, &mut connection).await?;
         if is_cut {
             break;
@@ -81,19 +80,22 @@ impl Checkpointer {
     pub(crate) async fn start(db: &SqliteDb, log_bytes_max: u64) -> Result<Self, StoreError> {
         let connection = db.options().await.busy_timeout(PATIENCE).connect().await?;
         db.leave_log_alone().await?;
+        // Whoever erased something last may have died before its log was cut off.
+        db.cut_off_wanted().store(true, Ordering::Relaxed);
         let whole_not_before = Instant::now();
         Ok(Self { db: db.clone(), connection, log_bytes_max, whole_not_before, folded_at: None })
     }
 
     /// One round. An error leaves the log as it is: the next round goes on.
     pub async fn round(&mut self) -> Result<(), StoreError> {
+        let log_bytes = self.fold().await?;
+        // Nearly all is folded: writers wait for little more than those that read.
         if self.db.cut_off_wanted().load(Ordering::Relaxed)
             && Instant::now() >= self.whole_not_before
             && !cut_off(&self.db, &mut self.connection).await?
         {
             self.whole_not_before = Instant::now() + AFTER_VAIN;
         }
-        let log_bytes = self.fold().await?;
         if log_bytes <= self.log_bytes_max {
             self.folded_at = None;
             return Ok(());

@@ -9,6 +9,7 @@
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 
 use sqlx::pool::PoolConnection;
 use sqlx::{Postgres, Sqlite, Transaction};
@@ -234,8 +235,16 @@ impl Db {
         }
     }
 
+    /// Something was erased: SQLite's write-ahead log still has the pages as they were, and
+    /// the checkpointer of this process is to cut it off.
+    pub(crate) fn want_log_cut_off(&self) {
+        if let Self::Sqlite(sqlite) = self {
+            sqlite.cut_off_wanted().store(true, Ordering::Relaxed);
+        }
+    }
+
     /// Cuts off SQLite's write-ahead log, which has pages as they were before something was
-    /// erased. Whether it could be, in so many tries; the rest is the checkpointer's.
+    /// erased. Whether it could be, in so many tries.
     pub(crate) async fn cut_off_log(&self, tries: u32) -> Result<bool, StoreError> {
         match self {
             Self::Sqlite(sqlite) => super::checkpoint::cut_off_now(sqlite, tries).await,

@@ -161,7 +161,10 @@ statement!(
 );
 statement!(
     INSERT_PERSONAL,
-    "insert into personal (order_id, sealed) values ($1, $2)
+    // Of somebody erased nothing comes back.
+    "insert into personal (order_id, sealed)
+     select cast($1 as bigint), $2
+     where not exists (select 1 from order_user where order_id = $1 and user_id is null)
      on conflict (order_id) do update set sealed = excluded.sealed"
 );
 
@@ -332,7 +335,7 @@ pub(crate) async fn insert_personal(
     id: OrderId,
     sealed: &[u8],
 ) -> Result<(), StoreError> {
-    conn.execute_one(&INSERT_PERSONAL, args![id.get(), sealed.to_vec()]).await
+    conn.execute(&INSERT_PERSONAL, args![id.get(), sealed.to_vec()]).await.map(drop)
 }
 
 pub(super) const STATEMENTS: &[&Statement] =

@@ -20,16 +20,14 @@ pub(crate) enum Table {
     Personal,
     /// What came in: by channel and key.
     Inbox,
-    /// Tokens of channels: by the channel's name.
-    ChannelToken,
     /// What is known of users: by their key holder.
     Users,
 }
 
 impl Table {
-    /// All of them. The keys that tokens are signed with have names and are read by them.
-    pub(crate) const ALL: [Self; 4] =
-        [Self::Personal, Self::Inbox, Self::ChannelToken, Self::Users];
+    /// All of them, but for tokens of channels and the keys that tokens are signed with, which
+    /// go with the key they were sealed with.
+    pub(crate) const ALL: [Self; 3] = [Self::Personal, Self::Inbox, Self::Users];
 }
 
 statement!(
@@ -42,12 +40,6 @@ statement!(
     INBOX,
     "select id, cast(channel_id as text), dedupe_key, sealed from inbox
      where id > $1 order by id limit $2"
-);
-statement!(
-    CHANNEL_TOKEN,
-    "select t.channel_id, c.name, '', t.sealed
-     from channel_token as t join channel as c on c.id = t.channel_id
-     where t.channel_id > $1 order by t.channel_id limit $2"
 );
 statement!(
     USERS,
@@ -65,7 +57,6 @@ pub(crate) async fn page(
     let statement = match table {
         Table::Personal => &PERSONAL,
         Table::Inbox => &INBOX,
-        Table::ChannelToken => &CHANNEL_TOKEN,
         Table::Users => &USERS,
     };
     let rows = conn.all(statement, args![after, limit]).await?;
@@ -82,10 +73,8 @@ pub(crate) async fn page(
 }
 
 statement!(SET_PERSONAL, "update personal set sealed = $2 where order_id = $1");
-statement!(SET_INBOX, "update inbox set sealed = $2 where id = $1");
-statement!(SET_CHANNEL_TOKEN, "update channel_token set sealed = $2 where channel_id = $1");
 statement!(SET_USERS, "update users set sealed = $2 where id = $1");
-statement!(SET_SIGNING_KEY, "update signing_key set sealed = $2 where kid = $1");
+statement!(SET_INBOX, "update inbox set sealed = $2 where id = $1");
 
 /// Writes a value that was sealed anew.
 pub(crate) async fn set(
@@ -97,25 +86,14 @@ pub(crate) async fn set(
     let statement = match table {
         Table::Personal => &SET_PERSONAL,
         Table::Inbox => &SET_INBOX,
-        Table::ChannelToken => &SET_CHANNEL_TOKEN,
         Table::Users => &SET_USERS,
     };
     conn.execute_one(statement, args![id, sealed]).await
 }
 
-/// Writes a key that tokens are signed with, sealed anew.
-pub(crate) async fn set_signing_key(
-    conn: &mut Conn<'_>,
-    kid: &str,
-    sealed: Vec<u8>,
-) -> Result<(), StoreError> {
-    conn.execute_one(&SET_SIGNING_KEY, args![kid, sealed]).await
-}
-
 statement!(
     COUNT,
     "select (select count(*) from personal) + (select count(*) from inbox)
-          + (select count(*) from channel_token) + (select count(*) from signing_key)
           + (select count(*) from users where sealed is not null)"
 );
 
@@ -124,15 +102,5 @@ pub(crate) async fn count(conn: &mut Conn<'_>) -> Result<i64, StoreError> {
     conn.one(&COUNT, args![]).await?.int(0)
 }
 
-pub(super) const STATEMENTS: &[&Statement] = &[
-    &PERSONAL,
-    &INBOX,
-    &CHANNEL_TOKEN,
-    &USERS,
-    &SET_PERSONAL,
-    &SET_INBOX,
-    &SET_CHANNEL_TOKEN,
-    &SET_USERS,
-    &SET_SIGNING_KEY,
-    &COUNT,
-];
+pub(super) const STATEMENTS: &[&Statement] =
+    &[&PERSONAL, &INBOX, &USERS, &SET_PERSONAL, &SET_INBOX, &SET_USERS, &COUNT];

@@ -92,10 +92,25 @@ pub(crate) async fn update(
 }
 
 statement!(
+    RESEAL,
+    "update users set email = $2, sealed = $3, digest = $4 where id = $1 and erased_at is null"
+);
+
+/// Writes what is known of a user, sealed and hashed anew.
+pub(crate) async fn reseal(
+    conn: &mut Conn<'_>,
+    id: UserId,
+    known: SealedUser,
+) -> Result<(), StoreError> {
+    let args = args![id.get(), known.email, known.sealed, known.digest];
+    conn.execute_one(&RESEAL, args).await
+}
+
+statement!(
     ERASE_OF_ORDERS,
     "delete from personal where order_id in (select order_id from order_user where user_id = $1)"
 );
-statement!(UNLINK, "delete from order_user where user_id = $1");
+statement!(UNLINK, "update order_user set user_id = null where user_id = $1");
 statement!(
     ERASE,
     "update users set email = null, sealed = null, digest = null, erased_at = $2, updated_at = $2,
@@ -103,12 +118,15 @@ statement!(
      where id = $1 and erased_at is null"
 );
 
-/// Takes away what is known of a user, here and with its orders. The orders stay, and are
-/// nobody's.
+/// Takes away what is known of a user.
 pub(crate) async fn erase(conn: &mut Conn<'_>, id: UserId, now: i64) -> Result<(), StoreError> {
-    conn.execute(&ERASE_OF_ORDERS, args![id.get()]).await?;
-    conn.execute(&UNLINK, args![id.get()]).await?;
     conn.execute_one(&ERASE, args![id.get(), now]).await
+}
+
+/// Takes away what the orders of a user have of it. They stay, and are nobody's.
+pub(crate) async fn erase_of_orders(conn: &mut Conn<'_>, id: UserId) -> Result<(), StoreError> {
+    conn.execute(&ERASE_OF_ORDERS, args![id.get()]).await?;
+    conn.execute(&UNLINK, args![id.get()]).await.map(drop)
 }
 
 statement!(LINK, "insert into order_user (order_id, user_id) values ($1, $2)");
@@ -192,8 +210,8 @@ fn stored(row: &Row) -> Result<StoredUser, StoreError> {
 
 statement!(
     CREATED_BY,
-    sqlite "select cast(data->>'user' as integer) from journal where seq = $1 and kind = 'user.created'",
-    postgres "select (data::json->>'user')::bigint from journal where seq = $1 and kind = 'user.created'"
+    sqlite "select data->>'user_id' from journal where seq = $1 and kind = 'user.created'",
+    postgres "select data::json->>'user_id' from journal where seq = $1 and kind = 'user.created'"
 );
 
 /// The user that an entry of the journal added.
@@ -202,7 +220,7 @@ pub(crate) async fn created_by(
     seq: i64,
 ) -> Result<Option<UserId>, StoreError> {
     let row = conn.optional(&CREATED_BY, args![seq]).await?;
-    Ok(row.and_then(|row| row.int_opt(0).transpose()).transpose()?.map(UserId::new))
+    row.map(|row| row.parsed(0, str::parse)).transpose()
 }
 
 // Key holders are few: each is looked up, whoever has users.
@@ -231,6 +249,7 @@ pub(super) const STATEMENTS: &[&Statement] = &[
     &MARKS,
     &INSERT,
     &UPDATE,
+    &RESEAL,
     &ERASE_OF_ORDERS,
     &UNLINK,
     &ERASE,

@@ -68,7 +68,6 @@ pub use status::{
 };
 pub use stocked::{NotStocked, Stocked, apply_stocking};
 pub use stocking::{StockingError, StockingPlan, StockingStep, Watch, plan_stocking};
-pub(crate) use tokens::context as token_context;
 pub use tokens::tokens;
 pub use webhook::Received;
 

@@ -82,7 +82,7 @@ fn hash(key: &InstanceKey, config: &ChannelConfig) -> [u8; 32] {
 }
 
 /// Where a sealed token of a channel belongs.
-pub(crate) fn context(channel: &str) -> String {
+fn context(channel: &str) -> String {
     format!("channel.token {channel}")
 }
 

@@ -199,11 +199,16 @@ async fn attempt(
             Ok(Tried::Committed(answers(tools, jobs, &mut working, verdicts, 0)))
         }
         Ok(Written::Rows(mut working, verdicts, first)) => {
+            let erased = working.added.iter().any(|added| matches!(added, Added::UserErased(_)));
             let committed = answers(tools, jobs, &mut working, verdicts, first);
             let decided = committed.answers.len().min(jobs.len());
             // While the disk is waited for, what the batch was decided over is freed.
             let (result, ()) =
                 tokio::join!(commit(tools, tx, &mut jobs[..decided]), async move { drop(working) });
+            if erased {
+                // Whatever came of it: the log may have it.
+                tools.db.want_log_cut_off();
+            }
             result?;
             Ok(Tried::Committed(committed))
         }
@@ -297,7 +302,7 @@ async fn write(tools: &Tools, conn: &mut Conn<'_>, working: &Working) -> Result<
             }
             Added::OrderUser(id, user) => store::users::link(conn, *id, *user).await?,
             // After what the same batch keeps of its orders.
-            Added::UserErased(id) => store::users::erase(conn, *id, now).await?,
+            Added::UserErased(id) => store::users::erase_of_orders(conn, *id).await?,
             Added::Waits(id, terms) => store::waiting::insert(conn, *id, *terms, now).await?,
             Added::Decided(id, refusal) => {
                 store::waiting::remove(conn, *id, refusal.as_deref()).await?;
@@ -337,7 +342,6 @@ async fn write_added(conn: &mut Conn<'_>, working: &Working, now: i64) -> Result
             Added::Item(..)
             | Added::Personal(..)
             | Added::OrderUser(..)
-            | Added::UserErased(_)
             | Added::Waits(..)
             | Added::Decided(..) => {}
             Added::Fields(fields, id, version) => {
@@ -363,6 +367,7 @@ async fn write_added(conn: &mut Conn<'_>, working: &Working, now: i64) -> Result
             Added::User(new, id, account) => {
                 store::users::insert(conn, (*id, *account), new, now).await?;
             }
+            Added::UserErased(id) => store::users::erase(conn, *id, now).await?,
             Added::UserUpdated(known, id, version) => {
                 store::users::update(conn, (*id, *version), known, now).await?;
             }

@@ -155,6 +155,6 @@ fn taken(id: UserId) -> Stop {
 
 fn enter(set: &mut Working, kind: Kind, id: UserId) {
     let mut entry = set.entry(kind);
-    entry.data = Some(serde_json::json!({ "user": id.get() }).to_string());
+    entry.data = Some(serde_json::json!({ "user_id": id.to_string() }).to_string());
     set.append(entry);
 }

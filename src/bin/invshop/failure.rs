@@ -144,6 +144,7 @@ impl From<PeopleError> for Failure {
             PeopleError::Write(error) => error.into(),
             PeopleError::Store(error) => error.into(),
             PeopleError::Report(error) => error.into(),
+            PeopleError::AfterCommit(error) => (*error).into(),
             PeopleError::Profile(ProfileError::Field { .. }) => {
                 Self::refused("invalid", error.to_string())
             }

@@ -213,10 +213,11 @@ async fn export(shop: &Shop, user: &str) -> Result<Reply, Failure> {
 async fn wipe(app: &App<'_>, shop: &Shop, erase: Erase) -> Result<Reply, Failure> {
     let id = named(shop, &erase.user).await?;
     app.confirm(&format!("erase what is known of {id}, for good")).await?;
-    let erased = people::erase(shop, doing(shop, erase.key), id, LOG_TRIES).await?;
-    if erased.log_remains {
-        let note = "the database's log still has the erased pages, sealed as they were: somebody \
-                    reads an old state; a running daemon cuts it off";
+    let erased = people::erase(shop, doing(shop, erase.key), id).await?;
+    let log_remains = !people::cut_off_log(shop, LOG_TRIES).await?;
+    if log_remains {
+        let note = "the database's log still has the erased pages, sealed as they were, because \
+                    somebody reads an old state: run the same again when that is over";
         app.output.note(note);
     }
     let orders = erased.orders;
@@ -227,7 +228,7 @@ async fn wipe(app: &App<'_>, shop: &Shop, erase: Erase) -> Result<Reply, Failure
     };
     let document = json!({ "user_id": id.to_string(), "orders": orders,
                            "replayed": erased.answer.replayed,
-                           "log_remains": erased.log_remains });
+                           "log_remains": log_remains });
     Ok(Reply::one(line, document))
 }
 

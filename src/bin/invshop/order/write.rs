@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use invshop::clock::Timestamp;
-use invshop::domain::{Currency, ExternalId, FactId, Key, Money, OrderRef, Quantity, Sku};
+use invshop::domain::{
+    Currency, ExternalId, FactId, Key, Money, OrderRef, Quantity, Sku, has_card_number,
+};
 use invshop::orders::{self, Disposition, LineRequest, Personal, ReturnLine, ShipLine};
 use invshop::reports::OrderView;
 use invshop::shop::{CLI_ACCOUNT, Shop};
@@ -75,6 +77,11 @@ fn seal(shop: &Shop, reference: &OrderRef, email: &str) -> Result<Personal, Fail
         && email.split_once('@').is_some_and(|(who, host)| !who.is_empty() && !host.is_empty());
     if !sound {
         return Err(Failure::usage("--email: that is not an e-mail address"));
+    }
+    if has_card_number(email) {
+        let message = "--email: has what looks like the number of a payment card; these are \
+                       never kept";
+        return Err(Failure::usage(message));
     }
     let plain = json!({ "email": email });
     Ok(Personal::seal(&shop.key, reference, &plain, shop.random.as_ref()))
