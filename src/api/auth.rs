@@ -84,6 +84,11 @@ macro_rules! rights {
             #[derive(Debug)]
             pub(super) struct $right;
 
+            impl $right {
+                /// What a key or token must have for it.
+                pub(super) const SCOPE: &'static str = Right::$right.scope();
+            }
+
             impl Needs for $right {
                 const RIGHT: Right = Right::$right;
             }

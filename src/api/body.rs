@@ -10,9 +10,10 @@ use http_body_util::BodyExt as _;
 use serde::de::{self, DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::problem::Problem;
-use crate::domain::Quantity;
+use crate::domain::{Currency, Quantity};
 
 /// The most bytes of a body.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -149,10 +150,13 @@ pub(super) fn units(index: usize, quantity: i64) -> Result<Quantity, Problem> {
 }
 
 /// Money as it stands in requests: minor units and the currency's code.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Amount {
+    /// Minor units: 1999 of EUR are 19.99.
+    #[schema(minimum = 0)]
     pub(super) amount: i64,
+    #[schema(value_type = Currency)]
     pub(super) currency: String,
 }
 

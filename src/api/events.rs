@@ -17,13 +17,16 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::{StreamExt as _, stream};
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 
 use super::Api;
 use super::auth::{Caller, May, ReadEvents};
+use super::document::parameters::LastEventId;
 use super::problem::{Answered, Problem};
 use super::query::Parameters;
 use super::serve::Endless;
 use crate::access::{Right, Role};
+use crate::clock::Timestamp;
 use crate::domain::{LocationCode, Sku};
 use crate::events::{
     Audience, End, Full, OpenError, Opening, Room, Selection, SelectionError, Step, Stream,
@@ -38,18 +41,78 @@ const PLACE_AFTER: HeaderValue = HeaderValue::from_static("10");
 const RETRY_MS: std::ops::Range<u64> = 500..3_000;
 
 /// What is asked for.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
+    /// Goes on after the event with this seq; 0 is the beginning. Without it with what comes now.
+    #[param(value_type = Option<i64>, minimum = 0)]
     after: Option<String>,
+    /// Types, and beginnings of types before a `*`: `order.placed,stock.*`.
     types: Option<String>,
+    /// Only of this item.
+    #[param(value_type = Option<Sku>)]
     sku: Option<String>,
+    /// Only of this location.
+    #[param(value_type = Option<LocationCode>)]
     location: Option<String>,
+    /// Of a page: events at most; 50 when nothing is said.
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<usize>,
+    /// Of a page: seconds to wait for the first event.
+    #[param(minimum = 0, maximum = 30)]
     wait: Option<u64>,
 }
 
-/// `GET /v1/events`.
+/// An event: an entry of the journal, as much of it as the key holder may know.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "events are written as text; this is its shape")]
+struct Event {
+    /// Its place in the journal.
+    seq: i64,
+    #[schema(pattern = "^evt_[0-9a-f]{24,}$")]
+    id: String,
+    /// Types may be added: pass over what is not known.
+    #[schema(pattern = "^[a-z_]+\\.[a-z_]+$", example = "stock.reserved")]
+    r#type: String,
+    at: Timestamp,
+    /// What it is about.
+    #[schema(value_type = Object)]
+    subject: (),
+    /// What happened, and what is true after it.
+    #[schema(value_type = Object)]
+    data: (),
+}
+
+/// A page of events. There is always something to go on after.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "events are written as text; this is its shape")]
+struct EventPage {
+    data: Vec<Event>,
+    /// The `after` of the next page.
+    #[schema(pattern = "^[0-9]+$")]
+    next_cursor: String,
+}
+
+/// Tells what happens, while it happens.
+///
+/// As server-sent events, each with its seq as `id`: a client that comes back with
+/// `Last-Event-ID` misses nothing. With `Accept: application/json` one page.
+#[utoipa::path(
+    get,
+    path = "/events",
+    operation_id = "listen",
+    tag = "events",
+    security(("key" = [ReadEvents::SCOPE])),
+    params(Asked, LastEventId),
+    responses((status = 200, content(
+        (String = "text/event-stream"),
+        (EventPage = "application/json"),
+    ))),
+    extensions(("x-refusals" = json!([
+        "409 cursor_ahead", "429 too_many_streams", "503 closing", "503 too_many_streams",
+    ]))),
+)]
 pub(super) async fn listen(
     State(api): State<Arc<Api>>,
     May { caller, .. }: May<ReadEvents>,

@@ -8,12 +8,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Api;
 use super::problem::Problem;
 use crate::store::{SCHEMA_VERSION, SchemaState};
-use crate::sync;
+use crate::sync::{self, LaneState};
 
 /// A batch that is worked on for so long will hardly end by itself: a slow disk and a lost
 /// connection are given less (see the writer).
@@ -21,14 +22,47 @@ const STUCK_AFTER: Duration = Duration::from_secs(40);
 /// How long the database may take for a question that takes a millisecond.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 
-/// `GET /healthz`: it answers, so it lives.
-pub(super) async fn process() -> Response {
-    Json(json!({ "status": "ok" })).into_response()
+/// The process lives.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Alive {
+    #[schema(pattern = "^ok$")]
+    status: &'static str,
 }
 
-/// `GET /readyz`: whether the database answers, takes what is written, and is of this
-/// program's version, and how the lanes do. A channel that cannot be asked does not make
-/// the program unready: everything else goes on.
+/// The process can work.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Ready {
+    #[schema(pattern = "^ready$")]
+    status: &'static str,
+    schema_version: i64,
+    /// How the lane of each channel does.
+    lanes: Vec<LaneState>,
+}
+
+/// Tells that the process lives.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    operation_id = "healthz",
+    tag = "process",
+    responses((status = 200, body = Alive)),
+)]
+pub(super) async fn process() -> Response {
+    Json(Alive { status: "ok" }).into_response()
+}
+
+/// Tells whether it can work: whether the database answers, takes what is written, and is of this
+/// program's version, and how the lanes do.
+///
+/// A channel that cannot be asked does not make the program unready: everything else goes on.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    operation_id = "readyz",
+    tag = "process",
+    responses((status = 200, body = Ready)),
+    extensions(("x-refusals" = json!(["503 not_ready"]))),
+)]
 pub(super) async fn ready(State(api): State<Arc<Api>>) -> Response {
     let unavailable = |detail: String| {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail).into_response()
@@ -44,9 +78,8 @@ pub(super) async fn ready(State(api): State<Arc<Api>>) -> Response {
     match state {
         Ok(SchemaState::Version(SCHEMA_VERSION)) => match sync::lanes(&api.channels).await {
             Ok(lanes) => {
-                let version = SCHEMA_VERSION;
-                let ready = json!({ "status": "ready", "schema_version": version, "lanes": lanes });
-                Json(ready).into_response()
+                let (status, schema_version) = ("ready", SCHEMA_VERSION);
+                Json(Ready { status, schema_version, lanes }).into_response()
             }
             Err(error) => {
                 tracing::warn!(error = %error, "the database cannot be used");
@@ -61,7 +94,15 @@ pub(super) async fn ready(State(api): State<Arc<Api>>) -> Response {
     }
 }
 
-/// `GET /metrics`: Prometheus' text format, whose type this is.
+/// Shows what it counts, in the text format of Prometheus.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "metrics",
+    tag = "process",
+    responses((status = 200, body = String, content_type = "text/plain")),
+    extensions(("x-refusals" = json!(["500 internal"]))),
+)]
 pub(super) async fn metrics(State(api): State<Arc<Api>>) -> Response {
     match api.shop.counters.text() {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),

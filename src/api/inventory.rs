@@ -6,19 +6,23 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse as _;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::Api;
 use super::auth::{May, ReadLedger, ReadStock};
 use super::body::{Body, text, text_opt};
+use super::document::parameters::IfNoneMatch;
+use super::document::words;
 use super::etag;
 use super::problem::{Answered, Problem};
 use super::query::{Parameters, Segment, limit};
 use crate::clock::Timestamp;
 use crate::domain::{ItemStatus, LocationCode, Sku};
-use crate::reports::{self, HistoryFilter, ItemFilter, LIMIT_MAX};
-use crate::sync::{self, MapError};
+use crate::reports::{
+    self, AsOf, EntryView, Explained, HistoryFilter, ItemFilter, ItemView, LIMIT_MAX, Page,
+};
+use crate::sync::{self, ExplainedChannel, MapError};
 
 /// What of a name that does not exist is repeated in an error.
 const NAMED_CHARS_MAX: usize = 64;
@@ -34,14 +38,39 @@ pub(super) fn unknown(sku: &Sku) -> Problem {
         .with("sku", sku.as_str())
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Moment {
+    /// As it was then, by what was recorded by then; not in the future.
     #[serde(default, deserialize_with = "text_opt")]
+    #[param(value_type = Option<words::Moment>)]
     as_of: Option<Timestamp>,
 }
 
-/// `GET /v1/inventory/{sku}`, now or at a moment.
+/// An item, or what was true of it at a moment.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum Shown {
+    Now(ItemView),
+    Then(AsOf),
+}
+
+/// Shows an item, now or as it was at a moment.
+#[utoipa::path(
+    get,
+    path = "/inventory/{sku}",
+    operation_id = "show_item",
+    tag = "inventory",
+    security(("key" = [ReadStock::SCOPE])),
+    params(
+        ("sku" = Sku, Path, description = "Its SKU of today or an earlier one.", example = "MUG-RED-300"),
+        Moment,
+        IfNoneMatch,
+    ),
+    responses((status = 200, body = Shown, headers(("ETag" = String, description = "The state of the item: `\"ITEMVERSION.STOCKSEQ\"`."))), (status = 304)),
+    extensions(("x-refusals" = json!(["404 unknown_sku"]))),
+)]
 pub(super) async fn show(
     State(api): State<Arc<Api>>,
     May { .. }: May<ReadStock>,
@@ -53,7 +82,8 @@ pub(super) async fn show(
     if let Some(at) = moment.as_of {
         let now = api.shop.clock.now();
         let then = reports::as_of(&api.shop.db, &sku, at, now).await.map_err(Problem::from);
-        return Ok(Json(then.map_err(|problem| problem.of_path("unknown_sku"))?).into_response());
+        let then = then.map_err(|problem| problem.of_path("unknown_sku"))?;
+        return Ok(Json(Shown::Then(then)).into_response());
     }
     let state = reports::item_state(&api.shop.db, &sku, api.policy).await?;
     let state = state.ok_or_else(|| unknown(&sku))?;
@@ -61,25 +91,46 @@ pub(super) async fn show(
     if etag::is_known(&headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
     }
-    Ok(([(header::ETAG, tag)], Json(state.item)).into_response())
+    Ok(([(header::ETAG, tag)], Json(Shown::Now(state.item))).into_response())
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Filter {
+    /// Part of the SKU or the title, or the whole barcode.
     q: Option<String>,
+    /// Only of this status.
+    #[param(value_type = Option<ItemStatus>)]
     status: Option<String>,
+    /// Only what ever moved at this location.
     #[serde(default, deserialize_with = "text_opt")]
     location: Option<LocationCode>,
+    /// Only what changed or moved since then.
     #[serde(default, deserialize_with = "text_opt")]
+    #[param(value_type = Option<words::Moment>)]
     updated_since: Option<Timestamp>,
+    /// Only what is at or below its reorder point.
     #[serde(default)]
     low_stock: bool,
+    /// The `next_cursor` of the page before.
     cursor: Option<String>,
+    /// Entries of a page; 50 when nothing is said.
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<usize>,
 }
 
-/// `GET /v1/inventory`: a page of items by SKU.
+/// Lists items by SKU, byte by byte.
+#[utoipa::path(
+    get,
+    path = "/inventory",
+    operation_id = "list_items",
+    tag = "inventory",
+    security(("key" = [ReadStock::SCOPE])),
+    params(Filter),
+    responses((status = 200, body = Page<ItemView>)),
+    extensions(("x-refusals" = json!(["422 unknown_location"]))),
+)]
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
     May { .. }: May<ReadStock>,
@@ -106,13 +157,48 @@ pub(super) async fn list(
 #[derive(Debug, Deserialize)]
 pub(super) struct Wanted(#[serde(deserialize_with = "text")] Sku);
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BatchGet {
+    #[schema(value_type = Vec<Sku>, max_items = 500)]
     skus: Vec<Wanted>,
 }
 
-/// `POST /v1/inventory/batch-get`: one outcome a SKU, in the order asked for.
+/// What became of one SKU that was asked for: the item, or why there is none.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Got {
+    /// The SKU as it was asked for.
+    sku: String,
+    /// The item, where one has the SKU.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    item: Option<ItemView>,
+    /// `unknown_sku` where none has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^unknown_sku$")]
+    code: Option<&'static str>,
+}
+
+/// One outcome an entry, in the order of the request.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Outcomes<T> {
+    pub(super) data: Vec<T>,
+}
+
+/// Shows many items at once: one outcome a SKU, in the order asked for.
+#[utoipa::path(
+    post,
+    path = "/inventory/batch-get",
+    operation_id = "get_items",
+    tag = "inventory",
+    security(("key" = [ReadStock::SCOPE])),
+    request_body(content = BatchGet, examples(
+        ("some" = (
+            summary = "One that is known and one that is not",
+            value = json!({ "skus": ["MUG-RED-300", "NO-SUCH-MUG"] })
+        )),
+    )),
+    responses((status = 200, body = Outcomes<Got>)),
+)]
 pub(super) async fn batch_get(
     State(api): State<Arc<Api>>,
     May { .. }: May<ReadStock>,
@@ -126,24 +212,40 @@ pub(super) async fn batch_get(
     let data: Vec<_> = skus
         .iter()
         .zip(items)
-        .map(|(sku, item)| match item {
-            Some(item) => json!({ "sku": sku.as_str(), "item": item }),
-            None => json!({ "sku": sku.as_str(), "code": "unknown_sku" }),
+        .map(|(sku, item)| Got {
+            sku: sku.to_string(),
+            code: item.is_none().then_some("unknown_sku"),
+            item,
         })
         .collect();
-    Ok(Json(json!({ "data": data })).into_response())
+    Ok(Json(Outcomes { data }).into_response())
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct History {
+    /// Only at this location.
     #[serde(default, deserialize_with = "text_opt")]
     location: Option<LocationCode>,
+    /// The `next_cursor` of the page before.
     cursor: Option<String>,
+    /// Entries of a page; 50 when nothing is said.
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<usize>,
 }
 
-/// `GET /v1/inventory/{sku}/movements`: the newest first.
+/// Lists the movements of an item, the newest first.
+#[utoipa::path(
+    get,
+    path = "/inventory/{sku}/movements",
+    operation_id = "list_movements",
+    tag = "inventory",
+    security(("key" = [ReadLedger::SCOPE])),
+    params(("sku" = Sku, Path, example = "MUG-RED-300"), History),
+    responses((status = 200, body = Page<EntryView>)),
+    extensions(("x-refusals" = json!(["404 unknown_sku", "422 unknown_location"]))),
+)]
 pub(super) async fn movements(
     State(api): State<Arc<Api>>,
     May { .. }: May<ReadLedger>,
@@ -157,13 +259,33 @@ pub(super) async fn movements(
     Ok(Json(page).into_response())
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Explanation {
+    /// Explains what this channel is told, and what it is known to show.
     channel: Option<String>,
 }
 
-/// `GET /v1/inventory/{sku}/explain`: the terms that add up to what can be promised.
+/// Why a number is what it is: of the item, or on a channel.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum Explaining {
+    Item(Explained),
+    Channel(ExplainedChannel),
+}
+
+/// Explains a number: the terms that add up to what can be promised, or to what a channel is told.
+#[utoipa::path(
+    get,
+    path = "/inventory/{sku}/explain",
+    operation_id = "explain_item",
+    tag = "inventory",
+    security(("key" = [ReadLedger::SCOPE])),
+    params(("sku" = Sku, Path, example = "MUG-RED-300"), Explanation),
+    responses((status = 200, body = Explaining)),
+    extensions(("x-refusals" = json!(["404 unknown_sku", "404 not_sold"]))),
+)]
 pub(super) async fn explain(
     State(api): State<Arc<Api>>,
     May { .. }: May<ReadLedger>,
@@ -181,11 +303,11 @@ pub(super) async fn explain(
             ));
         };
         let explained = sync::explain(found, &sku).await.map_err(|error| not_explained(&error))?;
-        return Ok(Json(explained).into_response());
+        return Ok(Json(Explaining::Channel(explained)).into_response());
     }
     let explained = reports::explain(&api.shop.db, &sku, api.policy).await;
     let explained = explained.map_err(|error| Problem::from(error).of_path("unknown_sku"))?;
-    Ok(Json(explained).into_response())
+    Ok(Json(Explaining::Item(explained)).into_response())
 }
 
 /// Why a number on a channel cannot be explained.

@@ -5,12 +5,15 @@
 //! JSON. Nothing is decided here. A client that hangs up does not stop its command:
 //! the writer works on it in a task of its own.
 
+#![expect(unused_qualifications, reason = "what the macro of utoipa writes names types in full")]
+
 mod auth;
 mod batch;
 mod body;
 mod browser;
 mod channels;
 mod connections;
+mod document;
 mod etag;
 mod events;
 mod health;
@@ -31,15 +34,14 @@ mod tls;
 mod users;
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post, put};
 use ipnet::IpNet;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -47,6 +49,8 @@ use tower::util::option_layer;
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 pub use keys::Keys;
 pub use serve::{Manner, serve};
@@ -61,6 +65,7 @@ use crate::shop::Shop;
 use crate::sync::Channel;
 use crate::writer::{Answer, Command, Request, WriteError};
 use auth::Caller;
+use document::Document;
 use limit::Limits;
 use problem::Problem;
 
@@ -90,6 +95,8 @@ pub struct Api {
     is_tls: bool,
     warned: AtomicBool,
     feed: Arc<Feed>,
+    /// What is served, as soon as that is known.
+    document: OnceLock<Document>,
 }
 
 impl Api {
@@ -111,6 +118,7 @@ impl Api {
             is_tls: false,
             warned: AtomicBool::new(false),
             feed,
+            document: OnceLock::new(),
         }
     }
 
@@ -155,50 +163,27 @@ impl Api {
 
     /// All routes.
     pub fn router(self) -> Router {
-        self.router_beside(Router::new())
+        self.router_beside(OpenApiRouter::default())
     }
 
-    /// All routes, with others beside them that are named and counted as they are.
-    pub fn router_beside(self, beside: Router) -> Router {
+    /// All routes, with others beside them that are named, counted and documented as they are.
+    pub fn router_beside(self, beside: OpenApiRouter) -> Router {
         let cors = browser::cors(&self.cors_origins);
         let api = Arc::new(self);
-        let v1 = Router::new()
-            .route("/inventory", get(inventory::list).post(items::create))
-            .route("/inventory/batch-get", post(inventory::batch_get))
-            .route("/inventory/batch", post(batch::post))
-            .route(
-                "/inventory/{sku}",
-                get(inventory::show).put(items::change).delete(items::discontinue),
-            )
-            .route("/inventory/{sku}/movements", get(inventory::movements).post(movements::post))
-            .route("/inventory/{sku}/explain", get(inventory::explain))
-            .route("/orders", get(orders::list).post(orders::place))
-            .route("/orders/{order_id}", get(orders::show))
-            .route("/orders/{order_id}/cancel", put(orders::cancel))
-            .route("/orders/{order_id}/payments", post(order_facts::pay))
-            .route("/orders/{order_id}/shipments", post(order_facts::ship))
-            .route("/orders/{order_id}/returns", post(order_facts::take_back))
-            .route("/users", get(users::list).post(users::register))
-            .route("/users/{user_id}", get(users::show).put(users::change).delete(users::erase))
-            .route("/users/{user_id}/export", get(users::export))
-            .route("/events", get(events::listen))
-            .route("/events/ws", get(events::socket::listen))
-            .route("/channels", get(channels::list))
-            .route("/channels/{name}/{action}", post(channels::act))
+        let admitted = || middleware::from_fn_with_state(Arc::clone(&api), request::admit);
+        let v1 = v1()
             .layer(middleware::from_fn_with_state(Arc::clone(&api), auth::authenticate))
-            .layer(middleware::from_fn_with_state(Arc::clone(&api), request::admit))
+            .layer(admitted())
             .layer(compression());
-        let oauth = Router::new()
-            .route("/oauth/token", post(oauth::token))
-            .layer(middleware::from_fn_with_state(Arc::clone(&api), request::admit));
-        let all = Router::new()
+        let routes = OpenApiRouter::with_openapi(document::empty())
             .nest("/v1", v1)
-            .merge(oauth)
-            .route("/.well-known/jwks.json", get(oauth::keys))
-            .route("/healthz", get(health::process))
-            .route("/readyz", get(health::ready))
-            .route("/metrics", get(health::metrics))
-            .merge(beside.with_state(()))
+            .merge(OpenApiRouter::default().routes(routes!(oauth::token)).layer(admitted()))
+            .merge(about().layer(compression()))
+            .merge(process())
+            .merge(beside.with_state(()));
+        let (routes, described) = routes.split_for_parts();
+        api.document.get_or_init(|| Document::of(&described));
+        let all = routes
             .fallback(async || Problem::not_found("not_found", "there is nothing at this path"))
             .method_not_allowed_fallback(async || {
                 let detail = "this path has no such method";
@@ -250,6 +235,51 @@ impl Api {
         request.deadline = Some(deadline);
         self.shop.writer.submit(request).await
     }
+}
+
+/// What a key or token is needed for.
+fn v1() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::default()
+        .routes(routes!(inventory::list, items::create))
+        .routes(routes!(inventory::batch_get))
+        .routes(routes!(batch::post))
+        .routes(routes!(inventory::show, items::change, items::discontinue))
+        .routes(routes!(inventory::movements, movements::post))
+        .routes(routes!(inventory::explain))
+        .routes(routes!(orders::list, orders::place))
+        .routes(routes!(orders::show))
+        .routes(routes!(orders::cancel))
+        .routes(routes!(order_facts::pay))
+        .routes(routes!(order_facts::ship))
+        .routes(routes!(order_facts::take_back))
+        .routes(routes!(events::listen))
+        .routes(routes!(events::socket::listen))
+        .routes(routes!(channels::list))
+        .routes(routes!(channels::act))
+}
+
+/// What says what there is.
+fn about() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::default().routes(routes!(document::json)).routes(routes!(document::page))
+}
+
+/// What watches over the process and verifies tokens.
+fn process() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::default()
+        .routes(routes!(oauth::keys))
+        .routes(routes!(health::process))
+        .routes(routes!(health::ready))
+        .routes(routes!(health::metrics))
+}
+
+/// The document of these routes with others beside them, without a shop.
+pub fn document_beside(beside: OpenApiRouter) -> String {
+    let token = OpenApiRouter::default().routes(routes!(oauth::token));
+    let own = OpenApiRouter::with_openapi(document::empty()).nest("/v1", v1());
+    let own = own.merge(token).merge(about()).merge(process());
+    let mut described = own.into_openapi();
+    described.merge(beside.into_openapi());
+    Document::of(&described).text().to_owned()
 }
 
 /// Long answers are packed, quickly; what is streamed goes as it comes.

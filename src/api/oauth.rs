@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Api;
 use super::auth::Unproven;
@@ -30,12 +30,68 @@ const SCOPE_CHARS_SHOWN: usize = 60;
 const KEYS_FOR: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
 /// The form of a request (RFC 6749 §4.4.2); a client may send who it is in it (§2.3.1).
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = TokenRequest)]
 struct Form {
+    #[schema(required, nullable = false, pattern = "^client_credentials$")]
     grant_type: Option<String>,
+    /// Scopes with blanks between them; without it all that the key has.
+    #[schema(nullable = false)]
     scope: Option<String>,
+    /// The public part of the key; here or as the user of `Authorization: Basic`.
+    #[schema(nullable = false)]
     client_id: Option<String>,
+    /// The rest of the key, or the whole of it; here or as the password.
+    #[schema(nullable = false, value_type = Option<String>, format = "password")]
     client_secret: Option<SecretString>,
+}
+
+/// A token (RFC 6749 §5.1).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Token)]
+struct Granted {
+    access_token: String,
+    #[schema(pattern = "^Bearer$")]
+    token_type: &'static str,
+    /// Seconds until it ends.
+    expires_in: i64,
+    /// What it may be used for.
+    scope: String,
+}
+
+/// Why there is no token, in the words of OAuth (RFC 6749 §5.2) and as a problem.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TokenRefusal {
+    #[schema(pattern = "^(invalid_client|invalid_request|invalid_scope|unsupported_grant_type)$")]
+    error: &'static str,
+    error_description: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    #[schema(minimum = 400, maximum = 401)]
+    status: u16,
+    /// The same as `error`.
+    code: &'static str,
+    /// The same as `error_description`.
+    detail: String,
+}
+
+/// A published key (RFC 7517).
+#[derive(Debug, Serialize, ToSchema)]
+struct Jwk {
+    kty: &'static str,
+    crv: &'static str,
+    r#use: &'static str,
+    alg: &'static str,
+    kid: String,
+    x: String,
+    y: String,
+}
+
+/// What tokens can be verified with.
+#[derive(Debug, Serialize, ToSchema)]
+struct Jwks {
+    keys: Vec<Jwk>,
 }
 
 /// Why there is no token.
@@ -69,12 +125,16 @@ impl IntoResponse for Failed {
         let is_client = error == "invalid_client";
         let status = if is_client { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
         let title = status.canonical_reason().unwrap_or("Error");
-        let document = json!({
-            "error": error, "error_description": description,
-            "type": "about:blank", "title": title, "status": status.as_u16(),
-            "code": error, "detail": description,
-        });
-        let mut response = (status, Json(document)).into_response();
+        let refusal = TokenRefusal {
+            error,
+            error_description: description.clone(),
+            kind: "about:blank",
+            title,
+            status: status.as_u16(),
+            code: error,
+            detail: description,
+        };
+        let mut response = (status, Json(refusal)).into_response();
         if is_client {
             let basic = HeaderValue::from_static(r#"Basic realm="invshop", charset="UTF-8""#);
             response.headers_mut().insert(header::WWW_AUTHENTICATE, basic);
@@ -84,7 +144,32 @@ impl IntoResponse for Failed {
     }
 }
 
-/// `POST /oauth/token`: a token for a key. Nobody on the way keeps the answer.
+/// Gives a token for a key: for whoever rather shows something that ends soon.
+#[utoipa::path(
+    post,
+    path = "/oauth/token",
+    operation_id = "give_token",
+    tag = "access",
+    request_body(
+        content = Form,
+        content_type = "application/x-www-form-urlencoded",
+        examples(("key" = (
+            summary = "With the two parts of a key",
+            value = json!("grant_type=client_credentials&client_id=ID&client_secret=SECRET&scope=stock:read")
+        ))),
+    ),
+    responses(
+        (status = 200, body = Granted),
+        (status = 400, body = TokenRefusal, description = "The request is wrong."),
+        (status = 401, body = TokenRefusal, description = "The client is not known.", headers(
+            ("WWW-Authenticate" = String, description = "`Basic`."),
+        )),
+    ),
+    extensions(("x-refusals" = json!([
+        "400 body_incomplete", "408 request_timeout", "413 body_too_large", "500 internal",
+        "503 database_unavailable",
+    ]))),
+)]
 pub(super) async fn token(State(api): State<Arc<Api>>, request: Request) -> Response {
     let mut response = give(&api, request).await.unwrap_or_else(IntoResponse::into_response);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -135,13 +220,13 @@ async fn give(api: &Api, request: Request) -> Result<Response, Failed> {
     };
     let issued = api.tokens.issue(&api.shop, &holder, asked, ends_at).await;
     let issued = issued.map_err(|error| failed(&error))?;
-    let document = json!({
-        "access_token": issued.token.expose_secret(),
-        "token_type": "Bearer",
-        "expires_in": issued.expires_in,
-        "scope": issued.rights.scopes(),
-    });
-    Ok(Json(document).into_response())
+    let granted = Granted {
+        access_token: issued.token.expose_secret().to_owned(),
+        token_type: "Bearer",
+        expires_in: issued.expires_in,
+        scope: issued.rights.scopes(),
+    };
+    Ok(Json(granted).into_response())
 }
 
 async fn read(request: Request) -> Result<Form, Failed> {
@@ -197,16 +282,24 @@ fn basic_auth(value: &HeaderValue) -> Option<(String, SecretString)> {
     Some((id.to_owned(), secret.into()))
 }
 
-/// `GET /.well-known/jwks.json`: what tokens can be verified with elsewhere (RFC 7517).
+/// Shows the keys that tokens can be verified with elsewhere (RFC 7517).
+#[utoipa::path(
+    get,
+    path = "/.well-known/jwks.json",
+    operation_id = "show_keys",
+    tag = "access",
+    responses((status = 200, body = Jwks)),
+    extensions(("x-refusals" = json!(["500 internal", "503 database_unavailable"]))),
+)]
 pub(super) async fn keys(State(api): State<Arc<Api>>) -> Answered {
     let keys = api.tokens.keys().published(&api.shop).await.map_err(|error| failed(&error))?;
     let key = |PublicKey { kid, x, y }| {
-        json!({ "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": kid,
-                "x": x, "y": y })
+        let (kty, crv, r#use, alg) = ("EC", "P-256", "sig", "ES256");
+        Jwk { kty, crv, r#use, alg, kid, x, y }
     };
     let keys: Vec<_> = keys.into_iter().map(key).collect();
     let is_empty = keys.is_empty();
-    let document = Json(json!({ "keys": keys }));
+    let document = Json(Jwks { keys });
     // Before the first token there is no key, and nobody is to believe that for minutes.
     let kept = if is_empty { HeaderValue::from_static("no-store") } else { KEYS_FOR };
     Ok(([(header::CACHE_CONTROL, kept)], document).into_response())

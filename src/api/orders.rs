@@ -8,10 +8,13 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::IntoResponse as _;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 
 use super::Api;
 use super::auth::{Caller, May, PlaceOrders, ReadOrders};
 use super::body::{Amount, Body, Object, each, text, text_opt, units};
+use super::document::parameters::{Once, Prefer};
+use super::document::words::Moment;
 use super::problem::{Answered, Problem};
 use super::query::{Parameters, Segment, limit};
 use crate::access::Role;
@@ -21,37 +24,50 @@ use crate::domain::{
     value_has_card_number,
 };
 use crate::orders::{Cancel, LineRequest, Personal, Place};
-use crate::reports::{self, Given, OrderFilter, OrderView, Viewer};
+use crate::reports::{self, Given, OrderFilter, OrderView, Page, Viewer};
 use crate::writer::{Answer, Command};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = OrderedLine)]
 struct Line {
     #[serde(deserialize_with = "text")]
     sku: Sku,
+    /// Units.
+    #[schema(minimum = 1, maximum = 1_000_000_000)]
     quantity: i64,
+    /// Price of one unit; all lines have one currency.
     unit_price: Option<Amount>,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+/// Whether it waits for its payment.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = PaymentTerms)]
 enum Payment {
     Required,
     #[default]
     None,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct New {
+pub(super) struct NewOrder {
+    /// The client's own id of it, which makes a repeat a replay.
     #[serde(deserialize_with = "text")]
     order_id: ExternalId,
+    #[schema(min_items = 1)]
     lines: Vec<Line>,
+    /// Whoever ordered: personal data, kept sealed; at most 32 KiB.
     customer: Option<Object>,
+    /// The one location it may use.
     #[serde(default, deserialize_with = "text_opt")]
     location: Option<LocationCode>,
+    /// Accepts demand beyond what there is.
     #[serde(default)]
     allow_backorder: bool,
+    /// How long its units are held.
+    #[schema(minimum = 1, maximum = 2_592_000)]
     reserve_for_seconds: Option<u32>,
     #[serde(default)]
     payment: Payment,
@@ -59,7 +75,7 @@ pub(super) struct New {
     user_id: Option<UserId>,
 }
 
-impl New {
+impl NewOrder {
     fn into_place(self, api: &Api, source: &str) -> Result<Place, Problem> {
         let reference = OrderRef { source: source.to_owned(), external_id: self.order_id };
         let (lines, currency) = requested(self.lines)?;
@@ -116,13 +132,56 @@ fn requested(lines: Vec<Line>) -> Result<(Vec<LineRequest>, Option<String>), Pro
     Ok((requested, currency))
 }
 
-/// `POST /v1/orders`: held whole or refused whole; at once, or later where the client
-/// prefers not to wait (RFC 7240).
+/// Places an order: held whole or refused whole.
+///
+/// At once, or with `Prefer: respond-async` later: then it is `pending` until it is decided. The
+/// same id with the same content is a replay.
+#[utoipa::path(
+    post,
+    path = "/orders",
+    operation_id = "place_order",
+    tag = "orders",
+    security(("key" = [PlaceOrders::SCOPE])),
+    params(Once, Prefer),
+    request_body(content = NewOrder, examples(
+        ("plain" = (
+            summary = "Two lines",
+            value = json!({ "order_id": "1004", "lines": [
+                { "sku": "MUG-RED-300", "quantity": 2 }, { "sku": "POT", "quantity": 1 },
+            ]})
+        )),
+        ("unpaid" = (
+            summary = "With prices, held for a quarter of an hour until it is paid",
+            value = json!({
+                "order_id": "1005",
+                "lines": [{
+                    "sku": "MUG-RED-300", "quantity": 1,
+                    "unit_price": { "amount": 1290, "currency": "EUR" },
+                }],
+                "payment": "required", "reserve_for_seconds": 900,
+                "customer": { "name": "A. Person", "email": "a.person@example.com" },
+            })
+        )),
+    )),
+    responses(
+        (status = 201, body = OrderView),
+        (status = 200, body = OrderView, headers(("Idempotent-Replayed" = bool, description = "`true`: it was done before."))),
+        (status = 202, body = OrderView, headers(
+            ("Location" = String, description = "Where it can be read."),
+            ("Preference-Applied" = String, description = "`respond-async`."),
+        )),
+    ),
+    extensions(("x-refusals" = json!([
+        "409 insufficient_stock", "409 mirrored_location", "422 idempotency_mismatch",
+        "422 unknown_location", "422 unknown_sku", "503 busy", "503 queue_full",
+        "503 unknown_outcome",
+    ]))),
+)]
 pub(super) async fn place(
     State(api): State<Arc<Api>>,
     May { caller, .. }: May<PlaceOrders>,
     headers: HeaderMap,
-    Body(new): Body<New>,
+    Body(new): Body<NewOrder>,
 ) -> Answered {
     let place = new.into_place(&api, &caller.name)?;
     let reference = place.reference.clone();
@@ -207,7 +266,20 @@ pub(super) fn viewer<'a>(api: &'a Api, caller: &'a Caller) -> Viewer<'a> {
     Viewer { own_source: Some(&caller.name), key }
 }
 
-/// `GET /v1/orders/{order_id}`.
+/// Shows an order.
+#[utoipa::path(
+    get,
+    path = "/orders/{order_id}",
+    operation_id = "show_order",
+    tag = "orders",
+    security(("key" = [ReadOrders::SCOPE])),
+    params((
+        "order_id" = String, Path, example = "1001",
+        description = "The id of an own order, or `SOURCE:ID` of anybody's.",
+    )),
+    responses((status = 200, body = OrderView)),
+    extensions(("x-refusals" = json!(["404 unknown_order", "409 ambiguous_order"]))),
+)]
 pub(super) async fn show(
     State(api): State<Arc<Api>>,
     May { caller, .. }: May<ReadOrders>,
@@ -217,22 +289,44 @@ pub(super) async fn show(
     Ok(Json(view(&api, &caller, &reference).await?).into_response())
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Filter {
+    /// Only of this status.
+    #[param(value_type = Option<OrderStatus>)]
     status: Option<String>,
+    /// Only of this source: a channel, or a key holder.
     channel: Option<String>,
+    /// Only what was placed since then.
     #[serde(default, deserialize_with = "text_opt")]
+    #[param(value_type = Option<Moment>)]
     placed_since: Option<Timestamp>,
+    /// Only what changed since then.
     #[serde(default, deserialize_with = "text_opt")]
+    #[param(value_type = Option<Moment>)]
     updated_since: Option<Timestamp>,
+    /// Only of this user.
     #[serde(default, deserialize_with = "text_opt")]
+    #[param(value_type = Option<UserId>)]
     user_id: Option<UserId>,
+    /// The `next_cursor` of the page before.
     cursor: Option<String>,
+    /// Entries of a page; 50 when nothing is said.
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<usize>,
 }
 
-/// `GET /v1/orders`: the last recorded first; a storefront sees its own only.
+/// Lists orders, the last recorded first; a storefront sees its own only.
+#[utoipa::path(
+    get,
+    path = "/orders",
+    operation_id = "list_orders",
+    tag = "orders",
+    security(("key" = [ReadOrders::SCOPE])),
+    params(Filter),
+    responses((status = 200, body = Page<OrderView>)),
+)]
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
     May { caller, .. }: May<ReadOrders>,
@@ -256,22 +350,48 @@ pub(super) async fn list(
     Ok(Json(page).into_response())
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct CancelLine {
+    /// The line's number.
     line: i64,
+    /// Units.
+    #[schema(minimum = 1, maximum = 1_000_000_000)]
     quantity: i64,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Cancellation {
+    /// What is cancelled; without it all that is not shipped.
     lines: Option<Vec<CancelLine>>,
     #[serde(default, deserialize_with = "text_opt")]
     reason: Option<Reason>,
 }
 
-/// `PUT /v1/orders/{order_id}/cancel`: all that is not shipped, or named lines.
+/// Cancels an order: all that is not shipped, or named lines. A repeat changes nothing.
+#[utoipa::path(
+    put,
+    path = "/orders/{order_id}/cancel",
+    operation_id = "cancel_order",
+    tag = "orders",
+    security(("key" = [PlaceOrders::SCOPE])),
+    params(("order_id" = String, Path, example = "1002"), Once),
+    request_body(content = Option<Cancellation>, examples(
+        ("line" = (
+            summary = "Of one line",
+            value = json!({ "lines": [{ "line": 1, "quantity": 1 }], "reason": "changed my mind" })
+        )),
+        ("all" = (summary = "All that is left", value = json!({}))),
+    )),
+    responses((status = 200, body = OrderView, headers(
+        ("Idempotent-Replayed" = Option<bool>, description = "`true` where it was done before."),
+    ))),
+    extensions(("x-refusals" = json!([
+        "404 unknown_order", "409 ambiguous_order", "409 already_shipped",
+        "422 idempotency_mismatch", "422 unknown_line", "503 busy", "503 unknown_outcome",
+    ]))),
+)]
 pub(super) async fn cancel(
     State(api): State<Arc<Api>>,
     May { caller, .. }: May<PlaceOrders>,

@@ -90,13 +90,10 @@ impl Problem {
         self
     }
 
-    /// As the outcome of one entry of several: without what belongs to an answer.
-    pub(super) fn outcome(self) -> Map<String, Value> {
-        let mut outcome = self.fields;
-        outcome.insert("status".to_owned(), json!(self.status.as_u16()));
-        outcome.insert("code".to_owned(), json!(self.code));
-        outcome.insert("detail".to_owned(), json!(self.detail));
-        outcome
+    /// As the outcome of one entry of several: status, code, detail and further fields,
+    /// without what belongs to an answer.
+    pub(super) fn into_parts(self) -> (u16, &'static str, String, Map<String, Value>) {
+        (self.status.as_u16(), self.code, self.detail, self.fields)
     }
 
     #[cfg(test)]
@@ -254,6 +251,35 @@ impl From<ResolveError> for Problem {
                 let orders: Vec<String> = orders.iter().map(ToString::to_string).collect();
                 Self::new(StatusCode::CONFLICT, code, detail).with("orders", orders)
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Key;
+    use crate::events::{Full, OpenError};
+
+    #[test]
+    fn what_could_not_be_done_has_its_status() {
+        let key = Key::new("k").unwrap();
+        let full = Refusal::QueueFull { waiting: 1 };
+        let problems: [(Problem, &str); 7] = [
+            (WriteError::Busy.into(), "busy"),
+            (WriteError::Expired.into(), "timeout"),
+            (WriteError::Unknown(key).into(), "unknown_outcome"),
+            (WriteError::Refused(full).into(), "queue_full"),
+            (OpenError::Closing.into(), "closing"),
+            (OpenError::Full(Full::All).into(), "too_many_streams"),
+            (
+                Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "x", "").after_commit(),
+                "unknown_outcome",
+            ),
+        ];
+        for (problem, code) in problems {
+            assert_eq!((problem.status.as_u16(), problem.code), (503, code));
+            assert_eq!(problem.into_response().headers()["retry-after"], "1", "{code}");
         }
     }
 }

@@ -70,6 +70,9 @@ pub(super) async fn name(
         "answered"
     );
     response.headers_mut().insert(REQUEST_ID, id);
+    if let Some(document) = api.document.get() {
+        document.tell(method.as_str(), route, response.headers_mut());
+    }
     browser::guard(&mut response, api.is_tls);
     response
 }

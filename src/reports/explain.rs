@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::ReportError;
 use super::items::find;
@@ -20,7 +21,7 @@ use crate::store::order_reads::{self, OpenClaim};
 use crate::store::{Conn, Db, StoreError};
 
 /// What a term is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TermName {
     /// Units moved by one kind of movement.
@@ -44,7 +45,7 @@ pub enum TermName {
 }
 
 /// Why an order keeps the units it holds, and for how long (R16).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HoldPolicy {
     /// Kept until they are shipped or cancelled.
@@ -56,7 +57,7 @@ pub enum HoldPolicy {
 }
 
 /// The entries behind a term.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Entries {
     /// How many there are.
     pub count: i64,
@@ -67,7 +68,7 @@ pub struct Entries {
 }
 
 /// An order's claim behind a term.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Claim {
     /// The order's full id.
     pub order_id: String,
@@ -78,13 +79,15 @@ pub struct Claim {
     /// Why and how long it is kept.
     pub policy: HoldPolicy,
     /// When it runs out.
+    #[schema(required)]
     pub expires_at: Option<Timestamp>,
     /// The last entry that moved the level for it.
+    #[schema(required)]
     pub seq: Option<i64>,
 }
 
 /// One term of a sum.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Term {
     /// What it is.
     pub name: TermName,
@@ -108,7 +111,7 @@ impl Term {
 }
 
 /// The terms of one location.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ExplainedLocation {
     /// Its code.
     pub location: String,
@@ -119,7 +122,7 @@ pub struct ExplainedLocation {
 }
 
 /// One component of a bundle.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ExplainedPart {
     /// Units of it in one unit of the bundle.
     pub per_unit: i64,
@@ -128,11 +131,12 @@ pub struct ExplainedPart {
     /// Units of the bundle they make.
     pub makes: i64,
     /// Why it has what it has.
+    #[schema(no_recursion)]
     pub item: Explained,
 }
 
 /// Why an item's ATP is what it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Explained {
     /// Its current SKU.
     pub sku: String,

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::ReportError;
 use super::items::{LevelView, find, location};
@@ -13,7 +14,7 @@ use crate::store::journal_reads::{self, EntryRecord};
 use crate::store::{self, Conn, Db, StoreError, item_reads};
 
 /// What a movement changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Change {
     /// Change of `on_hand`.
     pub on_hand: i64,
@@ -33,7 +34,7 @@ impl From<Deltas> for Change {
 }
 
 /// One entry of the journal as it is shown.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct EntryView {
     /// Its place in the journal.
     pub seq: i64,
@@ -47,33 +48,47 @@ pub struct EntryView {
     /// When it took effect.
     pub effective_at: Timestamp,
     /// The item's current SKU.
+    #[schema(required)]
     pub sku: Option<String>,
     /// The location's code.
+    #[schema(required)]
     pub location: Option<String>,
     /// Units the fact spoke of, where the change may say less.
+    #[schema(required)]
     pub quantity: Option<i64>,
     /// What a movement changed.
+    #[schema(required)]
     pub change: Option<Change>,
     /// The level's totals after a movement.
     #[serde(flatten)]
+    #[schema(value_type = TotalsView)]
     pub totals: Option<TotalsView>,
     /// The level's version after a movement.
+    #[schema(required)]
     pub version: Option<i64>,
     /// The order's full id.
+    #[schema(required)]
     pub order_id: Option<String>,
     /// The order line.
+    #[schema(required)]
     pub line: Option<i64>,
     /// The part of a bundle's line.
+    #[schema(required)]
     pub part: Option<i64>,
     /// The import it is part of.
+    #[schema(required)]
     pub batch: Option<i64>,
     /// The key holder it was done for; `null` for what the ledger does by itself.
+    #[schema(required)]
     pub account: Option<String>,
     /// The entry it takes back.
+    #[schema(required)]
     pub reverses: Option<i64>,
     /// Why, in somebody's words.
+    #[schema(required)]
     pub reason: Option<String>,
     /// Further fields.
+    #[schema(value_type = Option<Object>, required)]
     pub data: Value,
 }
 
@@ -194,7 +209,7 @@ async fn locations_of(conn: &mut Conn<'_>, item: ItemId) -> Result<Vec<LocationI
 }
 
 /// What was true of an item at a moment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct AsOf {
     /// The item's current SKU.
     pub sku: String,

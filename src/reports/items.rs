@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::ReportError;
 use super::shelf::{Named, Shelf};
@@ -14,7 +15,7 @@ use crate::store::item_reads::{self, ItemBrief, ItemPage, ItemRecord};
 use crate::store::{self, Conn, Db, StoreError};
 
 /// One level of an item.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LevelView {
     /// The location's code.
     pub location: String,
@@ -26,13 +27,14 @@ pub struct LevelView {
 }
 
 /// An item as `GET /v1/inventory/{sku}` shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ItemView {
     /// Its current SKU.
     pub sku: String,
     /// What it is called.
     pub title: String,
     /// `active`, `stopped` or `discontinued`.
+    #[schema(value_type = ItemStatus)]
     pub status: String,
     /// Grows by one with each change of the catalogue entry.
     pub version: i64,
@@ -41,8 +43,10 @@ pub struct ItemView {
     #[serde(flatten)]
     pub totals: TotalsView,
     /// Selling price; `null` where it is unknown.
+    #[schema(required)]
     pub price: Option<AmountView>,
     /// Further fields; `null` where there are none.
+    #[schema(value_type = Option<Object>, required)]
     pub attributes: Value,
     /// Its levels by the locations' priority.
     pub levels: Vec<LevelView>,

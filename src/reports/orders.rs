@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::view::{AmountView, Page, bad, limit_of, probe, time};
 use super::{ReportError, ResolveError};
@@ -33,7 +34,7 @@ pub struct Viewer<'k> {
 }
 
 /// Where units of a line stand.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct AllocationView {
     /// The location's code.
     pub location: String,
@@ -46,7 +47,7 @@ pub struct AllocationView {
 }
 
 /// A component of a bundle's line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PartView {
     /// Its number within the line.
     pub part: i64,
@@ -74,7 +75,7 @@ pub struct PartView {
 }
 
 /// One line of an order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LineView {
     /// Its number, from 1.
     pub line: i64,
@@ -98,13 +99,16 @@ pub struct LineView {
     /// Where they stand; of a bundle its parts say so.
     pub allocations: Vec<AllocationView>,
     /// Price of one unit; `null` where it is unknown.
+    #[schema(required)]
     pub unit_price: Option<AmountView>,
     /// Whether an item is known by the SKU; a line without one waits to be mapped.
     pub mapped: bool,
     /// The item's SKU of today, where the one ordered was renamed or mapped;
     /// `null` while no item is known.
+    #[schema(required)]
     pub item: Option<String>,
     /// `ledger` or `channel`: who ships it.
+    #[schema(pattern = "^(ledger|channel)$")]
     pub fulfilled_by: String,
     /// The components of a bundle.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -112,7 +116,7 @@ pub struct LineView {
 }
 
 /// An order as `GET /v1/orders/{order_id}` shows it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct OrderView {
     /// Its id as the viewer may name it: see [`Viewer::own_source`].
     pub order_id: String,
@@ -121,32 +125,40 @@ pub struct OrderView {
     /// The id the source gave it.
     pub external_id: String,
     /// Derived from its counts.
+    #[schema(value_type = OrderStatus)]
     pub status: String,
     /// Grows by one with each change.
     pub version: i64,
     /// Its lines by number.
     pub lines: Vec<LineView>,
     /// Price of all that was not cancelled; `null` where a price is unknown.
+    #[schema(required)]
     pub total: Option<AmountView>,
     /// `none`, `required` or `paid`.
+    #[schema(pattern = "^(none|required|paid)$")]
     pub payment: String,
     /// Whether fulfilment was accepted.
     pub accepted: bool,
     /// The one location it may use, where it names one.
+    #[schema(required)]
     pub location: Option<String>,
     /// When its holds run out.
+    #[schema(required)]
     pub expires_at: Option<Timestamp>,
     /// Why it was cancelled.
+    #[schema(required)]
     pub cancel_reason: Option<String>,
     /// Why it was refused after it was taken: the `code`, the `detail` and what else a
     /// refusal at once would have said.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object)]
     pub refusal: Option<Value>,
     /// Whose it is, of those who were registered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
     /// Whoever ordered: personal data, shown only to a viewer with the key.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object)]
     pub customer: Option<Value>,
     /// When it was placed.
     pub placed_at: Timestamp,

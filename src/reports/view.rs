@@ -1,6 +1,7 @@
 //! The small shapes that several answers share.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::clock::Timestamp;
 use crate::domain::Totals;
@@ -10,11 +11,12 @@ use crate::store::StoreError;
 pub const LIMIT_MAX: usize = 500;
 
 /// One page of a list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Page<T> {
     /// The entries.
     pub data: Vec<T>,
     /// Where the next page starts; `None` after the last one.
+    #[schema(required)]
     pub next_cursor: Option<String>,
 }
 
@@ -39,7 +41,7 @@ pub(super) fn probe(limit: usize) -> i64 {
 }
 
 /// Money as it is shown: minor units and the currency's code.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct AmountView {
     /// Minor units.
     pub amount: i64,
@@ -55,7 +57,7 @@ impl AmountView {
 }
 
 /// The four totals of a level, and what they leave to promise.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct TotalsView {
     /// Units physically there.
     pub on_hand: i64,

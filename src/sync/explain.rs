@@ -1,6 +1,7 @@
 //! Why a channel is told what it is told, and what it is known to show.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Channel;
 use super::expect::Expected;
@@ -18,7 +19,7 @@ use crate::store::{self, Conn, StoreError};
 const LISTINGS_MAX: i64 = 500;
 
 /// One step from what is available to what is published.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PublishTerm {
     /// What it is: `available` at a location, `pooled`, or the name of a rule.
     pub name: &'static str,
@@ -36,24 +37,29 @@ pub struct PublishTerm {
 }
 
 /// A write that may be under way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct SendingView {
     /// The number.
     pub quantity: i64,
     /// Until when it may reach the channel.
+    #[schema(required)]
     pub until: Option<Timestamp>,
 }
 
 /// What a channel is known to show.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct KnownView {
     /// The number the channel last confirmed.
+    #[schema(required)]
     pub baseline: Option<i64>,
     /// When.
+    #[schema(required)]
     pub confirmed_at: Option<Timestamp>,
     /// What it may show now, with the orders that came in since: the least and the most.
+    #[schema(required)]
     pub expected: Option<[i64; 2]>,
     /// A write that may be under way.
+    #[schema(required)]
     pub sending: Option<SendingView>,
     /// Whether it is not known to be right.
     pub dirty: bool,
@@ -66,17 +72,20 @@ pub struct KnownView {
     /// How often it was tried in vain.
     pub attempts: i64,
     /// When it is tried again.
+    #[schema(required)]
     pub retry_at: Option<Timestamp>,
     /// When the channel last said what it shows.
+    #[schema(required)]
     pub seen_at: Option<Timestamp>,
     /// How often it was written on the last day it was.
     pub writes: i64,
     /// What is wrong with it.
+    #[schema(required)]
     pub problem: Option<String>,
 }
 
 /// A listing's number, explained.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ExplainedListing {
     /// The listings that show it: the channel's ids.
     pub listings: Vec<String>,
@@ -92,17 +101,19 @@ pub struct ExplainedListing {
     /// What the channel is known to show.
     pub known: KnownView,
     /// Why it is not known to show what it is told; none where it does.
+    #[schema(required)]
     pub reason: Option<String>,
 }
 
 /// An item on a channel, explained.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ExplainedChannel {
     /// The channel.
     pub channel: String,
     /// The item's current SKU.
     pub sku: String,
     /// What the channel is for now.
+    #[schema(value_type = ChannelMode)]
     pub mode: &'static str,
     /// Its numbers of the item.
     pub numbers: Vec<ExplainedListing>,

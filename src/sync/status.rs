@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::{Channel, MapError};
 use crate::clock::Timestamp;
@@ -16,15 +17,17 @@ use crate::store::{
 use crate::telemetry::Origin;
 
 /// How a channel stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ChannelStatus {
     /// Its name.
     pub name: String,
     /// Which connector.
     pub kind: String,
     /// What it is for now.
+    #[schema(value_type = ChannelMode)]
     pub mode: &'static str,
     /// Who says so: `file` or `command`.
+    #[schema(pattern = "^(file|command)$")]
     pub mode_from: &'static str,
     /// Numbers that are ours to show there.
     pub numbers: i64,
@@ -33,29 +36,38 @@ pub struct ChannelStatus {
     /// Of these, those that somebody has to look at.
     pub problems: i64,
     /// How long the number waits that waits longest, in seconds.
+    #[schema(required)]
     pub oldest_dirty_seconds: Option<i64>,
     /// Since when every number was looked at once: one by one, or all when they were compared.
+    #[schema(required)]
     pub seen_since: Option<Timestamp>,
     /// What came in and was not dealt with yet.
     pub inbox_pending: i64,
     /// When its orders were last read to the end.
+    #[schema(required)]
     pub pulled_at: Option<Timestamp>,
     /// Why it could not be asked, since it last could; or that it falls behind.
+    #[schema(required)]
     pub failure: Option<String>,
     /// Since when its orders could not be read for too long.
+    #[schema(required)]
     pub blind_since: Option<Timestamp>,
     /// How well it agreed with the ledger when it was last compared.
+    #[schema(required)]
     pub agreement: Option<Agreement>,
     /// When what it showed was last believed.
+    #[schema(required)]
     pub stock_from: Option<Timestamp>,
     /// What its numbers were taken for then: `physical`, `available` or `published`.
+    #[schema(required)]
     pub basis: Option<String>,
 }
 
 /// How well a channel agrees with the ledger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Agreement {
     /// When all numbers were compared.
+    #[schema(required)]
     pub at: Option<Timestamp>,
     /// Our numbers there.
     pub numbers: i64,
@@ -247,11 +259,12 @@ pub async fn inbox_replay(db: &Db, id: i64) -> Result<bool, StoreError> {
 }
 
 /// How a lane does, in what anybody may know.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LaneState {
     /// The channel.
     pub channel: String,
     /// What it is for now.
+    #[schema(value_type = ChannelMode)]
     pub mode: &'static str,
     /// Whether it could last not be asked, or falls behind.
     pub failing: bool,

@@ -7,14 +7,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::post;
-use axum::{Extension, Router};
 use http_body_util::LengthLimitError;
 use tokio::sync::Semaphore;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::connectors::Inbound;
 use crate::sync::{Channel, Received};
@@ -41,18 +42,37 @@ struct Receivers {
 
 /// The route of all channels: `/webhooks/{channel}`. `public_url` is the address they
 /// were told, which signatures of some go over.
-pub fn router(channels: &[Arc<Channel>], public_url: Option<&str>) -> Router {
+pub fn router(channels: &[Arc<Channel>], public_url: Option<&str>) -> OpenApiRouter {
     let named = channels.iter().map(|channel| (channel.name().to_owned(), Arc::clone(channel)));
     let receivers = Receivers {
         channels: named.collect(),
         public_url: public_url.map(str::to_owned),
         calls: Semaphore::new(CALLS_MAX),
     };
-    Router::new()
-        .route("/webhooks/{channel}", post(receive).get(receive))
-        .with_state(Arc::new(receivers))
+    OpenApiRouter::new().routes(routes!(receive)).with_state(Arc::new(receivers))
 }
 
+/// Takes what a channel has to tell: verified as its kind wants it, kept, and only then answered.
+///
+/// Handshakes of a vendor are answered in its own words.
+#[utoipa::path(
+    method(get, post),
+    path = "/webhooks/{channel}",
+    operation_id = "receive_webhook",
+    tag = "channels",
+    params(("channel" = String, Path, description = "The channel's name.", example = "web")),
+    responses(
+        (status = 200, description = "Kept, now or before; or a handshake."),
+        (status = 400, description = "The body broke off before its end."),
+        (status = 401, description = "Its signature is wrong."),
+        (status = 404, description = "No channel has this name, or it takes no such call."),
+        (status = 408, description = "The body did not arrive in time."),
+        (status = 413, description = "The body has more than 1 MiB."),
+        (status = 503, description = "Come again later.", headers(
+            ("Retry-After" = i64, description = "Seconds after which to come again."),
+        )),
+    ),
+)]
 async fn receive(
     State(receivers): State<Arc<Receivers>>,
     Path(name): Path<String>,

@@ -8,6 +8,7 @@ pub(crate) mod client;
 mod conflicts;
 mod connections;
 mod counts;
+pub(crate) mod document;
 mod input;
 mod keys;
 mod later;

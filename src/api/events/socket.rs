@@ -16,6 +16,7 @@ use super::{Asked, Listener, Opened, Said, refuse_page_words};
 use crate::api::Api;
 use crate::api::auth::{BEARER, May, ReadEvents};
 use crate::api::connections::ConnectionPlace;
+use crate::api::document::parameters::LastEventId;
 use crate::api::problem::{Answered, Problem};
 use crate::api::query::Parameters;
 use crate::events::{End, HEARTBEAT, Transport};
@@ -33,7 +34,23 @@ const SILENT_MAX: Duration = HEARTBEAT.saturating_mul(2);
 /// How long a client may take to answer that it heard of the end.
 const GOODBYE_MAX: Duration = Duration::from_secs(1);
 
-/// `GET /v1/events/ws`.
+/// Tells the same over WebSocket: one event a message, as JSON.
+///
+/// The first message, and one now and then, is `{"seq": SEQ, "type": "position"}`: where to go on
+/// after. Browsers send their key as a subprotocol: `Sec-WebSocket-Protocol: bearer, KEY`.
+#[utoipa::path(
+    get,
+    path = "/events/ws",
+    operation_id = "listen_on_socket",
+    tag = "events",
+    security(("key" = [ReadEvents::SCOPE])),
+    params(Asked, LastEventId),
+    responses((status = 101)),
+    extensions(("x-refusals" = json!([
+        "400 no_websocket", "409 cursor_ahead", "429 too_many_streams",
+        "503 closing", "503 too_many_streams",
+    ]))),
+)]
 pub(in crate::api) async fn listen(
     State(api): State<Arc<Api>>,
     May { caller, .. }: May<ReadEvents>,

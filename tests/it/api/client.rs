@@ -17,7 +17,9 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use utoipa_axum::router::OpenApiRouter;
 
+use super::document;
 use crate::harness::TestShop;
 
 /// How long requests under way may take at the end.
@@ -59,14 +61,19 @@ impl Reply {
 
 impl Served {
     pub(crate) async fn new(shop: &TestShop) -> Self {
-        Self::of(shop, |api| api).await
+        Self::of(shop, OpenApiRouter::new(), |api| api).await
+    }
+
+    /// With other routes beside its own.
+    pub(crate) async fn beside(shop: &TestShop, beside: OpenApiRouter) -> Self {
+        Self::of(shop, beside, |api| api).await
     }
 
     /// Served over so many connections at the same time, and so many of one address.
     pub(crate) async fn over(shop: &TestShop, all: usize, of_one: usize) -> Self {
         let manner =
             Manner { connections_max: all, connections_of_one_max: of_one, ..Manner::plain(DRAIN) };
-        Self::served(shop, manner, |api| api).await
+        Self::served(shop, manner, OpenApiRouter::new(), |api| api).await
     }
 
     /// Served as settings of a configuration say.
@@ -74,20 +81,25 @@ impl Served {
         let settings = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
         let inputs = Inputs { overrides: settings.collect(), ..Inputs::default() };
         let config = Config::load(&inputs).unwrap();
-        Self::of(shop, |api| api.configured(&config)).await
+        Self::of(shop, OpenApiRouter::new(), |api| api.configured(&config)).await
     }
 
-    async fn of(shop: &TestShop, set: impl FnOnce(Api) -> Api) -> Self {
-        Self::served(shop, Manner::plain(DRAIN), set).await
+    async fn of(shop: &TestShop, beside: OpenApiRouter, set: impl FnOnce(Api) -> Api) -> Self {
+        Self::served(shop, Manner::plain(DRAIN), beside, set).await
     }
 
-    async fn served(shop: &TestShop, manner: Manner, set: impl FnOnce(Api) -> Api) -> Self {
+    async fn served(
+        shop: &TestShop,
+        manner: Manner,
+        beside: OpenApiRouter,
+        set: impl FnOnce(Api) -> Api,
+    ) -> Self {
         let shop = Arc::new(shop.another().await);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
         let api = set(Api::new(Arc::clone(&shop), AllocationPolicy::Split));
-        let (keys, feed, router) = (api.keys(), api.feed(), api.router());
+        let (keys, feed, router) = (api.keys(), api.feed(), api.router_beside(beside));
         let mut serving = JoinSet::new();
         serving.spawn(Arc::clone(&feed).run(stop.clone()));
         serving.spawn(serve(listener, router, manner, stop.clone()));
@@ -194,13 +206,18 @@ impl Client {
     }
 
     pub(crate) async fn send(&self, request: RequestBuilder) -> Reply {
-        let response = request.send().await.unwrap();
+        let (http, request) = request.build_split();
+        let request = request.unwrap();
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let response = http.execute(request).await.unwrap();
         let headers = response.headers().clone();
         let status = response.status().as_u16();
         let replayed = headers.get("idempotent-replayed").is_some();
         assert!(headers.contains_key("x-request-id"), "every answer has a name");
         let kind = headers.get("content-type").map(|kind| kind.to_str().unwrap().to_owned());
         let text = response.text().await.unwrap();
+        // Whatever is asked in a test, what is answered is what the document has.
+        document::check(method.as_str(), &path, status, &headers, &text);
         let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() };
         if status >= 400 {
             // OAuth has errors of its own, which are problems too (RFC 6749 §5.2).

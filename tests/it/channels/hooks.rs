@@ -161,6 +161,9 @@ both!(channels_are_asked_about_over_http, |shop| {
     assert_eq!((&explained["channel"], &explained["mode"]), (&"outlet".into(), &"live".into()));
     assert!(explained["numbers"][0]["terms"].is_array(), "{explained}");
     assert_eq!(office.get("/v1/inventory/NO/explain?channel=outlet").await.status, 404);
+    shop.item("LID", 1).await;
+    let unsold = office.get("/v1/inventory/LID/explain?channel=outlet").await;
+    assert_eq!((unsold.status, unsold.code()), (404, "not_sold"));
     assert_eq!(office.get("/v1/inventory/MUG/explain?channel=no").await.status, 422);
     let ready = office.get("/readyz").await.body;
     let lane = serde_json::json!({
@@ -188,6 +191,10 @@ both!(channels_are_asked_about_over_http, |shop| {
     assert_eq!(office.post("/v1/channels/outlet/push", &serde_json::json!({})).await.status, 200);
     world.settle().await;
     assert_eq!(world.webs[0].shop.state().stock_of(mug), Some(6));
+    world.webs[0].shop.state().faults.is_off = true;
+    let failed = office.post("/v1/channels/outlet/pull", &serde_json::json!({})).await;
+    assert_eq!((failed.status, failed.code()), (502, "channel_failed"));
+    world.webs[0].shop.state().faults.is_off = false;
     let none = office.post("/v1/channels/none/push", &serde_json::json!({})).await;
     assert_eq!((none.status, none.code()), (404, "unknown_channel"));
     assert_eq!(office.post("/v1/channels/outlet/dance", &serde_json::json!({})).await.status, 404);

@@ -350,7 +350,7 @@ impl<'s> World<'s> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let channels: Vec<_> = self.channels().map(Arc::clone).collect();
-        let router = webhooks::router(&channels, Some(&base));
+        let router: axum::Router = webhooks::router(&channels, Some(&base)).into();
         self.serving.spawn(async move { axum::serve(listener, router).await.unwrap() });
         for web in &mut self.webs {
             web.lane = Lane::new(Arc::clone(&web.channel), "node".to_owned(), Some(&base));
