@@ -1,5 +1,6 @@
 //! The OpenAPI document: what is answered is held against it, and it against what was promised.
 
+mod examples;
 mod pages;
 mod roles;
 
