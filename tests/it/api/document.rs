@@ -2,7 +2,10 @@
 
 mod examples;
 mod pages;
+mod reached;
 mod roles;
+mod rows;
+mod troubles;
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
