@@ -1,10 +1,12 @@
 //! The OpenAPI document: what is answered is held against it, and it against what was promised.
 
+mod breaking;
 mod examples;
 mod pages;
 mod reached;
 mod roles;
 mod rows;
+mod snapshot;
 mod troubles;
 
 use std::collections::HashMap;
