@@ -23,15 +23,18 @@ const SENT: [HeaderName; 9] = [
 ];
 
 /// Headers that pages may read.
-const READ: [HeaderName; 9] = [
+const READ: [HeaderName; 12] = [
     header::ETAG,
+    header::LINK,
     header::LOCATION,
     header::RETRY_AFTER,
     header::WWW_AUTHENTICATE,
+    HeaderName::from_static("deprecation"),
     HeaderName::from_static("idempotent-replayed"),
     HeaderName::from_static("preference-applied"),
     HeaderName::from_static("ratelimit"),
     HeaderName::from_static("ratelimit-policy"),
+    HeaderName::from_static("sunset"),
     HeaderName::from_static("x-request-id"),
 ];
 

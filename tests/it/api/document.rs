@@ -1,6 +1,7 @@
 //! The OpenAPI document: what is answered is held against it, and it against what was promised.
 
 mod breaking;
+mod deprecated;
 mod examples;
 mod pages;
 mod reached;
