@@ -173,7 +173,7 @@ fn requested(lines: Vec<Line>) -> Result<(Vec<LineRequest>, Option<String>), Pro
     ),
     extensions(("x-refusals" = json!([
         "409 insufficient_stock", "409 mirrored_location", "422 idempotency_mismatch",
-        "422 unknown_location", "422 unknown_sku", "503 busy", "503 queue_full",
+        "422 unknown_location", "422 unknown_sku", "422 unknown_user", "503 busy", "503 queue_full",
         "503 unknown_outcome",
     ]))),
 )]

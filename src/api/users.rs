@@ -8,32 +8,61 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
+use utoipa::openapi::{Ref, RefOr, Schema};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::Api;
 use super::auth::{Caller, May, ReadUsers, WriteUsers};
 use super::body::{Body, Object, text_opt};
+use super::document::parameters::{IfNoneMatch, IfUser, Once};
 use super::etag;
 use super::problem::{Answered, Problem};
 use super::query::{Parameters, Segment, limit};
 use crate::domain::{Email, Refusal, UserId};
-use crate::people::{self, Change, PeopleError, ProfileError, UserView, Written};
+use crate::people::{self, Change, Held, PeopleError, ProfileError, UserView, Written};
+use crate::reports::Page;
 use crate::writer::WriteError;
 
 /// What may be said of somebody; what is left out stays as it is, and `null` takes away.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = UserChange)]
 pub(super) struct Fields {
+    /// One address is one user of a key holder.
     #[serde(default, deserialize_with = "text_opt")]
     email: Option<Email>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 500, pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")]
     name: Option<Option<String>>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 64, pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")]
     phone: Option<Option<String>>,
+    /// A postal address, in whatever fields the shop has.
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Object>)]
     address: Option<Option<Object>>,
+    /// Whatever else is to be kept.
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Object>)]
     attributes: Option<Option<Object>>,
 }
+
+/// Somebody new.
+#[derive(Debug)]
+pub(super) struct NewUser;
+
+impl PartialSchema for NewUser {
+    fn schema() -> RefOr<Schema> {
+        let mut schema = Fields::schema();
+        if let RefOr::T(Schema::Object(object)) = &mut schema {
+            object.required.push("email".to_owned());
+            object.properties.insert("email".to_owned(), Ref::from_schema_name("Email").into());
+        }
+        schema
+    }
+}
+
+impl ToSchema for NewUser {}
 
 /// What is there, `null` too, is not what is left out.
 fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
@@ -67,7 +96,36 @@ impl Fields {
     }
 }
 
-/// `POST /v1/users`: registers somebody. The same again is a replay.
+/// Registers somebody for the key holder. The same again is a replay.
+#[utoipa::path(
+    post,
+    path = "/users",
+    operation_id = "register_user",
+    tag = "users",
+    security(("key" = [WriteUsers::SCOPE])),
+    params(Once),
+    request_body(content = NewUser, examples(
+        ("buyer" = (
+            summary = "With an address",
+            value = json!({
+                "email": "buyer@example.com", "name": "A Buyer",
+                "address": { "street": "12 Sample Street", "city": "Sampletown" },
+            })
+        )),
+    )),
+    responses(
+        (status = 201, body = UserView, headers(
+            ("ETag" = String, description = "The version of the user."),
+            ("Location" = String, description = "Where it can be read."),
+        )),
+        (status = 200, body = UserView, headers(
+            ("Idempotent-Replayed" = bool, description = "`true`: it was done before."),
+        )),
+    ),
+    extensions(("x-refusals" = json!([
+        "409 already_exists", "422 idempotency_mismatch", "503 busy", "503 unknown_outcome",
+    ]))),
+)]
 pub(super) async fn register(
     State(api): State<Arc<Api>>,
     May { caller, .. }: May<WriteUsers>,
@@ -102,7 +160,24 @@ fn id_of(text: &str) -> Result<UserId, Problem> {
     text.parse().map_err(|_| Problem::from(unknown()).of_path("unknown_user"))
 }
 
-/// `GET /v1/users/{user_id}`.
+/// Shows a user; others' are unknown to a storefront.
+#[utoipa::path(
+    get,
+    path = "/users/{user_id}",
+    operation_id = "show_user",
+    tag = "users",
+    security(("key" = [ReadUsers::SCOPE])),
+    params(("user_id" = UserId, Path, example = "usr_1"), IfNoneMatch),
+    responses(
+        (status = 200, body = UserView, headers(
+            ("ETag" = String, description = "The version of the user."),
+        )),
+        (status = 304, description = "It is as it was read.", headers(
+            ("ETag" = String, description = "The version of the user."),
+        )),
+    ),
+    extensions(("x-refusals" = json!(["404 unknown_user"]))),
+)]
 pub(super) async fn show(
     State(api): State<Arc<Api>>,
     May { caller, .. }: May<ReadUsers>,
@@ -117,7 +192,29 @@ pub(super) async fn show(
     Ok(([(header::ETAG, tag)], Json(user)).into_response())
 }
 
-/// `PUT /v1/users/{user_id}`: changes what is said, in the version of `If-Match`.
+/// Changes what is known of a user; what is left out stays as it is, `null` takes away.
+#[utoipa::path(
+    put,
+    path = "/users/{user_id}",
+    operation_id = "change_user",
+    tag = "users",
+    security(("key" = [WriteUsers::SCOPE])),
+    params(("user_id" = UserId, Path, example = "usr_1"), IfUser, Once),
+    request_body(content = Fields, examples(
+        ("phone" = (
+            summary = "A telephone number, and no name any more",
+            value = json!({ "phone": "030 123456", "name": null })
+        )),
+    )),
+    responses((status = 200, body = UserView, headers(
+        ("ETag" = String, description = "The version of the user."),
+        ("Idempotent-Replayed" = Option<bool>, description = "`true` where it was done before."),
+    ))),
+    extensions(("x-refusals" = json!([
+        "404 unknown_user", "409 already_exists", "412 version_conflict",
+        "422 idempotency_mismatch", "503 busy", "503 unknown_outcome",
+    ]))),
+)]
 pub(super) async fn change(
     State(api): State<Arc<Api>>,
     May { caller, .. }: May<WriteUsers>,
@@ -126,6 +223,8 @@ pub(super) async fn change(
     Body(given): Body<Fields>,
 ) -> Answered {
     let id = id_of(&id)?;
+    // What is wrong with a request is said before what its conditions find.
+    let doing = api.doing(&caller, &headers)?;
     let expected = match etag::versions(&headers) {
         None => None,
         Some(versions) if versions.is_empty() => {
@@ -135,7 +234,6 @@ pub(super) async fn change(
         }
         Some(versions) => Some(expected_of(&api, &caller, id, &versions).await?),
     };
-    let doing = api.doing(&caller, &headers)?;
     let written = people::change(&api.shop, doing, (id, expected), given.into_change());
     let written = written.await.map_err(of_path).map_err(|problem| match expected {
         Some(_) => problem.precondition("version_conflict"),
@@ -159,7 +257,19 @@ async fn expected_of(
     Ok(versions.iter().copied().find(|version| *version == now).unwrap_or(first))
 }
 
-/// `DELETE /v1/users/{user_id}`: what is known goes, the orders stay. Again is no error.
+/// Erases what is known of a user, here and in its orders; these stay. Again is no error.
+#[utoipa::path(
+    delete,
+    path = "/users/{user_id}",
+    operation_id = "erase_user",
+    tag = "users",
+    security(("key" = [WriteUsers::SCOPE])),
+    params(("user_id" = UserId, Path, example = "usr_2"), Once),
+    responses((status = 204, description = "Nothing is known of it any more.")),
+    extensions(("x-refusals" = json!([
+        "404 unknown_user", "422 idempotency_mismatch", "503 busy", "503 unknown_outcome",
+    ]))),
+)]
 pub(super) async fn erase(
     State(api): State<Arc<Api>>,
     May { caller, .. }: May<WriteUsers>,
@@ -172,14 +282,27 @@ pub(super) async fn erase(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Pages {
+    /// The `next_cursor` of the page before.
     cursor: Option<String>,
+    /// Entries of a page; 50 when nothing is said.
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<usize>,
 }
 
-/// `GET /v1/users`: the first registered first; a storefront sees its own only.
+/// Lists users, the first registered first; a storefront sees its own only.
+#[utoipa::path(
+    get,
+    path = "/users",
+    operation_id = "list_users",
+    tag = "users",
+    security(("key" = [ReadUsers::SCOPE])),
+    params(Pages),
+    responses((status = 200, body = Page<UserView>)),
+)]
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
     May { caller, .. }: May<ReadUsers>,
@@ -190,7 +313,17 @@ pub(super) async fn list(
     Ok(Json(page).into_response())
 }
 
-/// `GET /v1/users/{user_id}/export`: all that is held on somebody, its orders by pages.
+/// Hands over all that is held on a user, its orders by pages.
+#[utoipa::path(
+    get,
+    path = "/users/{user_id}/export",
+    operation_id = "export_user",
+    tag = "users",
+    security(("key" = [ReadUsers::SCOPE])),
+    params(("user_id" = UserId, Path, example = "usr_1"), Pages),
+    responses((status = 200, body = Held)),
+    extensions(("x-refusals" = json!(["404 unknown_user"]))),
+)]
 pub(super) async fn export(
     State(api): State<Arc<Api>>,
     May { caller, .. }: May<ReadUsers>,

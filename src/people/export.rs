@@ -1,6 +1,7 @@
 //! Everything that is held on a person.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Asker;
 use super::read::{self, UserView};
@@ -11,7 +12,7 @@ use crate::reports::{self, OrderFilter, OrderView, Page, Viewer};
 use crate::shop::Shop;
 
 /// One page of what is held: who it is, and orders with what they have of it.
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, ToSchema)]
 pub struct Held {
     /// When it was put together.
     pub exported_at: Timestamp,
@@ -20,6 +21,7 @@ pub struct Held {
     /// Its orders, the last recorded first, with the personal data of each.
     pub orders: Vec<OrderView>,
     /// Where the next page of orders starts.
+    #[schema(required)]
     pub next_cursor: Option<String>,
 }
 

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::profile::Profile;
 use super::write::PeopleError;
@@ -14,21 +15,26 @@ use crate::store::users::StoredUser;
 use crate::store::{self, StoreError};
 
 /// A user as `GET /v1/users/{user_id}` shows it.
-#[derive(Clone, PartialEq, Serialize)]
+#[derive(Clone, PartialEq, Serialize, ToSchema)]
 pub struct UserView {
     /// Its id.
+    #[schema(value_type = UserId)]
     pub user_id: String,
     /// The key holder who registered it.
     pub account: String,
     /// The e-mail address.
     pub email: String,
     /// The name.
+    #[schema(required)]
     pub name: Option<String>,
     /// A telephone number.
+    #[schema(required)]
     pub phone: Option<String>,
     /// A postal address.
+    #[schema(value_type = Option<Object>, required)]
     pub address: Option<Map<String, Value>>,
     /// Whatever else is kept.
+    #[schema(value_type = Option<Object>, required)]
     pub attributes: Option<Map<String, Value>>,
     /// Grows by one with each change.
     pub version: i64,

@@ -155,6 +155,7 @@ pub struct OrderView {
     pub refusal: Option<Value>,
     /// Whose it is, of those who were registered.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = UserId)]
     pub user_id: Option<String>,
     /// Whoever ordered: personal data, shown only to a viewer with the key.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -3,7 +3,7 @@
 
 /// Codes and their meanings, by name.
 pub(super) const CODES: &[(&str, &str)] = &[
-    ("already_exists", "the SKU is taken"),
+    ("already_exists", "the SKU or the e-mail address is taken; `user_id` names whose it is"),
     ("already_shipped", "nothing is left to cancel: all that was ordered has left"),
     ("ambiguous_order", "orders of several sources have this id; `orders` names them in full"),
     ("body_incomplete", "the body broke off before its end"),
@@ -42,6 +42,7 @@ pub(super) const CODES: &[(&str, &str)] = &[
     ("unknown_order", "no order is known by this id"),
     ("unknown_outcome", "it may have been done: the same request with the same id or key tells"),
     ("unknown_sku", "no item has this SKU, now or before"),
+    ("unknown_user", "nobody is known by this id, or it is another key holder's"),
     ("unknown_version", "the version of `Accept-Version` is not spoken"),
     ("unsupported_media_type", "the body is not of the type the route takes"),
     ("version_conflict", "somebody changed it since it was read"),

@@ -44,6 +44,8 @@ parameters! {
     /// Only in the version that was read: an `ETag` of the item, or `*`. Of the tag only the item
     /// version counts, the part before the first dot.
     IfMatch = Header "If-Match" plain();
+    /// Only in the version that was read: an `ETag` of the user, or `*`.
+    IfUser = Header "If-Match" plain();
     /// Answers 304 without a body where the `ETag` is still one of these.
     IfNoneMatch = Header "If-None-Match" plain();
     /// The `id` of the last event that was heard: goes on after it, and counts for more than

@@ -9,8 +9,8 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::clock::Timestamp;
 use crate::config::ChannelMode;
 use crate::domain::{
-    Barcode, Currency, ExternalId, FactId, ItemStatus, Key, LocationCode, OrderStatus, Reason, Sku,
-    Title,
+    Barcode, Currency, Email, ExternalId, FactId, ItemStatus, Key, LocationCode, OrderStatus,
+    Reason, Sku, Title, UserId,
 };
 
 /// Characters that no text of the shop may hold are left out: control characters.
@@ -68,6 +68,18 @@ words! {
         PRINTABLE,
         "The caller's id of a payment, shipment or return: a repeat of it is a replay."
     );
+    UserId = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some("^usr_[1-9][0-9]*$"))
+        .max_length(Some(23))
+        .description(Some("The id of a user: what was answered when it was registered."))
+        .into();
+    Email = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some(r"^[^@\s\u0000-\u001f\u007f-\u009f]+@[^@\s\u0000-\u001f\u007f-\u009f.]([^@\s\u0000-\u001f\u007f-\u009f]*[^@\s\u0000-\u001f\u007f-\u009f.])?$"))
+        .max_length(Some(Self::BYTES_MAX))
+        .description(Some("An e-mail address; letters count without regard to case."))
+        .into();
     Reason = text(Self::BYTES_MAX, PRINTABLE, "Why, in somebody's words.");
     Key = text(Self::BYTES_MAX, ASCII, "Chosen by the client: one key of one key holder, one effect.");
     Currency = ObjectBuilder::new()

@@ -61,7 +61,10 @@ both!(a_key_is_exchanged_for_a_token_that_does_what_the_key_may, |shop| {
         assert_eq!(reply.headers["cache-control"], "no-store");
         assert_eq!(reply.body["token_type"], "Bearer");
         assert_eq!(reply.body["expires_in"], 300);
-        assert_eq!(reply.body["scope"], "stock:read orders:read orders:place users:read users:write events:read");
+        assert_eq!(
+            reply.body["scope"],
+            "stock:read orders:read orders:place users:read users:write events:read"
+        );
         let token = reply.body["access_token"].as_str().unwrap();
         let (header, claims) = (part(token, 0), part(token, 1));
         assert_eq!((&header["alg"], &header["typ"]), (&json!("ES256"), &json!("at+jwt")));

@@ -2,11 +2,12 @@
 
 use invshop::domain::Payment;
 use invshop::orders::{Import, Personal};
+use invshop::reports::{self, Viewer};
 use invshop::writer::Command;
 
 use crate::acts::{counted, key, refused, state};
 use crate::both;
-use crate::harness::TestShop;
+use crate::harness::{TestShop, reference};
 
 fn version(id: &str, version: i64, lines: &[(&str, i64, i64)]) -> Command {
     Command::Import(Import { source_version: Some(version), ..state(id, lines) })

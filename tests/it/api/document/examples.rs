@@ -24,6 +24,10 @@ async fn furnish(shop: &TestShop, office: &Client) {
         let order = json!({ "order_id": id, "lines": [line] });
         assert_eq!(office.post("/v1/orders", &order).await.status, 201);
     }
+    for email in ["first@example.com", "second@example.com"] {
+        let user = json!({ "email": email });
+        assert_eq!(office.post("/v1/users", &user).await.status, 201);
+    }
     let shipment = json!({ "shipment_id": "parcel" });
     assert_eq!(office.post("/v1/orders/1003/shipments", &shipment).await.status, 201);
 }

@@ -20,6 +20,7 @@ use crate::source::files;
 /// A path of an operation at which it has something to work with.
 fn path_of(operation: Operation) -> String {
     let path = operation.path.replace("{sku}", "MUG").replace("{order_id}", "1");
+    let path = path.replace("{user_id}", "usr_1");
     path.replace("{name}", "web").replace("{action}", "push")
 }
 
@@ -54,6 +55,7 @@ impl Wrongly<'_> {
             "malformed_path" => {
                 let path = path.replace("/MUG", "/%FF").replace("/orders/1", "/orders/%FF");
                 let path = path.replace("/channels/web", "/channels/%FF");
+                let path = path.replace("/users/usr_1", "/users/%FF");
                 self.admin.request(method, &path)
             }
             "malformed_json" => json("{".to_owned()),
@@ -81,6 +83,10 @@ async fn furnish(shop: &TestShop, served: &Served, admin: &Client) {
         shop.item(sku, on_hand).await;
     }
     shop.bundle("SET", &[("MUG", 1), ("LID", 1)]).await.unwrap();
+    for email in ["a@example.com", "b@example.com"] {
+        let user = json!({ "email": email, "name": "A Buyer" });
+        assert_eq!(admin.post("/v1/users", &user).await.status, 201);
+    }
     shop.location("store", LocationKind::Store).await;
     let mirrored = NewLocation {
         code: invshop::domain::LocationCode::new("fba").unwrap(),

@@ -88,6 +88,23 @@ pub(super) const ROWS: &[Row] = &[
     row("place_order", "unknown_location", "/v1/orders", FROM_NOWHERE),
     row("place_order", "unknown_sku", "/v1/orders", OF_NOTHING),
     row("place_order", "idempotency_mismatch", "/v1/orders", ANOTHER),
+    row("place_order", "unknown_user", "/v1/orders", OF_NOBODY),
+    row("register_user", "already_exists", "/v1/users", r#"{"email":"a@example.com"}"#),
+    headed(
+        "register_user",
+        "idempotency_mismatch",
+        "/v1/users",
+        r#"{"email":"c@example.com"}"#,
+        USED,
+    ),
+    row("show_user", "unknown_user", "/v1/users/usr_9", ""),
+    row("export_user", "unknown_user", "/v1/users/usr_9/export", ""),
+    row("change_user", "unknown_user", "/v1/users/usr_9", "{}"),
+    row("change_user", "already_exists", "/v1/users/usr_1", r#"{"email":"b@example.com"}"#),
+    headed("change_user", "version_conflict", "/v1/users/usr_1", "{}", ("if-match", "\"99\"")),
+    headed("change_user", "idempotency_mismatch", "/v1/users/usr_1", r#"{"name":"X"}"#, USED),
+    row("erase_user", "unknown_user", "/v1/users/usr_9", ""),
+    headed("erase_user", "idempotency_mismatch", "/v1/users/usr_1", "", USED),
     row("show_order", "unknown_order", "/v1/orders/none", ""),
     row("show_order", "ambiguous_order", "/v1/orders/both", ""),
     row("cancel_order", "unknown_order", "/v1/orders/none/cancel", "{}"),
@@ -127,6 +144,8 @@ const FROM_MIRRORED: &str =
 const FROM_NOWHERE: &str =
     r#"{"order_id":"new","lines":[{"sku":"MUG","quantity":1}],"location":"none"}"#;
 const OF_NOTHING: &str = r#"{"order_id":"new","lines":[{"sku":"NONE","quantity":1}]}"#;
+const OF_NOBODY: &str =
+    r#"{"order_id":"new","lines":[{"sku":"MUG","quantity":1}],"user_id":"usr_9"}"#;
 const ANOTHER: &str = r#"{"order_id":"1","lines":[{"sku":"MUG","quantity":3}]}"#;
 const LINE_9: &str = r#"{"lines":[{"line":9,"quantity":1}]}"#;
 const OTHER_AMOUNT: &str = r#"{"payment_id":"known","amount":{"amount":1,"currency":"EUR"}}"#;
