@@ -118,13 +118,12 @@ async fn rotate_in(
         }
     };
     let (now, rows) = if is_wanted(&current) {
-        let next = match next {
-            Some(next) => next,
-            None => {
-                let next = InstanceKey::generate(opening.random.as_ref());
-                file.create_next(&next)?;
-                next
-            }
+        let next = if let Some(next) = next {
+            next
+        } else {
+            let next = InstanceKey::generate(opening.random.as_ref());
+            file.create_next(&next)?;
+            next
         };
         let id = next.id();
         let keys = Keys { current, next, random: Arc::clone(&opening.random) };
@@ -252,11 +251,11 @@ async fn reseal_one(
         Table::Users => {
             let account = AccountId::new(number());
             let broken = |error| RekeyError::User { user: UserId::new(one.id), error };
-            let known = Profile::open(&keys.current, account, &one.sealed).map_err(broken)?;
+            let known = Profile::open(&keys.current, account, &one.value).map_err(broken)?;
             let sealed = known.seal(&keys.next, account, keys.random.as_ref());
             return Ok(store::users::reseal(conn, UserId::new(one.id), sealed).await?);
         }
     };
-    let sealed = keys.reseal(&context, &one.sealed)?;
+    let sealed = keys.reseal(&context, &one.value)?;
     Ok(sealed::set(conn, table, one.id, sealed).await?)
 }

@@ -196,12 +196,6 @@ impl Api {
         all.with_state(api)
     }
 
-    /// How something is done for the caller about its users.
-    fn doing(&self, caller: &Caller, headers: &HeaderMap) -> Result<Doing, Problem> {
-        let deadline = Some(Instant::now() + COMMAND_MAX);
-        Ok(Doing { asker: caller.of_people(), key: idempotency_key(headers)?, deadline })
-    }
-
     /// Has a command done for the caller, under its `Idempotency-Key` where it sent one.
     async fn submit(
         &self,
@@ -289,6 +283,12 @@ pub fn document_beside(beside: OpenApiRouter) -> String {
 fn compression() -> CompressionLayer<impl Predicate> {
     let long = SizeAbove::new(PACKED_BYTES_MIN).and(NotForContentType::SSE);
     CompressionLayer::new().gzip(true).quality(CompressionLevel::Fastest).compress_when(long)
+}
+
+/// How something is done for the caller about its users.
+fn doing(caller: &Caller, headers: &HeaderMap) -> Result<Doing, Problem> {
+    let deadline = Some(Instant::now() + COMMAND_MAX);
+    Ok(Doing { asker: caller.of_people(), key: idempotency_key(headers)?, deadline })
 }
 
 /// The `Idempotency-Key` of a request.

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
@@ -19,7 +19,7 @@ use super::etag;
 use super::problem::{Answered, Problem};
 use super::query::{Parameters, Segment, limit};
 use crate::domain::{Email, Refusal, UserId};
-use crate::people::{self, Change, Held, PeopleError, ProfileError, UserView, Written};
+use crate::people::{self, Change, Held, PeopleError, ProfileError, Said, UserView, Written};
 use crate::reports::Page;
 use crate::writer::WriteError;
 
@@ -31,20 +31,20 @@ pub(super) struct Fields {
     /// One address is one user of a key holder.
     #[serde(default, deserialize_with = "text_opt")]
     email: Option<Email>,
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 500, pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")]
-    name: Option<Option<String>>,
-    #[serde(default, deserialize_with = "given")]
+    name: Said<String>,
+    #[serde(default)]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 64, pattern = r"^[^\u0000-\u001f\u007f-\u009f]+$")]
-    phone: Option<Option<String>>,
+    phone: Said<String>,
     /// A postal address, in whatever fields the shop has.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schema(value_type = Option<Object>)]
-    address: Option<Option<Object>>,
+    address: Said<Object>,
     /// Whatever else is to be kept.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schema(value_type = Option<Object>)]
-    attributes: Option<Option<Object>>,
+    attributes: Said<Object>,
 }
 
 /// Somebody new.
@@ -64,13 +64,6 @@ impl PartialSchema for NewUser {
 
 impl ToSchema for NewUser {}
 
-/// What is there, `null` too, is not what is left out.
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Option<Option<T>>, D::Error> {
-    Option::<T>::deserialize(deserializer).map(Some)
-}
-
 impl std::fmt::Debug for Fields {
     /// Never what is known: what is debugged is logged.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -80,11 +73,10 @@ impl std::fmt::Debug for Fields {
 
 impl Fields {
     fn into_change(self) -> Change {
-        let fields = |object: Option<Object>| -> Option<Map<String, Value>> {
-            match object {
-                Some(Object(Value::Object(fields))) => Some(fields),
-                _ => None,
-            }
+        // An object is what it is, or it would not have been read.
+        let fields = |Object(object)| match object {
+            Value::Object(fields) => fields,
+            _ => Map::new(),
         };
         Change {
             email: self.email,
@@ -132,7 +124,7 @@ pub(super) async fn register(
     headers: HeaderMap,
     Body(given): Body<Fields>,
 ) -> Answered {
-    let doing = api.doing(&caller, &headers)?;
+    let doing = super::doing(&caller, &headers)?;
     let written = people::register(&api.shop, doing, given.into_change()).await?;
     let location = HeaderValue::try_from(format!("/v1/users/{}", written.user.user_id));
     let mut response = shown(StatusCode::CREATED, written);
@@ -224,7 +216,7 @@ pub(super) async fn change(
 ) -> Answered {
     let id = id_of(&id)?;
     // What is wrong with a request is said before what its conditions find.
-    let doing = api.doing(&caller, &headers)?;
+    let doing = super::doing(&caller, &headers)?;
     let expected = match etag::versions(&headers) {
         None => None,
         Some(versions) if versions.is_empty() => {
@@ -276,7 +268,7 @@ pub(super) async fn erase(
     Segment(id): Segment,
     headers: HeaderMap,
 ) -> Answered {
-    let doing = api.doing(&caller, &headers)?;
+    let doing = super::doing(&caller, &headers)?;
     let erased = people::erase(&api.shop, doing, id_of(&id)?).await;
     erased.map_err(of_path)?;
     Ok(StatusCode::NO_CONTENT.into_response())

@@ -13,7 +13,7 @@ mod write;
 
 pub use erase::{Erased, cut_off_log, erase};
 pub use export::{Held, held};
-pub use profile::{Change, Profile, ProfileError};
+pub use profile::{Change, Profile, ProfileError, Said};
 pub use read::{UserView, find, list, user};
 pub use write::{Doing, PeopleError, Written, change, register};
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
@@ -40,20 +40,74 @@ impl fmt::Debug for Profile {
     }
 }
 
-/// What is to be known of somebody from now on. What is `None` stays as it is; of what may
-/// be missing, the inner `None` takes it away.
+/// What is said of a field that may be missing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Said<T> {
+    /// It stays as it is.
+    #[default]
+    Nothing,
+    /// It is taken away.
+    Gone,
+    /// It is this.
+    Is(T),
+}
+
+impl<T> Said<T> {
+    /// What is known after it was said.
+    fn after(self, before: Option<T>) -> Option<T> {
+        match self {
+            Self::Nothing => before,
+            Self::Gone => None,
+            Self::Is(now) => Some(now),
+        }
+    }
+
+    /// Something else said, where something is said.
+    pub fn map<U>(self, other: impl FnOnce(T) -> U) -> Said<U> {
+        match self {
+            Self::Nothing => Said::Nothing,
+            Self::Gone => Said::Gone,
+            Self::Is(now) => Said::Is(other(now)),
+        }
+    }
+
+    /// For telling a repetition: what stays as it is, and what is taken away, are two things.
+    fn asked(&self) -> Option<[Option<&T>; 1]> {
+        match self {
+            Self::Nothing => None,
+            Self::Gone => Some([None]),
+            Self::Is(now) => Some([Some(now)]),
+        }
+    }
+}
+
+impl<T> From<Option<T>> for Said<T> {
+    /// Nothing where nothing is given.
+    fn from(given: Option<T>) -> Self {
+        given.map_or(Self::Nothing, Self::Is)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Said<T> {
+    /// What is left out is nothing, by default; `null` takes away.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Option::deserialize(deserializer)?.map_or(Self::Gone, Self::Is))
+    }
+}
+
+/// What is to be known of somebody from now on.
 #[derive(Clone, Default, PartialEq)]
 pub struct Change {
     /// Another e-mail address.
     pub email: Option<Email>,
     /// Another name.
-    pub name: Option<Option<String>>,
+    pub name: Said<String>,
     /// Another telephone number.
-    pub phone: Option<Option<String>>,
+    pub phone: Said<String>,
     /// Another address.
-    pub address: Option<Option<Map<String, Value>>>,
+    pub address: Said<Map<String, Value>>,
     /// Other attributes.
-    pub attributes: Option<Option<Map<String, Value>>>,
+    pub attributes: Said<Map<String, Value>>,
 }
 
 impl fmt::Debug for Change {
@@ -66,13 +120,12 @@ impl Change {
     /// A keyed hash of what is asked for, and in which version: it tells a repetition.
     pub(super) fn digest(&self, key: &InstanceKey, expected: Option<i64>) -> [u8; 32] {
         let Self { email, name, phone, address, attributes } = self;
-        // What stays as it is, and what is taken away, are two things.
         let asked = serde_json::json!({
             "email": email.as_ref().map(Email::as_str),
-            "name": name.as_ref().map(|name| [name]),
-            "phone": phone.as_ref().map(|phone| [phone]),
-            "address": address.as_ref().map(|address| [address]),
-            "attributes": attributes.as_ref().map(|attributes| [attributes]),
+            "name": name.asked(),
+            "phone": phone.asked(),
+            "address": address.asked(),
+            "attributes": attributes.asked(),
             "version": expected,
         });
         key.keyed_hash(Hashed::UserChange, asked.to_string().as_bytes())
@@ -117,10 +170,10 @@ impl Profile {
         let before = before.unwrap_or_else(|| Self::of(String::new()));
         let profile = Self {
             email,
-            name: name.unwrap_or(before.name),
-            phone: phone.unwrap_or(before.phone),
-            address: address.unwrap_or(before.address),
-            attributes: attributes.unwrap_or(before.attributes),
+            name: name.after(before.name),
+            phone: phone.after(before.phone),
+            address: address.after(before.address),
+            attributes: attributes.after(before.attributes),
         };
         profile.check()?;
         Ok(profile)
@@ -211,19 +264,19 @@ mod tests {
     use super::*;
     use crate::secret::SeededRandom;
 
-    fn email(text: &str) -> Option<Email> {
-        Some(Email::new(text).unwrap())
+    fn email(text: &str) -> Email {
+        Email::new(text).unwrap()
     }
 
-    fn object(value: Value) -> Option<Option<Map<String, Value>>> {
+    fn object(value: Value) -> Said<Map<String, Value>> {
         let Value::Object(object) = value else { panic!("{value}") };
-        Some(Some(object))
+        Said::Is(object)
     }
 
     fn someone() -> Change {
         Change {
-            email: email("Buyer@Example.com"),
-            name: Some(Some("A Buyer".to_owned())),
+            email: Some(email("Buyer@Example.com")),
+            name: Said::Is("A Buyer".to_owned()),
             address: object(json!({ "city": "Sampletown" })),
             ..Change::default()
         }
@@ -234,8 +287,8 @@ mod tests {
         let first = Profile::changed(None, someone()).unwrap();
         assert_eq!((first.name.as_deref(), &first.phone), (Some("A Buyer"), &None));
         let change = Change {
-            name: Some(None),
-            phone: Some(Some("+49 30 1234567".to_owned())),
+            name: Said::Gone,
+            phone: Said::Is("+49 30 1234567".to_owned()),
             ..Change::default()
         };
         let second = Profile::changed(Some(first), change).unwrap();
@@ -249,7 +302,7 @@ mod tests {
     #[test]
     fn cards_and_what_is_out_of_bounds_are_refused_by_their_fields() {
         let card = "4242 4242 4242 4242";
-        let text = |text: &str| Some(Some(text.to_owned()));
+        let text = |text: &str| Said::Is(text.to_owned());
         let deep = json!({ "notes": [{ "pay": 4_242_424_242_424_242_u64 }] });
         for (field, change) in [
             ("name", Change { name: text(card), ..someone() }),
@@ -284,11 +337,11 @@ mod tests {
         assert_ne!(sealed.sealed, again.sealed);
         let elsewhere = profile.seal(&key, other, &random);
         assert_ne!((sealed.email, sealed.digest), (elsewhere.email, elsewhere.digest));
-        let spelt = Change { email: email("buyer@EXAMPLE.com"), ..someone() };
+        let spelt = Change { email: Some(email("buyer@EXAMPLE.com")), ..someone() };
         let spelt = Profile::changed(None, spelt).unwrap().seal(&key, web, &random);
         assert_eq!(spelt.email, sealed.email);
         assert_ne!(spelt.digest, sealed.digest);
-        let found = Profile::email_hash(&key, web, &email("BUYER@example.com").unwrap());
+        let found = Profile::email_hash(&key, web, &email("BUYER@example.com"));
         assert_eq!(found, sealed.email);
     }
 }

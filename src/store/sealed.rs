@@ -10,7 +10,7 @@ pub(crate) struct Sealed {
     /// What its context is made of.
     pub(crate) names: [String; 2],
     /// The value.
-    pub(crate) sealed: Vec<u8>,
+    pub(crate) value: Vec<u8>,
 }
 
 /// A table with sealed values whose rows have numbers.
@@ -66,7 +66,7 @@ pub(crate) async fn page(
             Ok(Sealed {
                 id: row.int(0)?,
                 names: [row.text(1)?, row.text(2)?],
-                sealed: sealed.ok_or_else(|| row.decode_error("nothing where all is sealed"))?,
+                value: sealed.ok_or_else(|| row.decode_error("nothing where all is sealed"))?,
             })
         })
         .collect()

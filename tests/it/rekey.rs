@@ -46,7 +46,7 @@ fn form(key: &str) -> Vec<(&'static str, String)> {
 async fn of_a_channel(shop: &TestShop) {
     let key = &shop.shop.key;
     let hex = |bytes: Vec<u8>| {
-        let hex = bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let hex = bytes.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
         match shop.backend() {
             Backend::Sqlite => format!("x'{hex}'"),
             Backend::Postgres => format!("'\\x{hex}'::bytea"),
@@ -119,7 +119,7 @@ both!(all_that_is_sealed_is_sealed_anew_and_what_was_known_is_known_again, |shop
     let sealed = shop.texts(&format!("select {hex} from inbox")).await.concat().concat();
     let pairs = (0..sealed.len()).step_by(2);
     let sealed: Vec<u8> =
-        pairs.map(|at| u8::from_str_radix(&sealed[at..at + 2], 16).unwrap()).collect();
+        pairs.map(|at| u8::from_str_radix(sealed.get(at..at + 2).unwrap(), 16).unwrap()).collect();
     assert_eq!(served.shop().key.open("inbox 7 delivery k", &sealed).unwrap(), b"{}");
     assert_eq!(shop.int("select count(*) from channel_token").await, 0, "it is asked for anew");
     assert_eq!(shop.int("select count(*) from signing_key").await, 1, "the one of now");

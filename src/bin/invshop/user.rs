@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use invshop::domain::{Email, UserId};
-use invshop::people::{self, Asker, Change, Doing, UserView, Written};
+use invshop::people::{self, Asker, Change, Doing, Said, UserView, Written};
 use invshop::reports::LIMIT_MAX;
 use invshop::shop::{CLI_ACCOUNT, Shop};
 use serde_json::{Map, Value, json};
@@ -114,10 +114,10 @@ impl Known {
     fn change(self, email: Option<Email>) -> Change {
         Change {
             email,
-            name: self.name.map(Some),
-            phone: self.phone.map(Some),
-            address: self.address.map(Some),
-            attributes: self.attributes.map(Some),
+            name: self.name.into(),
+            phone: self.phone.into(),
+            address: self.address.into(),
+            attributes: self.attributes.into(),
         }
     }
 }
@@ -179,19 +179,24 @@ async fn named(shop: &Shop, text: &str) -> Result<UserId, Failure> {
 async fn alter(shop: &Shop, given: ChangeUser) -> Result<Reply, Failure> {
     let mut change = given.known.change(given.email);
     for field in &given.none {
-        let twice = match field.as_str() {
-            "name" => change.name.replace(None).is_some(),
-            "phone" => change.phone.replace(None).is_some(),
-            "address" => change.address.replace(None).is_some(),
-            _ => change.attributes.replace(None).is_some(),
+        let was_free = match field.as_str() {
+            "name" => replace(&mut change.name),
+            "phone" => replace(&mut change.phone),
+            "address" => replace(&mut change.address),
+            _ => replace(&mut change.attributes),
         };
-        if twice {
+        if !was_free {
             return Err(Failure::usage(format!("--no {field}: it is given a value too")));
         }
     }
     let id = named(shop, &given.user).await?;
     let written = people::change(shop, doing(shop, given.key), (id, given.if_version), change);
     Ok(reply("changed", &written.await?))
+}
+
+/// Takes a field away; false where it is given a value.
+fn replace<T>(field: &mut Said<T>) -> bool {
+    !matches!(std::mem::replace(field, Said::Gone), Said::Is(_))
 }
 
 async fn export(shop: &Shop, user: &str) -> Result<Reply, Failure> {

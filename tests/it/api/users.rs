@@ -187,7 +187,7 @@ both!(a_storefront_has_its_own_users_and_nobody_elses, |shop| {
         let data = reply.body["data"].as_array().unwrap().clone();
         data.iter().map(|one| one[name].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!(ids(&web, "/v1/users", "user_id").await, [id.clone()]);
+    assert_eq!(ids(&web, "/v1/users", "user_id").await, std::slice::from_ref(&id));
     assert_eq!(ids(&office, "/v1/users", "user_id").await, [id.clone(), others.clone()]);
     let page = office.get("/v1/users?limit=1").await;
     assert_eq!(page.body["next_cursor"], json!(id));
@@ -371,7 +371,9 @@ both!(nothing_personal_stands_in_clear_anywhere_and_nothing_sealed_once_it_is_er
     let before = find("before it was erased").await;
     let bytes = |hex: &String| {
         let pairs = (0..hex.len()).step_by(2);
-        pairs.map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect::<Vec<u8>>()
+        pairs
+            .map(|at| u8::from_str_radix(hex.get(at..at + 2).unwrap(), 16).unwrap())
+            .collect::<Vec<u8>>()
     };
     let is_there = |all: &[u8], sealed: &String| match shop.backend() {
         Backend::Sqlite => all.windows(64).any(|window| window == &bytes(sealed)[..64]),
