@@ -75,7 +75,9 @@ struct Event {
     /// Types may be added: pass over what is not known.
     #[schema(pattern = "^[a-z_]+\\.[a-z_]+$", example = "stock.reserved")]
     r#type: String,
-    at: Timestamp,
+    /// When it was written; `null` only of what cannot be read.
+    #[schema(required)]
+    at: Option<Timestamp>,
     /// What it is about.
     #[schema(value_type = Object)]
     subject: (),
