@@ -217,6 +217,8 @@ pub(super) async fn change(
     let id = id_of(&id)?;
     // What is wrong with a request is said before what its conditions find.
     let doing = super::doing(&caller, &headers)?;
+    let change = given.into_change();
+    change.check().map_err(PeopleError::from)?;
     let expected = match etag::versions(&headers) {
         None => None,
         Some(versions) if versions.is_empty() => {
@@ -226,7 +228,7 @@ pub(super) async fn change(
         }
         Some(versions) => Some(expected_of(&api, &caller, id, &versions).await?),
     };
-    let written = people::change(&api.shop, doing, (id, expected), given.into_change());
+    let written = people::change(&api.shop, doing, (id, expected), change);
     let written = written.await.map_err(of_path).map_err(|problem| match expected {
         Some(_) => problem.precondition("version_conflict"),
         None => problem,

@@ -117,6 +117,17 @@ impl fmt::Debug for Change {
 }
 
 impl Change {
+    /// Whether the texts that are given could be known of anybody, whatever is known by now.
+    pub fn check(&self) -> Result<(), ProfileError> {
+        if let Said::Is(name) = &self.name {
+            check_text("name", Some(name), NAME_BYTES_MAX)?;
+        }
+        if let Said::Is(phone) = &self.phone {
+            check_text("phone", Some(phone), PHONE_BYTES_MAX)?;
+        }
+        Ok(())
+    }
+
     /// A keyed hash of what is asked for, and in which version: it tells a repetition.
     pub(super) fn digest(&self, key: &InstanceKey, expected: Option<i64>) -> [u8; 32] {
         let Self { email, name, phone, address, attributes } = self;
