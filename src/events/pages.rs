@@ -118,7 +118,8 @@ impl Desk {
 
     fn take(&mut self, Wanted { after, reply }: Wanted) {
         let page = page_after(after);
-        // What is there of a page never changes; the last one grows.
+        // Entries of a page never change, though the SKU of an item that is renamed may be the
+        // one of when it was read; the last page grows.
         let goes_on = |events: &Events| events.last().is_some_and(|last| last.seq() > after);
         let kept = self.kept.iter().find(|(kept, events)| *kept == page && goes_on(events));
         if let Some((_, events)) = kept {

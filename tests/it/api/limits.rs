@@ -167,7 +167,8 @@ async fn slow(client: &Client, beginning: String) -> TcpStream {
     stream
 }
 
-// Neither database has a part in it.
+// Neither database has a part in it. It is the limit of requests that is tried here: so few slow
+// clients reach no bound of connections, and none is waited for until it is cut off.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_clients_and_a_flood_leave_a_client_that_keeps_to_its_limit_working() {
     let shop = TestShop::new(Backend::Sqlite).await;
