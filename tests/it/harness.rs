@@ -74,7 +74,8 @@ pub(crate) fn has_postgres() -> bool {
 pub(crate) fn http() -> reqwest::ClientBuilder {
     // It fails only where one is there already.
     rustls::crypto::ring::default_provider().install_default().ok();
-    reqwest::Client::builder().no_proxy()
+    // Without the machine's certificates, which take longer to read than most tests run.
+    reqwest::Client::builder().no_proxy().tls_certs_only([])
 }
 
 /// A shop with what it needs to be opened again.
