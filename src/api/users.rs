@@ -219,36 +219,42 @@ pub(super) async fn change(
     let doing = super::doing(&caller, &headers)?;
     let change = given.into_change();
     change.check().map_err(PeopleError::from)?;
-    let expected = match etag::versions(&headers) {
-        None => None,
-        Some(versions) if versions.is_empty() => {
-            let detail = "If-Match is none of this user's tags";
-            let status = StatusCode::PRECONDITION_FAILED;
-            return Err(Problem::new(status, "version_conflict", detail));
-        }
-        Some(versions) => Some(expected_of(&api, &caller, id, &versions).await?),
-    };
-    let written = people::change(&api.shop, doing, (id, expected), change);
-    let written = written.await.map_err(of_path).map_err(|problem| match expected {
-        Some(_) => problem.precondition("version_conflict"),
-        None => problem,
-    })?;
-    Ok(shown(StatusCode::OK, written))
+    let expected = expected(&api, &caller, id, &headers).await?;
+    let written = people::change(&api.shop, doing, (id, expected), change).await;
+    Ok(shown(StatusCode::OK, written.map_err(|error| of_condition(error, expected))?))
 }
 
-/// Of the versions that a condition names the one that is there, or the first.
-async fn expected_of(
+/// The version that `If-Match` asks for: of several the one that is there, or the first.
+async fn expected(
     api: &Api,
     caller: &Caller,
     id: UserId,
-    versions: &[i64],
-) -> Result<i64, Problem> {
-    let first = versions.first().copied().unwrap_or_default();
+    headers: &HeaderMap,
+) -> Result<Option<i64>, Problem> {
+    let Some(versions) = etag::versions(headers) else { return Ok(None) };
+    let Some(first) = versions.first().copied() else {
+        let detail = "If-Match is none of this user's tags";
+        return Err(Problem::new(StatusCode::PRECONDITION_FAILED, "version_conflict", detail));
+    };
     if versions.len() < 2 {
-        return Ok(first);
+        return Ok(Some(first));
     }
-    let now = people::user(&api.shop, caller.of_people(), id).await.map_err(of_path)?.version;
-    Ok(versions.iter().copied().find(|version| *version == now).unwrap_or(first))
+    let now = match people::user(&api.shop, caller.of_people(), id).await {
+        Ok(user) => user.version,
+        // Whoever repeats an erasure is told by the writer that it was done.
+        Err(PeopleError::Write(WriteError::Refused(Refusal::UnknownUser { .. }))) => first,
+        Err(error) => return Err(of_path(error)),
+    };
+    Ok(versions.into_iter().find(|version| *version == now).or(Some(first)))
+}
+
+/// A version that is not there any more is a condition that failed where one was made.
+fn of_condition(error: PeopleError, expected: Option<i64>) -> Problem {
+    let problem = of_path(error);
+    match expected {
+        Some(_) => problem.precondition("version_conflict"),
+        None => problem,
+    }
 }
 
 /// Erases what is known of a user, here and in its orders; these stay. Again is no error.
@@ -258,10 +264,10 @@ async fn expected_of(
     operation_id = "erase_user",
     tag = "users",
     security(("key" = [WriteUsers::SCOPE])),
-    params(("user_id" = UserId, Path, example = "usr_2"), Once),
+    params(("user_id" = UserId, Path, example = "usr_2"), IfUser, Once),
     responses((status = 204, description = "Nothing is known of it any more.")),
     extensions(("x-refusals" = json!([
-        "404 unknown_user", "422 idempotency_mismatch", "503 busy", "503 unknown_outcome",
+        "404 unknown_user", "412 version_conflict", "422 idempotency_mismatch", "503 busy", "503 unknown_outcome",
     ]))),
 )]
 pub(super) async fn erase(
@@ -270,9 +276,11 @@ pub(super) async fn erase(
     Segment(id): Segment,
     headers: HeaderMap,
 ) -> Answered {
+    let id = id_of(&id)?;
     let doing = super::doing(&caller, &headers)?;
-    let erased = people::erase(&api.shop, doing, id_of(&id)?).await;
-    erased.map_err(of_path)?;
+    let expected = expected(&api, &caller, id, &headers).await?;
+    let erased = people::erase(&api.shop, doing, (id, expected)).await;
+    erased.map_err(|error| of_condition(error, expected))?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

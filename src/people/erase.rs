@@ -7,8 +7,8 @@
 use super::write::{Doing, PeopleError};
 use crate::domain::UserId;
 use crate::shop::Shop;
-use crate::store::{self, StoreError};
-use crate::writer::{Answer, Command};
+use crate::store;
+use crate::writer::{Answer, Command, EraseUser};
 
 /// How it went.
 #[derive(Clone, Debug)]
@@ -19,15 +19,15 @@ pub struct Erased {
     pub answer: Answer,
 }
 
-/// Erases a user: what is known of it, what its orders have of it, and whose they are.
-pub async fn erase(shop: &Shop, doing: Doing, id: UserId) -> Result<Erased, PeopleError> {
+/// Erases a user, in the version that was read where one is given: what is known of it, what
+/// its orders have of it, and whose they are.
+pub async fn erase(
+    shop: &Shop,
+    doing: Doing,
+    (id, read_version): (UserId, Option<i64>),
+) -> Result<Erased, PeopleError> {
     let orders = store::users::orders_of(&mut shop.db.read().await?.conn(), id).await?;
-    let answer = doing.submit(shop, Command::EraseUser(doing.one(id))).await?;
+    let command = Command::EraseUser(EraseUser { user: doing.one(id), read_version });
+    let answer = doing.submit(shop, command).await?;
     Ok(Erased { orders, answer })
-}
-
-/// Cuts off the log of the database, in so many tries of a tenth of a second; false where
-/// somebody reads an old state all the time.
-pub async fn cut_off_log(shop: &Shop, tries: u32) -> Result<bool, StoreError> {
-    shop.db.cut_off_log(tries).await
 }

@@ -11,7 +11,7 @@ mod profile;
 mod read;
 mod write;
 
-pub use erase::{Erased, cut_off_log, erase};
+pub use erase::{Erased, erase};
 pub use export::{Held, held};
 pub use profile::{Change, Profile, ProfileError, Said};
 pub use read::{UserView, find, list, user};

@@ -244,11 +244,25 @@ impl Db {
     }
 
     /// Cuts off SQLite's write-ahead log, which has pages as they were before something was
-    /// erased. Whether it could be, in so many tries.
-    pub(crate) async fn cut_off_log(&self, tries: u32) -> Result<bool, StoreError> {
+    /// erased. Whether it could be, in so many tries of a tenth of a second: it cannot while
+    /// somebody reads an old state.
+    pub async fn cut_off_log(&self, tries: u32) -> Result<bool, StoreError> {
         match self {
             Self::Sqlite(sqlite) => super::checkpoint::cut_off_now(sqlite, tries).await,
             Self::Postgres(_) => Ok(true),
+        }
+    }
+
+    /// Leaves nothing in the files of the database of what was sealed once and is no more:
+    /// SQLite's log is cut off (its file was overwritten at once), PostgreSQL's tables of it
+    /// are written anew, each locked meanwhile. Whether it could be, in so many tries. The
+    /// server's own log keeps what was written for as long as it is kept.
+    pub async fn scrub(&self, tries: u32) -> Result<bool, StoreError> {
+        match self {
+            Self::Sqlite(_) => self.cut_off_log(tries).await,
+            Self::Postgres(_) => {
+                super::sealed::rewrite(&mut self.read().await?.conn()).await.map(|()| true)
+            }
         }
     }
 

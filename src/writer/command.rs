@@ -64,7 +64,7 @@ pub enum Command {
     /// Change what is known of a user.
     ChangeUser(ChangeUser),
     /// Take away what is known of a user, here and with its orders.
-    EraseUser(OneUser),
+    EraseUser(EraseUser),
     /// Place an order (a request).
     Place(Place),
     /// Take a request for an order and decide it later.
@@ -149,6 +149,15 @@ pub struct OneUser {
     /// Whether only those of the key holder the command is done for count: others' users
     /// are unknown then.
     pub only_own: bool,
+}
+
+/// A user of whom nothing is to be known any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EraseUser {
+    /// Which one.
+    pub user: OneUser,
+    /// The version that was read before, where somebody insists on it.
+    pub read_version: Option<i64>,
 }
 
 /// What is known of a user from now on.

@@ -48,7 +48,10 @@ impl Command {
             // Keyed hashes: what is asked for may be guessed from any other.
             Self::CreateUser(new) => json!(new.digest),
             Self::ChangeUser(change) => json!([change.user.id.get(), change.asked]),
-            Self::EraseUser(user) => json!(user.id.get()),
+            Self::EraseUser(erase) => match erase.read_version {
+                Some(version) => json!([erase.user.id.get(), version]),
+                None => json!(erase.user.id.get()),
+            },
             Self::Place(place) | Self::PlaceLater(place) => json!(PlaceContent::of(place)),
             Self::Decide(one) => json!(one.reference.to_string()),
             Self::Import(import) => json!({

@@ -24,8 +24,8 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 pub use command::{
-    Answer, CHUNK_ROWS_MAX, ChangeUser, Chunk, Command, Detail, LeftOrder, OneUser, Request,
-    WriteError,
+    Answer, CHUNK_ROWS_MAX, ChangeUser, Chunk, Command, Detail, EraseUser, LeftOrder, OneUser,
+    Request, WriteError,
 };
 pub use tools::{Faults, Injected, Step, Tools};
 

@@ -24,7 +24,7 @@ impl Command {
             Self::CreateAccount(new) => new.name.to_string(),
             Self::CreateUser(_) => "a user".to_owned(),
             Self::ChangeUser(one) => one.user.id.to_string(),
-            Self::EraseUser(one) => one.id.to_string(),
+            Self::EraseUser(one) => one.user.id.to_string(),
             Self::Place(one) | Self::PlaceLater(one) => one.reference.to_string(),
             Self::Decide(one) => one.reference.to_string(),
             Self::Import(one) => one.reference.to_string(),

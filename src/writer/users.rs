@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::Job;
-use super::command::{ChangeUser, Command, Detail, OneUser};
+use super::command::{ChangeUser, Command, Detail, EraseUser, OneUser};
 use crate::domain::{AccountId, Kind, Refusal, SealedUser, UserId, UserMark};
 use crate::ledger::{Added, Decided, Stop, Working};
 use crate::orders::Ended;
@@ -34,7 +34,7 @@ impl UsersWanted {
                 self.ids.insert(change.user.id.get());
                 self.changed.push((change.user.id, change.known.email));
             }
-            Command::EraseUser(user) => drop(self.ids.insert(user.id.get())),
+            Command::EraseUser(erase) => drop(self.ids.insert(erase.user.id.get())),
             Command::Place(place) | Command::PlaceLater(place) => {
                 self.ids.extend(place.user.map(UserId::get));
             }
@@ -98,11 +98,7 @@ pub(super) fn change(set: &mut Working, change: &ChangeUser) -> Decided<(Detail,
     let Some((_, digest)) = user.known else {
         return Err(unknown(id));
     };
-    if user.version != change.read_version {
-        let (expected, actual) = (change.read_version, user.version);
-        let what = format!("user {id}");
-        return Err(Refusal::VersionConflict { what, expected, actual, on_hand: None }.into());
-    }
+    check_version(user, change.read_version)?;
     if digest == change.known.digest {
         return Ok((Detail::Id(id.get()), Ended::Replayed));
     }
@@ -120,16 +116,28 @@ pub(super) fn change(set: &mut Working, change: &ChangeUser) -> Decided<(Detail,
 }
 
 /// Nothing is known of somebody any more. To erase again is a repetition.
-pub(super) fn erase(set: &mut Working, user: OneUser) -> Decided<(Detail, Ended)> {
-    let user = found(set, user)?;
+pub(super) fn erase(set: &mut Working, erase: EraseUser) -> Decided<(Detail, Ended)> {
+    let user = found(set, erase.user)?;
     if user.known.is_none() {
         return Ok((Detail::Id(user.id.get()), Ended::Replayed));
+    }
+    if let Some(version) = erase.read_version {
+        check_version(user, version)?;
     }
     let version = user.version + 1;
     set.users.insert(user.id, UserMark { known: None, version, ..user });
     set.added.push(Added::UserErased(user.id));
     enter(set, Kind::UserErased, user.id);
     Ok((Detail::Id(user.id.get()), Ended::Done))
+}
+
+/// Whether a user is as it was read.
+fn check_version(user: UserMark, expected: i64) -> Decided<()> {
+    if user.version == expected {
+        return Ok(());
+    }
+    let (what, actual) = (format!("user {}", user.id), user.version);
+    Err(Refusal::VersionConflict { what, expected, actual, on_hand: None }.into())
 }
 
 fn found(set: &Working, user: OneUser) -> Decided<UserMark> {

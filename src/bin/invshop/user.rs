@@ -102,6 +102,9 @@ pub(crate) struct Erase {
     /// The user's id, or its e-mail address
     #[arg(value_name = "USER")]
     user: String,
+    /// Only in this version; the present one otherwise
+    #[arg(long, value_name = "VERSION")]
+    if_version: Option<i64>,
     #[command(flatten)]
     key: KeyArgument,
 }
@@ -218,8 +221,8 @@ async fn export(shop: &Shop, user: &str) -> Result<Reply, Failure> {
 async fn wipe(app: &App<'_>, shop: &Shop, erase: Erase) -> Result<Reply, Failure> {
     let id = named(shop, &erase.user).await?;
     app.confirm(&format!("erase what is known of {id}, for good")).await?;
-    let erased = people::erase(shop, doing(shop, erase.key), id).await?;
-    let log_remains = !people::cut_off_log(shop, LOG_TRIES).await?;
+    let erased = people::erase(shop, doing(shop, erase.key), (id, erase.if_version)).await?;
+    let log_remains = !shop.db.cut_off_log(LOG_TRIES).await?;
     if log_remains {
         let note = "the database's log still has the erased pages, sealed as they were, because \
                     somebody reads an old state: run the same again when that is over";

@@ -59,6 +59,15 @@ async fn erase(client: &Client, id: &str) -> Reply {
     client.send(client.request(Method::DELETE, &format!("/v1/users/{id}"))).await
 }
 
+async fn user_version(client: &Client, id: &str) -> i64 {
+    client.get(&format!("/v1/users/{id}")).await.body["version"].as_i64().unwrap()
+}
+
+async fn erase_read(client: &Client, id: &str, tag: &str) -> Reply {
+    let request = client.request(Method::DELETE, &format!("/v1/users/{id}"));
+    client.send(request.header("if-match", tag)).await
+}
+
 fn id_of(reply: &Reply) -> String {
     assert!(matches!(reply.status, 200 | 201), "{reply:?}");
     reply.body["user_id"].as_str().unwrap().to_owned()
@@ -231,8 +240,15 @@ both!(what_is_held_on_somebody_is_handed_over_and_erased_and_the_orders_stay, |s
     assert_eq!(rest.body["orders"][0]["order_id"], "1");
     assert_eq!(rest.body["next_cursor"], Value::Null);
 
-    assert_eq!(erase(&web, &id).await.status, 204);
+    let version = user_version(&web, &id).await;
+    for tag in [&format!("\"{}\"", version + 1), "W/\"1\"", "\"nothing\""] {
+        let stale = erase_read(&web, &id, tag).await;
+        assert_eq!((stale.status, stale.code()), (412, "version_conflict"), "{tag}");
+    }
+    let several = format!("\"99\", \"{version}\"");
+    assert_eq!(erase_read(&web, &id, &several).await.status, 204);
     assert_eq!(erase(&web, &id).await.status, 204, "again is no error");
+    assert_eq!(erase_read(&web, &id, &several).await.status, 204, "it was done");
     assert_eq!(web.get(&format!("/v1/users/{id}")).await.status, 404);
     assert_eq!(web.get(&path).await.status, 404);
     assert_eq!(change(&web, &id, None, &json!({ "name": "X" })).await.status, 404);

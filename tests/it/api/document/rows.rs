@@ -104,6 +104,7 @@ pub(super) const ROWS: &[Row] = &[
     headed("change_user", "version_conflict", "/v1/users/usr_1", "{}", ("if-match", "\"99\"")),
     headed("change_user", "idempotency_mismatch", "/v1/users/usr_1", r#"{"name":"X"}"#, USED),
     row("erase_user", "unknown_user", "/v1/users/usr_9", ""),
+    headed("erase_user", "version_conflict", "/v1/users/usr_1", "", ("if-match", "\"99\"")),
     headed("erase_user", "idempotency_mismatch", "/v1/users/usr_1", "", USED),
     row("show_order", "unknown_order", "/v1/orders/none", ""),
     row("show_order", "ambiguous_order", "/v1/orders/both", ""),
