@@ -23,8 +23,8 @@ use crate::{orders, sync};
 
 /// Rows that are read at once.
 const PAGE_ROWS: i64 = 50;
-/// Tries to cut off the log, which has the rows as they were.
-const LOG_TRIES: u32 = 10;
+/// Tries to leave nothing in the files of the rows as they were.
+const SCRUB_TRIES: u32 = 10;
 
 /// How it went.
 #[derive(Clone, Debug)]
@@ -39,6 +39,9 @@ pub struct Rotated {
     pub file: PathBuf,
     /// Where the key of before is.
     pub kept: PathBuf,
+    /// Whether nothing that the key of before sealed is left in the files of the database
+    /// ([`Db::scrub`]).
+    pub is_scrubbed: bool,
 }
 
 /// Why the key was not exchanged. Nothing was changed but, maybe, for the new key beside
@@ -128,14 +131,15 @@ async fn rotate_in(
         let id = next.id();
         let keys = Keys { current, next, random: Arc::clone(&opening.random) };
         let rows = reseal(db, opening, &keys, progress).await?;
-        db.cut_off_log(LOG_TRIES).await?;
         (id, rows)
     } else {
         (next.map_or(before, |next| next.id()), 0)
     };
+    // Before the files, or to run it again would not end it.
+    let is_scrubbed = db.scrub(SCRUB_TRIES).await?;
     file.put_next()?;
     let (file, kept) = (file.path().to_owned(), kept.path().to_owned());
-    Ok(Rotated { before, now, rows, file, kept })
+    Ok(Rotated { before, now, rows, file, kept, is_scrubbed })
 }
 
 /// The key that waits to take the place, where one does. Half a key is none: whoever wrote

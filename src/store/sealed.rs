@@ -102,5 +102,16 @@ pub(crate) async fn count(conn: &mut Conn<'_>) -> Result<i64, StoreError> {
     conn.one(&COUNT, args![]).await?.int(0)
 }
 
+statement!(
+    REWRITE,
+    postgres "vacuum (full, analyze) personal, inbox, users, channel_token, signing_key"
+);
+
+/// Writes the tables with sealed values anew, without the rows that are no more. Outside a
+/// transaction; only PostgreSQL keeps such rows.
+pub(super) async fn rewrite(conn: &mut Conn<'_>) -> Result<(), StoreError> {
+    conn.execute(&REWRITE, args![]).await.map(drop)
+}
+
 pub(super) const STATEMENTS: &[&Statement] =
-    &[&PERSONAL, &INBOX, &USERS, &SET_PERSONAL, &SET_INBOX, &SET_USERS, &COUNT];
+    &[&PERSONAL, &INBOX, &USERS, &SET_PERSONAL, &SET_INBOX, &SET_USERS, &COUNT, &REWRITE];

@@ -46,6 +46,7 @@ mod rekey;
 mod reports;
 mod sale;
 mod scenarios;
+mod scrub;
 mod server;
 mod service;
 mod settling;

@@ -15,6 +15,12 @@ use crate::app::{App, place};
 use crate::failure::Failure;
 use crate::output::{Reply, Table, Text};
 
+/// Tries of a tenth of a second to leave nothing in the files.
+const SCRUB_TRIES: u32 = 50;
+/// What is said where that was in vain.
+const REMAINS: &str = "the database's log still has what was erased, sealed as it was, because \
+                       somebody reads an old state: run db scrub when that is over";
+
 /// What can be done.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Verb {
@@ -30,6 +36,8 @@ pub(crate) enum Verb {
     Copy(archive::Copy),
     /// Seal everything anew with a new instance key, while nothing runs
     RotateKey,
+    /// Leave nothing in the database's files of what was erased or sealed with a former key
+    Scrub,
     /// How large the database is, and what it is full of
     Stats,
 }
@@ -45,6 +53,7 @@ pub(crate) async fn run(app: &App<'_>, verb: Verb) -> Result<Reply, Failure> {
         Verb::Restore(restore) => archive::restore(app, &restore).await,
         Verb::Copy(copy) => archive::copy(app, &copy).await,
         Verb::RotateKey => rotate_key(app).await,
+        Verb::Scrub => app.with_shop(async |shop| scrub(app, shop).await).await,
         Verb::Stats => app.with_shop(async |shop| stats(shop).await).await,
     }
 }
@@ -82,16 +91,31 @@ async fn rotate_key(app: &App<'_>) -> Result<Reply, Failure> {
     })
     .await?;
     bar.finish_and_clear();
-    let Rotated { before, now, rows, file, kept } = &rotated;
+    let Rotated { before, now, rows, file, kept, is_scrubbed } = &rotated;
     let line = format!(
         "sealed {rows} records anew: {} has the key {now}\nthe key of before, {before}, is in {}: \
          backups of before need it; remove it when they are gone",
         file.display(),
         kept.display()
     );
+    if !is_scrubbed {
+        app.output.note(REMAINS);
+    }
     let document = json!({ "before": before.to_string(), "now": now.to_string(), "rows": rows,
-                           "key_file": file, "kept": kept });
+                           "key_file": file, "kept": kept, "scrubbed": is_scrubbed });
     Ok(Reply::one(line, document))
+}
+
+async fn scrub(app: &App<'_>, shop: &Shop) -> Result<Reply, Failure> {
+    if let Place::Postgres(_) = place(app.config()?) {
+        app.confirm("write the tables of what is sealed anew; whoever needs them waits").await?;
+    }
+    if !shop.db.scrub(SCRUB_TRIES).await? {
+        return Err(Failure::refused("log_remains", REMAINS));
+    }
+    let name = shop.db.place();
+    let line = format!("nothing of what was sealed once and is no more is left in {name}");
+    Ok(Reply::one(line, json!({ "database": name })))
 }
 
 async fn verify(app: &App<'_>, shop: &Shop) -> Result<Reply, Failure> {

@@ -59,6 +59,8 @@ both_shops!(people_are_registered_shown_changed_handed_over_and_erased, |cli| {
     let audit =
         cli.json(&["report", "audit", "--from", "2025-01-01", "--to", "2034-01-01"]).to_string();
     assert!(audit.contains("user.erased") && audit.contains("instance_key.rotated"), "{audit}");
+    let scrubbed = cli.json(&["db", "scrub", "--yes"]);
+    assert!(scrubbed["database"].is_string(), "{scrubbed}");
     cli.ok(&["db", "verify"]);
 });
 
@@ -67,6 +69,7 @@ fn rotated(cli: &Cli, id: &str) {
     assert_eq!(cli.error(2, &["db", "rotate-key"])["hint"], "add --yes");
     let rotated = cli.json(&["db", "rotate-key", "--yes"]);
     assert_eq!(rotated["rows"], 2, "{rotated}");
+    assert_eq!(rotated["scrubbed"], true);
     let kept = rotated["kept"].as_str().unwrap();
     assert!(kept.ends_with(rotated["before"].as_str().unwrap()), "{rotated}");
     assert!(cli.path().join(kept).exists());
