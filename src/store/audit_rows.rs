@@ -96,6 +96,33 @@ statement!(
      where fault is not null order by id limit $1"
 );
 
+// Whoever is erased has a number and nothing else; what no row says any more, the journal
+// does: how many were erased.
+statement!(
+    STRAY_PEOPLE,
+    "select cast(null as bigint), cast(null as bigint), order_id, cast(null as bigint), fault,
+            count(*) over () from (
+       select u.order_id, 'it is of a user who was erased' as fault
+       from order_user as u join users as s on s.id = u.user_id
+       where s.erased_at is not null
+       union all
+       select u.order_id, 'it has the customer of a user who was erased'
+       from order_user as u join personal as p on p.order_id = u.order_id
+       where u.user_id is null
+       union all
+       select cast(null as bigint), cast(erased as text) || ' users are erased, the journal says '
+              || cast(said as text)
+       from (select (select count(*) from users where erased_at is not null) as erased,
+                    (select count(*) from journal where kind = 'user.erased') as said) as counted
+       where erased <> said
+     ) as strays order by order_id limit $1"
+);
+
+/// What is left of users who were erased.
+pub(crate) async fn people(conn: &mut Conn<'_>, limit: i64) -> Result<Vec<Stray>, StoreError> {
+    conn.all(&STRAY_PEOPLE, args![limit]).await?.iter().map(stray).collect()
+}
+
 /// Allocations that do not belong to a line.
 pub(crate) async fn allocations(conn: &mut Conn<'_>, limit: i64) -> Result<Vec<Stray>, StoreError> {
     conn.all(&STRAY_ALLOCATIONS, args![limit]).await?.iter().map(stray).collect()
@@ -154,6 +181,7 @@ pub(super) const STATEMENTS: &[&Statement] = &[
     &STRAY_NAMES,
     &STRAY_BUNDLES,
     &STRAY_BATCHES,
+    &STRAY_PEOPLE,
     &ITEM_NAME,
     &LOCATION_NAME,
     &ORDER_NAME,

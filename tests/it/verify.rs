@@ -393,6 +393,38 @@ both!(a_status_that_does_not_follow_from_the_counts_is_found, |shop| {
     assert!(!of("cli:3"), "{verified:#?}");
 });
 
+both!(what_is_left_of_somebody_who_was_erased_is_found_and_named, |shop| {
+    busy(&shop).await;
+    let user = "insert into users (id, account_id, version, created_at, updated_at, erased_at)
+                values (7, 1, 2, 1, 1, 1);";
+    let sealed = match &shop.opening.place {
+        Place::Sqlite(_) => {
+            "drop trigger personal_key_new; insert into personal values (ONE, x'00')"
+        }
+        Place::Postgres(_) => "insert into personal values (ONE, '\\x00')",
+    };
+    for (damage, repair, names) in [
+        (user, "delete from users", "1 users are erased, the journal says 0"),
+        (
+            &format!("{user} insert into order_user values (ONE, 7)"),
+            "delete from order_user; delete from users",
+            "order cli:1: it is of a user who was erased",
+        ),
+        (
+            &format!("insert into order_user values (ONE, null); {sealed}"),
+            "delete from order_user; delete from personal",
+            "order cli:1: it has the customer of a user who was erased",
+        ),
+    ] {
+        shop.corrupt(&damage.replace("ONE", ONE)).await;
+        let verified = proof(&shop).await;
+        let mut found = verified.findings.iter().map(ToString::to_string);
+        assert!(found.any(|one| one.ends_with(names)), "{names}: {verified:#?}");
+        shop.corrupt(repair).await;
+        assert!(proof(&shop).await.is_clean(), "{repair}");
+    }
+});
+
 both!(all_findings_are_counted_and_the_first_are_named, |shop| {
     let open = Command::BatchOpen(NewBatch {
         kind: "items",

@@ -77,6 +77,8 @@ pub enum FindingKind {
     Bundle,
     /// An import's state makes no sense.
     Batch,
+    /// Something is left of a user who was erased.
+    Erasure,
 }
 
 /// One thing that is wrong, with the names of what it is about.

@@ -13,7 +13,9 @@ pub(super) async fn prove(desk: &mut Desk<'_>) -> Result<(), StoreError> {
     let bundles = audit_rows::bundles(&mut desk.conn, limit).await?;
     report(desk, FindingKind::Bundle, bundles).await?;
     let batches = audit_rows::batches(&mut desk.conn, limit).await?;
-    report(desk, FindingKind::Batch, batches).await
+    report(desk, FindingKind::Batch, batches).await?;
+    let people = audit_rows::people(&mut desk.conn, limit).await?;
+    report(desk, FindingKind::Erasure, people).await
 }
 
 async fn report(
