@@ -59,6 +59,8 @@ pub struct Manner {
     pub connections_of_one_max: usize,
     /// The proxies that are believed: each has the connections of many.
     pub trusted: Vec<IpNet>,
+    /// How long the headers of a request may take to arrive.
+    pub headers_max: Duration,
     /// How long the requests under way may take to finish at the end.
     pub drain: Duration,
 }
@@ -71,6 +73,7 @@ impl Manner {
             connections_max: CONNECTIONS_MAX,
             connections_of_one_max: CONNECTIONS_OF_ONE_MAX,
             trusted: Vec::new(),
+            headers_max: HEADERS_MAX,
             drain,
         }
     }
@@ -78,7 +81,8 @@ impl Manner {
 
 /// Serves until it is stopped, then lets the requests under way finish.
 pub async fn serve(listener: TcpListener, router: Router, manner: Manner, stop: CancellationToken) {
-    let Manner { tls, connections_max, connections_of_one_max, trusted, drain } = manner;
+    let Manner { tls, connections_max, connections_of_one_max, trusted, headers_max, drain } =
+        manner;
     let places = Connections::new(connections_max, connections_of_one_max, trusted);
     let mut connections = JoinSet::new();
     loop {
@@ -109,7 +113,7 @@ pub async fn serve(listener: TcpListener, router: Router, manner: Manner, stop: 
             tracing::debug!(peer = %peer.0, "an address has all connections that one may have");
             continue;
         };
-        let talk = Talk { router: router.clone(), peer, place, stop: stop.clone() };
+        let talk = Talk { router: router.clone(), peer, place, headers_max, stop: stop.clone() };
         let (stream, tls, stop) = (bounded(stream), tls.clone(), stop.clone());
         connections.spawn(async move {
             match tls {
@@ -145,6 +149,7 @@ struct Talk {
     router: Router,
     peer: Peer,
     place: ConnectionPlace,
+    headers_max: Duration,
     stop: CancellationToken,
 }
 
@@ -180,7 +185,7 @@ impl Talk {
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEADERS_MAX)
+            .header_read_timeout(self.headers_max)
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
         let mut connection = pin!(connection);

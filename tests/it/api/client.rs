@@ -25,6 +25,11 @@ use crate::harness::TestShop;
 /// How long requests under way may take at the end.
 const DRAIN: Duration = Duration::from_secs(20);
 
+/// As a daemon serves without TLS.
+pub(super) const fn manner() -> Manner {
+    Manner::plain(DRAIN)
+}
+
 /// A served shop: a second process' view of the test's.
 pub(crate) struct Served {
     base: String,
@@ -69,23 +74,21 @@ impl Served {
         Self::of(shop, beside, |api| api).await
     }
 
-    /// Served over so many connections at the same time, and so many of one address.
-    pub(crate) async fn over(shop: &TestShop, all: usize, of_one: usize) -> Self {
-        let manner =
-            Manner { connections_max: all, connections_of_one_max: of_one, ..Manner::plain(DRAIN) };
-        Self::served(shop, manner, OpenApiRouter::new(), |api| api).await
+    /// Over connections that are served in another manner, as settings of a configuration say.
+    pub(crate) async fn over(shop: &TestShop, manner: Manner, settings: &[(&str, &str)]) -> Self {
+        let settings = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        let inputs = Inputs { overrides: settings.collect(), ..Inputs::default() };
+        let config = Config::load(&inputs).unwrap();
+        Self::served(shop, manner, OpenApiRouter::new(), |api| api.configured(&config)).await
     }
 
     /// Served as settings of a configuration say.
     pub(crate) async fn configured(shop: &TestShop, settings: &[(&str, &str)]) -> Self {
-        let settings = settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-        let inputs = Inputs { overrides: settings.collect(), ..Inputs::default() };
-        let config = Config::load(&inputs).unwrap();
-        Self::of(shop, OpenApiRouter::new(), |api| api.configured(&config)).await
+        Self::over(shop, manner(), settings).await
     }
 
     async fn of(shop: &TestShop, beside: OpenApiRouter, set: impl FnOnce(Api) -> Api) -> Self {
-        Self::served(shop, Manner::plain(DRAIN), beside, set).await
+        Self::served(shop, manner(), beside, set).await
     }
 
     async fn served(

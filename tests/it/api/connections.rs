@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use invshop::api::Manner;
 use tokio::net::TcpSocket;
 use tokio::time::timeout;
 
-use super::client::Served;
+use super::client::{Served, manner};
 use crate::events::listener::{Socket, Told};
 use crate::harness::{Backend, TestShop};
 
@@ -18,7 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 async fn who_opens_all_connections_it_can_leaves_room_for_others() {
     const ALL: usize = 12;
     let shop = TestShop::new(Backend::Sqlite).await;
-    let served = Served::over(&shop, ALL, ALL / 2).await;
+    let bounds = Manner { connections_max: ALL, connections_of_one_max: ALL / 2, ..manner() };
+    let served = Served::over(&shop, bounds, &[]).await;
     let address: SocketAddr = served.base().strip_prefix("http://").unwrap().parse().unwrap();
     let mut silent = Vec::new();
     for _ in 0..4 * ALL {
@@ -41,7 +43,8 @@ async fn who_opens_all_connections_it_can_leaves_room_for_others() {
 async fn sockets_are_among_the_connections_there_may_be() {
     const CONNECTIONS: usize = 3;
     let shop = TestShop::new(Backend::Sqlite).await;
-    let served = Served::over(&shop, CONNECTIONS, CONNECTIONS).await;
+    let bounds = Manner { connections_max: CONNECTIONS, ..manner() };
+    let served = Served::over(&shop, bounds, &[]).await;
     let client = served.client("office", "operator").await;
     let mut sockets = Vec::new();
     for _ in 0..CONNECTIONS {

@@ -1,19 +1,24 @@
 //! Who asks for too much is told when to come again; everybody else notices nothing.
 
+use std::io::ErrorKind;
+use std::mem::MaybeUninit;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use invshop::api::Manner;
 use invshop::domain::AccountName;
 use invshop::ledger::catalogue::NewKey;
 use invshop::secret::ApiKey;
 use invshop::writer::Command;
 use reqwest::Method;
 use serde_json::{Value, json};
+use socket2::SockRef;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
-use super::client::{Client, Served};
+use super::client::{Client, Served, manner};
 use crate::both;
+use crate::events::listener::PATIENCE;
 use crate::harness::{Backend, TestShop};
 
 /// How often a request is granted of so many, and the first refusal.
@@ -157,9 +162,11 @@ both!(a_flood_leaves_a_client_that_keeps_to_its_limit_working, |shop| {
 });
 
 /// Connections of each kind that is slow.
-const SLOW: usize = 150;
+const SLOW: usize = 50;
+/// How long headers may take here: longer than it takes to open these connections.
+const HEADERS_MAX: Duration = Duration::from_secs(1);
 
-/// A connection that has sent the beginning of something, and sends a byte now and then.
+/// A connection that has sent the beginning of something.
 async fn slow(client: &Client, beginning: String) -> TcpStream {
     let address = client.base().strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
@@ -167,8 +174,30 @@ async fn slow(client: &Client, beginning: String) -> TcpStream {
     stream
 }
 
-// Neither database has a part in it. It is the limit of requests that is tried here: so few slow
-// clients reach no bound of connections, and none is waited for until it is cut off.
+/// Sends a byte now and then on connections that are slow.
+async fn drip(streams: impl Iterator<Item = &TcpStream> + Clone) {
+    loop {
+        for stream in streams.clone() {
+            // Whoever took too long was cut off.
+            stream.try_write(b"a").ok();
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// How many of some connections the server has ended without a word.
+fn cut_off(streams: &[TcpStream]) -> usize {
+    let is_cut_off =
+        |stream: &&TcpStream| match SockRef::from(*stream).peek(&mut [MaybeUninit::uninit()]) {
+            Ok(bytes) => bytes == 0,
+            Err(error) => error.kind() != ErrorKind::WouldBlock,
+        };
+    streams.iter().filter(is_cut_off).count()
+}
+
+// Neither database has a part in it. All connections there may be are of clients that are slow:
+// there is room for others only when those that do not come to the end of their headers are cut
+// off, and for as many as those were.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_clients_and_a_flood_leave_a_client_that_keeps_to_its_limit_working() {
     let shop = TestShop::new(Backend::Sqlite).await;
@@ -178,7 +207,8 @@ async fn slow_clients_and_a_flood_leave_a_client_that_keeps_to_its_limit_working
         ("rate_limit.address_burst", "100"),
         ("server.trusted_proxies", "127.0.0.1"),
     ];
-    let served = Served::configured(&shop, &limits).await;
+    let bounds = Manner { connections_max: 2 * SLOW, headers_max: HEADERS_MAX, ..manner() };
+    let served = Served::over(&shop, bounds, &limits).await;
     let (bad, good) =
         (served.client("bad", "storefront").await, served.client("good", "storefront").await);
     let headers = |number: usize| format!("GET /v1/orders HTTP/1.1\r\nHost: slow-{number}\r\n");
@@ -190,47 +220,53 @@ async fn slow_clients_and_a_flood_leave_a_client_that_keeps_to_its_limit_working
             bad.key()
         )
     };
-    let mut streams = join_all((0..SLOW).map(|number| slow(&bad, headers(number)))).await;
-    streams.extend(join_all((0..SLOW).map(|number| slow(&bad, body(number)))).await);
-    let drips = async {
-        loop {
-            for stream in &mut streams {
-                // Whoever took too long was cut off.
-                stream.write_all(b"a").await.ok();
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    let bodies = join_all((0..SLOW).map(|number| slow(&bad, body(number)))).await;
+    let streams = join_all((0..SLOW).map(|number| slow(&bad, headers(number)))).await;
+    let from = |request: reqwest::RequestBuilder| {
+        good.send(request.header("x-forwarded-for", "203.0.113.5"))
     };
-    // Ten times what one address may.
-    let flood = join_all((0..8).map(async |_| {
-        let mut refused = 0;
-        for _ in 0..125 {
-            let request = bad.request(Method::GET, "/v1/inventory/MUG");
-            let response = request.header("x-forwarded-for", "198.51.100.250").send().await;
-            refused += u32::from(response.unwrap().status() == 429);
-        }
-        refused
-    }));
+    let reads = async || {
+        let read = from(good.request(Method::GET, "/v1/inventory/MUG")).await;
+        assert_eq!(read.status, 200, "{read:?}");
+    };
     let works = async {
         for number in 0..40 {
-            let from = |request: reqwest::RequestBuilder| {
-                good.send(request.header("x-forwarded-for", "203.0.113.5"))
-            };
-            let read = from(good.request(Method::GET, "/v1/inventory/MUG")).await;
-            assert_eq!(read.status, 200, "{read:?}");
+            reads().await;
             let lines = json!([{ "sku": "MUG", "quantity": 1 }]);
             let order = json!({ "order_id": number.to_string(), "lines": lines });
             let placed = from(good.request(Method::POST, "/v1/orders").json(&order)).await;
             assert_eq!(placed.status, 201, "{placed:?}");
         }
+        while cut_off(&streams) < SLOW {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let all = async {
+        reads().await;
+        assert_ne!(cut_off(&streams), 0, "there was room, and all connections were taken");
+        tokio::join!(too_much(&bad), works).0
     };
     let refused = tokio::select! {
-        () = drips => unreachable!(),
-        (refused, ()) = async { tokio::join!(flood, works) } => refused,
+        () = drip(streams.iter().chain(&bodies)) => unreachable!(),
+        refused = all => refused,
+        () = tokio::time::sleep(PATIENCE) => panic!("{} are cut off", cut_off(&streams)),
     };
-    let refused: u32 = refused.iter().sum();
     assert!(refused >= 800, "{refused} of 1000 were refused");
-    drop(streams);
+    drop((streams, bodies));
     served.end().await;
     shop.end().await;
+}
+
+/// Asks ten times as often as one address may, and says how often it was refused.
+async fn too_much(client: &Client) -> u32 {
+    let refused = join_all((0..8).map(async |_| {
+        let mut refused = 0;
+        for _ in 0..125 {
+            let request = client.request(Method::GET, "/v1/inventory/MUG");
+            let response = request.header("x-forwarded-for", "198.51.100.250").send().await;
+            refused += u32::from(response.unwrap().status() == 429);
+        }
+        refused
+    }));
+    refused.await.into_iter().sum()
 }
