@@ -73,6 +73,23 @@ fn whole(document: &Value, schema: &Value) -> Map<String, Value> {
     all
 }
 
+/// The names under which a schema has several shapes to choose from.
+const CHOICES: [&str; 2] = ["oneOf", "anyOf"];
+
+fn is_choice(schema: &Value) -> bool {
+    CHOICES.iter().any(|name| schema[name].is_array())
+}
+
+/// The shapes that a schema lets choose from, each with what it says of all; one that lets
+/// choose nothing is one shape.
+fn shapes(schema: &Value) -> Vec<Value> {
+    let mut of_all = schema.as_object().cloned().unwrap_or_default();
+    let lists: Vec<Value> = CHOICES.iter().filter_map(|name| of_all.remove(*name)).collect();
+    let Some(shapes) = lists.first().and_then(Value::as_array) else { return vec![schema.clone()] };
+    let shape = |one: &Value| json!({ "allOf": [one, of_all] });
+    shapes.iter().map(shape).collect()
+}
+
 impl<'d> Compared<'d> {
     fn say(&mut self, at: &str, what: &str) {
         self.found.push(format!("{at} {what}"));
@@ -97,11 +114,7 @@ impl<'d> Compared<'d> {
                 continue;
             };
             let (response, now) = (resolve(self.old, response), resolve(self.new, now));
-            for (name, _) in fields(&response["headers"]) {
-                if now["headers"].get(name).is_none() {
-                    self.say(&at, &format!("has no header {name}"));
-                }
-            }
+            self.headers(&at, response, now);
             self.content(&at, response, now, Way::Answer);
         }
     }
@@ -131,6 +144,21 @@ impl<'d> Compared<'d> {
         }
     }
 
+    fn headers(&mut self, at: &str, before: &'d Value, after: &'d Value) {
+        for (name, header) in fields(&before["headers"]) {
+            let Some(now) = after["headers"].get(name) else {
+                self.say(at, &format!("has no header {name}"));
+                continue;
+            };
+            let (header, now) = (resolve(self.old, header), resolve(self.new, now));
+            if header["required"] == true && now["required"] != true {
+                self.say(at, &format!("may lack the header {name}"));
+            }
+            let at = format!("{at}: header {name}");
+            self.schema(&at, &header["schema"], &now["schema"], Way::Answer);
+        }
+    }
+
     fn content(&mut self, at: &str, before: &'d Value, after: &'d Value, way: Way) {
         for (kind, content) in fields(&before["content"]) {
             match after["content"].get(kind) {
@@ -149,6 +177,9 @@ impl<'d> Compared<'d> {
         }
         let (before, after) = (whole(self.old, before), whole(self.new, after));
         let (before, after) = (Value::Object(before), Value::Object(after));
+        if is_choice(&before) != is_choice(&after) {
+            return self.choices(at, &before, &after, way);
+        }
         self.types(at, &before, &after, way);
         self.bounds(at, &before, &after, way);
         self.properties(at, &before, &after, way);
@@ -232,27 +263,35 @@ impl<'d> Compared<'d> {
         }
     }
 
-    /// Of a request each variant must be taken still; an answer has none that was not there.
     fn variants(&mut self, at: &str, before: &Value, after: &Value, way: Way) {
-        for name in ["oneOf", "anyOf"] {
+        for name in CHOICES {
             let list = |schema: &Value| schema[name].as_array().cloned().unwrap_or_default();
-            let (old, new) = (list(before), list(after));
-            if old.is_empty() && new.is_empty() {
-                continue;
-            }
-            let fits = |old: &Value, new: &Value| {
-                let mut trial = Compared { found: Vec::new(), seen: self.seen.clone(), ..*self };
-                trial.schema("", old, new, way);
-                trial.found.is_empty()
-            };
-            let lost = match way {
-                Way::Request => old.iter().find(|old| !new.iter().any(|new| fits(old, new))),
-                Way::Answer => new.iter().find(|new| !old.iter().any(|old| fits(old, new))),
-            };
-            if let Some(lost) = lost.cloned() {
+            if let Some(lost) = self.lost(&list(before), &list(after), way) {
                 self.say(at, &format!("differs in {name}: {lost}"));
             }
         }
+    }
+
+    /// Where only one of both has several shapes to choose from: the other is one shape.
+    fn choices(&mut self, at: &str, before: &Value, after: &Value, way: Way) {
+        if let Some(lost) = self.lost(&shapes(before), &shapes(after), way) {
+            let became = if is_choice(after) { "is a choice now" } else { "is no choice any more" };
+            self.say(at, &format!("{became}: {lost}"));
+        }
+    }
+
+    /// Of a request each shape must be taken still; an answer has none that was not there.
+    fn lost(&self, old: &[Value], new: &[Value], way: Way) -> Option<Value> {
+        let fits = |old: &Value, new: &Value| {
+            let mut trial = Compared { found: Vec::new(), seen: self.seen.clone(), ..*self };
+            trial.schema("", old, new, way);
+            trial.found.is_empty()
+        };
+        let lost = match way {
+            Way::Request => old.iter().find(|old| !new.iter().any(|new| fits(old, new))),
+            Way::Answer => new.iter().find(|new| !old.iter().any(|old| fits(old, new))),
+        };
+        lost.cloned()
     }
 }
 
@@ -283,6 +322,14 @@ mod tests {
 
     fn no_entry(name: &'static str) -> impl FnOnce(&mut Value) {
         move |value| value.as_array_mut().unwrap().retain(|one| one != name)
+    }
+
+    fn is(other: Value) -> impl FnOnce(&mut Value) {
+        move |value| *value = other
+    }
+
+    fn text() -> Value {
+        json!({ "type": "string" })
     }
 
     fn parameter(required: bool) -> impl FnOnce(&mut Value) {
@@ -344,11 +391,33 @@ mod tests {
     }
 
     #[test]
+    fn a_choice_that_comes_or_goes_and_a_header_that_may_be_missing_are_named() {
+        let of = |name: &str| format!("/components/schemas/{name}");
+        let (came, went) = ("is a choice now", "is no choice any more");
+        let other = json!({ "type": "null" });
+        let number_or_null = json!({ "oneOf": [{ "type": "integer" }, other] });
+        let text_or_null = json!({ "anyOf": [text(), other] });
+        for (path, now, said) in [
+            (of("OrderedLine/properties/sku"), number_or_null, came),
+            (of("OrderView/properties/channel"), text_or_null, came),
+            (of("ItemChange/properties/title"), text(), went),
+            (of("Moment"), json!({ "type": "integer" }), went),
+            (of("Shown"), other.clone(), went),
+            ("/components/headers/X-Request-Id/required".into(), json!(false), "may lack the"),
+            ("/components/headers/Retry-After/schema/type".into(), json!("string"), "is {"),
+        ] {
+            let found = changed(&path, |value| *value = now);
+            let named = found.iter().any(|one| one.contains(said));
+            assert!(named, "{path}: {said} was not found: {found:#?}");
+        }
+    }
+
+    #[test]
     fn what_breaks_nobody_is_not_named() {
         type Change = Box<dyn FnOnce(&mut Value)>;
         let of = |name: &str| format!("/components/schemas/{name}");
         let order = "/paths/~1v1~1orders/post";
-        let text = || json!({ "type": "string" });
+        let amount = || json!({ "$ref": "#/components/schemas/AmountView" });
         let planted: Vec<(String, Change)> = vec![
             ("/paths".into(), Box::new(with("/v1/new", json!({ "get": {} })))),
             (format!("{order}/responses"), Box::new(with("451", json!({})))),
@@ -361,6 +430,12 @@ mod tests {
             (of("MovementKind/enum"), Box::new(entry("new"))),
             (of("OrderedLine/properties/quantity"), Box::new(without("maximum"))),
             (of("Reason"), Box::new(with("maxLength", json!(1_000)))),
+            (
+                of("OrderedLine/properties/quantity"),
+                Box::new(is(json!({ "oneOf": [{ "type": "integer", "minimum": 0 }, text()] }))),
+            ),
+            (of("ItemView/allOf/1/properties/price"), Box::new(is(amount()))),
+            ("/components/headers/RateLimit".into(), Box::new(with("required", json!(true)))),
         ];
         for (path, change) in planted {
             let found = changed(&path, change);
