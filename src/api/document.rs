@@ -118,7 +118,8 @@ fn tag(text: &str) -> HeaderValue {
 /// A text that is the same until another daemon serves it.
 fn kept(headers: &HeaderMap, (text, tag): &(String, HeaderValue), kind: &'static str) -> Response {
     let about = [(header::ETAG, tag.clone()), (header::CACHE_CONTROL, KEPT)];
-    if etag::is_known(headers, tag) {
+    if let Some(tag) = etag::known(headers, tag) {
+        let about = [(header::ETAG, tag), (header::CACHE_CONTROL, KEPT)];
         return (StatusCode::NOT_MODIFIED, about).into_response();
     }
     let kind = [(header::CONTENT_TYPE, HeaderValue::from_static(kind))];

@@ -88,7 +88,7 @@ pub(super) async fn show(
     let state = reports::item_state(&api.shop.db, &sku, api.policy).await?;
     let state = state.ok_or_else(|| unknown(&sku))?;
     let tag = etag::tag(&state);
-    if etag::is_known(&headers, &tag) {
+    if let Some(tag) = etag::known(&headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
     }
     Ok(([(header::ETAG, tag)], Json(Shown::Now(state.item))).into_response())

@@ -174,11 +174,12 @@ impl Api {
         let v1 = v1()
             .layer(middleware::from_fn_with_state(Arc::clone(&api), auth::authenticate))
             .layer(admitted())
-            .layer(compression());
+            .layer(compression())
+            .layer(middleware::map_response(etag::of_form));
         let routes = OpenApiRouter::with_openapi(document::empty())
             .nest("/v1", v1)
             .merge(OpenApiRouter::default().routes(routes!(oauth::token)).layer(admitted()))
-            .merge(about().layer(compression()))
+            .merge(about().layer(compression()).layer(middleware::map_response(etag::of_form)))
             .merge(process())
             .merge(beside.with_state(()));
         let (routes, described) = routes.split_for_parts();

@@ -178,7 +178,7 @@ pub(super) async fn show(
 ) -> Answered {
     let user = people::user(&api.shop, caller.of_people(), id_of(&id)?).await.map_err(of_path)?;
     let tag = tag(&user);
-    if etag::is_known(&headers, &tag) {
+    if let Some(tag) = etag::known(&headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
     }
     Ok(([(header::ETAG, tag)], Json(user)).into_response())

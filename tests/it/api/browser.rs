@@ -1,6 +1,7 @@
 //! What browsers are told.
 
 use reqwest::Method;
+use reqwest::header::HeaderValue;
 use serde_json::json;
 
 use super::client::Served;
@@ -103,5 +104,60 @@ both!(long_lists_are_compressed_for_who_takes_it, |shop| {
     assert!(packed.is_none());
     let (packed, less) = list("gzip").await;
     assert!(packed.is_some_and(|one| one == "gzip") && less * 4 < plain, "{less} of {plain}");
+    served.end().await;
+});
+
+// The bytes of both forms differ, so their tags do; whoever has one of them can ask and change by
+// it, whatever it takes then.
+both!(a_packed_answer_has_a_tag_of_its_own_that_conditions_know, |shop| {
+    let served = Served::new(&shop).await;
+    let office = served.client("office", "operator").await;
+    let much: String = "red ".repeat(1_000);
+    let item = json!({ "sku": "MUG", "attributes": { "about": much } });
+    assert_eq!(office.post("/v1/inventory", &item).await.status, 201);
+    let http = crate::harness::http().gzip(false).build().unwrap();
+    let ask = async |method: Method, coding: &str, condition: Option<(&str, &HeaderValue)>| {
+        let request = http.request(method.clone(), format!("{}/v1/inventory/MUG", served.base()));
+        let mut request = request.bearer_auth(office.key()).header("accept-encoding", coding);
+        if let Some((name, tag)) = condition {
+            request = request.header(name, tag);
+        }
+        if method == Method::PUT {
+            request = request.json(&json!({ "title": "Mug" }));
+        }
+        let response = request.send().await.unwrap();
+        let headers = response.headers().clone();
+        assert_eq!(headers.get_all("vary").iter().count(), 1, "{headers:?}");
+        let is_packed = headers.contains_key("content-encoding");
+        (response.status().as_u16(), headers["etag"].clone(), is_packed)
+    };
+    let (_, plain, _) = ask(Method::GET, "identity", None).await;
+    let (_, packed, is_packed) = ask(Method::GET, "gzip", None).await;
+    assert!(is_packed);
+    let open = plain.to_str().unwrap().strip_suffix('"').unwrap();
+    assert_eq!(packed.to_str().unwrap(), format!("{open}-gzip\""));
+    for coding in ["identity", "gzip"] {
+        for tag in [&plain, &packed] {
+            let (status, told, _) = ask(Method::GET, coding, Some(("if-none-match", tag))).await;
+            assert_eq!((status, &told), (304, tag), "{coding}");
+        }
+    }
+    // What a change answers is packed, too, and its tag is good for the next one.
+    let (status, changed, is_packed) = ask(Method::PUT, "gzip", Some(("if-match", &packed))).await;
+    assert_eq!((status, is_packed), (200, true));
+    let (status, again, _) = ask(Method::PUT, "identity", Some(("if-match", &changed))).await;
+    assert_eq!(status, 200);
+    assert_ne!(again, plain);
+    let stale = office.request(Method::PUT, "/v1/inventory/MUG").header("if-match", &packed);
+    let stale = office.send(stale.json(&json!({ "title": "Cup" }))).await;
+    assert_eq!((stale.status, stale.code()), (412, "version_conflict"));
+
+    let profile = json!({ "email": "a@example.com", "attributes": { "about": much } });
+    let made = office.post("/v1/users", &profile).await;
+    assert_eq!((made.status, &made.headers["etag"]), (201, &"\"1-gzip\"".parse().unwrap()));
+    let path = format!("/v1/users/{}", made.body["user_id"].as_str().unwrap());
+    let change = office.request(Method::PUT, &path).header("if-match", &made.headers["etag"]);
+    let change = office.send(change.json(&json!({ "name": "A" }))).await;
+    assert_eq!((change.status, &change.headers["etag"]), (200, &"\"2-gzip\"".parse().unwrap()));
     served.end().await;
 });
