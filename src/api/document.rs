@@ -12,13 +12,17 @@ pub(super) mod parameters;
 pub(super) mod words;
 
 use std::collections::HashMap;
+use std::io::{self, Write as _};
 use std::sync::{Arc, OnceLock};
 
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
@@ -51,10 +55,69 @@ pub(super) struct Document {
 /// Both forms of the document with their tags. They are made when somebody asks.
 #[derive(Debug)]
 struct Written {
-    json: (String, HeaderValue),
-    page: (String, HeaderValue),
+    json: Text,
+    page: Text,
     /// What the page may do: it has one style, and nothing of any host.
     policy: HeaderValue,
+}
+
+/// A text in the forms in which it is sent, each made once: sending it copies nothing.
+#[derive(Debug)]
+struct Text {
+    plain: Bytes,
+    packed: Option<Bytes>,
+    tag: HeaderValue,
+}
+
+impl Text {
+    fn of(text: String) -> Self {
+        let digest = URL_SAFE_NO_PAD.encode(Sha256::digest(&text));
+        let tag = HeaderValue::try_from(format!("\"{digest}\""));
+        let tag = tag.unwrap_or(HeaderValue::from_static("\"-\""));
+        Self { packed: packed(text.as_bytes()).ok(), plain: text.into(), tag }
+    }
+
+    /// As a client takes it; nothing but its tag where the client has it.
+    fn answer(&self, headers: &HeaderMap, kind: &'static str) -> Response {
+        let kept = [(header::CACHE_CONTROL, KEPT)];
+        if let Some(tag) = etag::known(headers, &self.tag) {
+            return (StatusCode::NOT_MODIFIED, kept, [(header::ETAG, tag)]).into_response();
+        }
+        let kind = (header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        let about = [kind, (header::ETAG, self.tag.clone())];
+        match self.packed.clone().filter(|_| takes_gzip(headers)) {
+            Some(packed) => {
+                let coding = [(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"))];
+                (kept, about, coding, packed).into_response()
+            }
+            None => (kept, about, self.plain.clone()).into_response(),
+        }
+    }
+}
+
+fn packed(text: &[u8]) -> io::Result<Bytes> {
+    let mut packer = GzEncoder::new(Vec::new(), Compression::default());
+    packer.write_all(text)?;
+    packer.finish().map(Bytes::from)
+}
+
+/// Whether a client takes what is packed (RFC 9110 §12.5.3): it names the coding, or all of them,
+/// and does not say that it is worth nothing to it.
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(header::ACCEPT_ENCODING).iter();
+    let codings = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
+    let (mut gzip, mut any) = (None, None);
+    for coding in codings {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, "q=1"));
+        let weight = weight.trim().trim_start_matches(['q', 'Q', '=']).parse::<f32>();
+        let is_taken = weight.is_ok_and(|weight| weight > 0.0);
+        match name.trim() {
+            "*" => any = Some(is_taken),
+            name if name.eq_ignore_ascii_case("gzip") => gzip = Some(is_taken),
+            _ => {}
+        }
+    }
+    gzip.or(any).unwrap_or(false)
 }
 
 /// The document before any route is in it.
@@ -81,8 +144,8 @@ impl Document {
     }
 
     /// The document as it is served.
-    pub(super) fn text(&self) -> &str {
-        &self.written().json.0
+    pub(super) fn text(&self) -> String {
+        format!("{:#}\n", self.whole)
     }
 
     /// Says in an answer of a route that it is deprecated, where it is.
@@ -97,33 +160,15 @@ impl Document {
 
     fn written(&self) -> &Written {
         self.written.get_or_init(|| {
-            let json = format!("{:#}\n", self.whole);
-            let page = page::page(&self.whole);
+            let (json, page) = (Text::of(self.text()), Text::of(page::page(&self.whole)));
             let style = STANDARD.encode(Sha256::digest(page::STYLE));
             let policy =
                 format!("default-src 'none'; style-src 'sha256-{style}'; frame-ancestors 'none'");
             let policy = HeaderValue::try_from(policy);
             let policy = policy.unwrap_or(HeaderValue::from_static("default-src 'none'"));
-            let (json_tag, page_tag) = (tag(&json), tag(&page));
-            Written { json: (json, json_tag), page: (page, page_tag), policy }
+            Written { json, page, policy }
         })
     }
-}
-
-fn tag(text: &str) -> HeaderValue {
-    let digest = URL_SAFE_NO_PAD.encode(Sha256::digest(text));
-    HeaderValue::try_from(format!("\"{digest}\"")).unwrap_or(HeaderValue::from_static("\"-\""))
-}
-
-/// A text that is the same until another daemon serves it.
-fn kept(headers: &HeaderMap, (text, tag): &(String, HeaderValue), kind: &'static str) -> Response {
-    let about = [(header::ETAG, tag.clone()), (header::CACHE_CONTROL, KEPT)];
-    if let Some(tag) = etag::known(headers, tag) {
-        let about = [(header::ETAG, tag), (header::CACHE_CONTROL, KEPT)];
-        return (StatusCode::NOT_MODIFIED, about).into_response();
-    }
-    let kind = [(header::CONTENT_TYPE, HeaderValue::from_static(kind))];
-    (about, kind, text.clone()).into_response()
 }
 
 /// This document: OpenAPI 3.1, made from the routes that are served.
@@ -142,7 +187,7 @@ pub(super) async fn json(State(api): State<Arc<Api>>, headers: HeaderMap) -> Res
     let Some(document) = api.document.get() else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    kept(&headers, &document.written().json, "application/json")
+    document.written().json.answer(&headers, "application/json")
 }
 
 /// This document as one page to read: it asks no other host for anything.
@@ -167,7 +212,57 @@ pub(super) async fn page(State(api): State<Arc<Api>>, headers: HeaderMap) -> Res
         return StatusCode::NOT_FOUND.into_response();
     };
     let written = document.written();
-    let mut response = kept(&headers, &written.page, "text/html; charset=utf-8");
+    let mut response = written.page.answer(&headers, "text/html; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, written.policy.clone());
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    fn asks_for(codings: &'static [&'static str]) -> HeaderMap {
+        let lines =
+            codings.iter().map(|one| (header::ACCEPT_ENCODING, HeaderValue::from_static(one)));
+        let mut headers = HeaderMap::new();
+        for (name, line) in lines {
+            headers.append(name, line);
+        }
+        headers
+    }
+
+    #[test]
+    fn who_says_nothing_or_refuses_it_is_sent_nothing_packed() {
+        let taken: &[&[&str]] =
+            &[&["gzip"], &["br, GZIP;q=0.5"], &["*"], &["br", "gzip"], &["*;q=0, gzip; q=0.001"]];
+        for codings in taken {
+            assert!(takes_gzip(&asks_for(codings)), "{codings:?}");
+        }
+        let refused: &[&[&str]] = &[
+            &[],
+            &["identity"],
+            &["br"],
+            &["gzip;q=0"],
+            &["*, gzip;q=0.000"],
+            &["gzip;q=x"],
+            &[""],
+        ];
+        for codings in refused {
+            assert!(!takes_gzip(&asks_for(codings)), "{codings:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn each_form_is_made_once() {
+        let text = Text::of("what is said ".repeat(1_000));
+        for (codings, form) in
+            [(&["identity"], &text.plain), (&["gzip"], text.packed.as_ref().unwrap())]
+        {
+            let sent = text.answer(&asks_for(codings), "text/plain").into_body();
+            let sent = sent.collect().await.unwrap().to_bytes();
+            assert_eq!(sent.as_ptr(), form.as_ptr(), "{codings:?} is a copy");
+        }
+    }
 }

@@ -179,7 +179,7 @@ impl Api {
         let routes = OpenApiRouter::with_openapi(document::empty())
             .nest("/v1", v1)
             .merge(OpenApiRouter::default().routes(routes!(oauth::token)).layer(admitted()))
-            .merge(about().layer(compression()).layer(middleware::map_response(etag::of_form)))
+            .merge(about().layer(middleware::map_response(etag::of_form)))
             .merge(process())
             .merge(beside.with_state(()));
         let (routes, described) = routes.split_for_parts();
@@ -277,7 +277,7 @@ pub fn document_beside(beside: OpenApiRouter) -> String {
     let own = own.merge(token).merge(about()).merge(process());
     let mut described = own.into_openapi();
     described.merge(beside.into_openapi());
-    Document::of(&described).text().to_owned()
+    Document::of(&described).text()
 }
 
 /// Long answers are packed, quickly; what is streamed goes as it comes.

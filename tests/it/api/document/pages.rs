@@ -1,6 +1,10 @@
 //! The document and its page, as they are served.
 
+use std::io::Read as _;
+
+use flate2::read::GzDecoder;
 use reqwest::Method;
+use reqwest::header::HeaderValue;
 use serde_json::Value;
 
 use super::operations;
@@ -26,6 +30,42 @@ both!(the_document_is_served_to_all_and_kept_while_it_is_so, |shop| {
         let again = nobody.request(Method::GET, path).header("if-none-match", tag);
         let again = again.send().await.unwrap();
         assert_eq!((again.status().as_u16(), again.content_length()), (304, Some(0)), "{path}");
+    }
+    served.end().await;
+});
+
+both!(the_document_is_packed_for_who_takes_it_and_each_form_has_a_tag_of_its_own, |shop| {
+    let served = Served::new(&shop).await;
+    // A client that does not unpack what it gets.
+    let http = crate::harness::http().gzip(false).build().unwrap();
+    for path in ["/openapi.json", "/docs"] {
+        let url = format!("{}{path}", served.base());
+        let ask = async |method: Method, coding: &str, known: Option<&HeaderValue>| {
+            let mut request = http.request(method, &url).header("accept-encoding", coding);
+            if let Some(known) = known {
+                request = request.header("if-none-match", known);
+            }
+            let response = request.send().await.unwrap();
+            let headers = response.headers().clone();
+            assert_eq!(headers["vary"], "accept-encoding", "{path} {coding}");
+            (response.status().as_u16(), headers, response.bytes().await.unwrap())
+        };
+        let (_, plain, text) = ask(Method::GET, "identity", None).await;
+        let (_, packed, less) = ask(Method::GET, "br, gzip", None).await;
+        assert!(!plain.contains_key("content-encoding") && packed["content-encoding"] == "gzip");
+        assert!(less.len() * 4 < text.len(), "{} of {}", less.len(), text.len());
+        let mut unpacked = Vec::new();
+        GzDecoder::new(less.as_ref()).read_to_end(&mut unpacked).unwrap();
+        assert_eq!(unpacked, text);
+        assert_ne!(plain["etag"], packed["etag"]);
+        for (coding, headers) in [("identity", &plain), ("gzip", &packed)] {
+            let (_, head, nothing) = ask(Method::HEAD, coding, None).await;
+            assert_eq!((&head["etag"], nothing.len()), (&headers["etag"], 0));
+            assert_eq!(head["content-length"], headers["content-length"]);
+            let (status, kept, nothing) = ask(Method::GET, coding, Some(&headers["etag"])).await;
+            assert_eq!((status, nothing.len()), (304, 0), "{path} {coding}");
+            assert_eq!(kept["etag"], headers["etag"], "which copy is good");
+        }
     }
     served.end().await;
 });
