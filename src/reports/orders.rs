@@ -118,7 +118,7 @@ pub struct LineView {
 /// An order as `GET /v1/orders/{order_id}` shows it.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct OrderView {
-    /// Its id as the viewer may name it: see [`Viewer::own_source`].
+    /// Its id as the key holder may name it: of its own orders the one it gave, of others in full.
     pub order_id: String,
     /// Its source: a channel, a key holder's account, or `cli`.
     pub channel: String,

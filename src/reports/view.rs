@@ -15,7 +15,7 @@ pub const LIMIT_MAX: usize = 500;
 pub struct Page<T> {
     /// The entries.
     pub data: Vec<T>,
-    /// Where the next page starts; `None` after the last one.
+    /// Where the next page starts; `null` after the last one.
     #[schema(required)]
     pub next_cursor: Option<String>,
 }

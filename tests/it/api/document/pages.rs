@@ -99,6 +99,32 @@ both!(the_page_has_every_route_and_asks_no_other_host_for_anything, |shop| {
     served.end().await;
 });
 
+// What the document says of a type is what its source says of it, where other words are used.
+#[test]
+fn the_document_says_nothing_in_words_of_the_source() {
+    fn texts(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Array(values) => values.iter().for_each(|one| texts(one, found)),
+            Value::Object(fields) => {
+                for name in ["title", "summary", "description"] {
+                    found.extend(fields.get(name).and_then(Value::as_str).map(str::to_owned));
+                }
+                fields.values().for_each(|one| texts(one, found));
+            }
+            _ => {}
+        }
+    }
+    let document: Value = serde_json::from_str(&super::TEXT).unwrap();
+    let mut found = Vec::new();
+    texts(&document, &mut found);
+    assert!(found.len() > 100);
+    for text in found {
+        for word in ["[`", "::", "`None`", "`Some", "`Self"] {
+            assert!(!text.contains(word), "{word} is of the source: {text}");
+        }
+    }
+}
+
 #[test]
 fn the_document_leads_to_nothing_that_is_not_in_it() {
     fn references<'d>(value: &'d Value, found: &mut Vec<&'d str>) {
