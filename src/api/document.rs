@@ -153,7 +153,10 @@ impl Document {
         if self.deprecated.is_empty() {
             return;
         }
-        if let Some(told) = self.deprecated.get(&(method.to_owned(), route.to_owned())) {
+        let told = |method: &str| self.deprecated.get(&(method.to_owned(), route.to_owned()));
+        // What answers GET answers HEAD too, and with the same headers (RFC 9110 §9.3.2).
+        let told = told(method).or_else(|| told("GET").filter(|_| method == "HEAD"));
+        if let Some(told) = told {
             told.tell(headers);
         }
     }

@@ -1,5 +1,6 @@
 //! What is deprecated says so, in the document and in every answer.
 
+use reqwest::Method;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -30,6 +31,10 @@ both!(a_deprecated_route_says_since_when_and_until_when_it_is_there, |shop| {
     assert_eq!(old.headers["deprecation"], "@1767225600");
     assert_eq!(old.headers["sunset"], "Wed, 30 Jun 2027 00:00:00 GMT");
     assert_eq!(old.headers["link"], "</docs#old>; rel=\"deprecation\"; type=\"text/html\"");
+    let head = nobody.request(Method::HEAD, "/old").send().await.unwrap();
+    for header in ["deprecation", "sunset", "link"] {
+        assert_eq!(head.headers().get(header), old.headers.get(header), "{header}");
+    }
     let document = nobody.get("/openapi.json").await.body;
     let said = &document["paths"]["/old"]["get"];
     assert_eq!(said["deprecated"], true);
