@@ -29,9 +29,9 @@ const PAUSE: Duration = Duration::from_millis(5);
 const FAILED_PAUSE: Duration = Duration::from_secs(1);
 /// Entries of one look.
 const LOOK_MAX: usize = 500;
-/// Pages that are read at the same time for those who ask for one: whoever reads stock has
-/// the other connections.
-const PAGES_MAX: usize = 2;
+/// Pages that are read at the same time, for those who are behind and those who ask for one
+/// together: half of what SQLite reads with, so that whoever reads stock finds a connection.
+const TURNS_MAX: usize = 2;
 /// Entries that cannot be read of which it is known that they were told of.
 const NOTICED_MAX: usize = 1_000;
 /// How long those who listen may take to go when the feed ends.
@@ -117,7 +117,7 @@ pub struct Feed {
     ring: Mutex<Ring>,
     moved: watch::Sender<()>,
     pages: Pages,
-    /// Turns to read a page that was asked for.
+    /// Turns to read a page, for whomever.
     turns: Semaphore,
     /// Entries that cannot be read and were told of.
     noticed: Mutex<BTreeSet<i64>>,
@@ -134,7 +134,7 @@ impl Feed {
             ring: Mutex::new(Ring::new(bounds.events_max, bounds.bytes_max)),
             moved: watch::Sender::new(()),
             pages: Pages::new(),
-            turns: Semaphore::new(PAGES_MAX),
+            turns: Semaphore::new(TURNS_MAX),
             noticed: Mutex::default(),
             closing: CancellationToken::new(),
             places: Arc::new(Places::new(&bounds)),
@@ -276,8 +276,7 @@ impl Feed {
 
     /// The same for those who come back where there is none.
     async fn read_or_tell(&self, after: i64, limit: usize) -> Option<Vec<Arc<Event>>> {
-        self.shop.counters.streams.paged();
-        let read = self.read(after, limit).await;
+        let read = self.page(after, limit).await;
         read.inspect_err(|error| tracing::warn!(error = %error, "a page cannot be read")).ok()
     }
 
@@ -310,7 +309,7 @@ impl Feed {
         self.pages.want(after)
     }
 
-    /// What follows a position, from the journal, for whoever asks now.
+    /// What follows a position, from the journal, when it is this reader's turn.
     pub(super) async fn page(
         &self,
         after: i64,

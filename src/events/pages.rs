@@ -17,7 +17,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use super::event::Event;
 use super::ring::CHUNK_MAX;
 
-/// Pages that are read at the same time: whoever reads stock has the other connections.
+/// Pages that are asked for of the journal at the same time; each waits for its turn to be read.
 const READS_MAX: usize = 2;
 /// Pages that are kept for those who want them next.
 const KEPT_MAX: usize = 32;

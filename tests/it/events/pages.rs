@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use invshop::domain::AccountId;
 use invshop::events::{Audience, Bounds, Opening, Room, Selection, Step, Transport};
 use reqwest::{Method, Response};
@@ -117,6 +117,51 @@ async fn who_waits_for_a_page_is_told_where_it_is() {
     raw.execute("rollback").await;
     assert_eq!(seq(&event(&mut behind).await), 1);
     drop((behind, now));
+    running.end().await;
+    shop.end().await;
+}
+
+// Whoever reads stock finds a connection, however many are behind and ask for pages besides.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn those_who_are_behind_and_those_who_ask_for_pages_take_the_same_few_turns() {
+    const TURNS: u64 = 2;
+    if !has_postgres() {
+        return;
+    }
+    let shop = TestShop::new(Backend::Postgres).await;
+    shop.item("MUG", 0).await;
+    happen(&shop, 260).await;
+    let running = Running::new(&shop, Bounds { events_max: 10, ..Bounds::default() }).await;
+    let mut now = running.open(1, None).await;
+    // Each in a page of its own.
+    let mut behind = join_all([0, 64, 128, 192].map(|after| running.open(2, Some(after)))).await;
+    let mut asking = join_all([0; 4].map(|after| running.open(3, Some(after)))).await;
+    happen(&shop, 1).await;
+    event(&mut now).await;
+    let mut raw = Raw::open(&shop.opening.place).await;
+    raw.execute("begin; lock table journal in access exclusive mode").await;
+    let before = running.pages();
+    let read = async {
+        let asked = asking.iter_mut().map(async |stream| stream.page(64).await.unwrap());
+        join(join_all(behind.iter_mut().map(event)), join_all(asked)).await
+    };
+    let watched = async {
+        let began = Instant::now();
+        while running.pages() - before < TURNS {
+            assert!(began.elapsed() < PATIENCE, "nobody reads");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // More of them would have come by now, and none may whenever it is looked at.
+        for _ in 0..20 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            assert_eq!(running.pages() - before, TURNS, "more are read at the same time");
+        }
+        raw.execute("rollback").await;
+    };
+    let ((told, asked), ()) = join(read, watched).await;
+    assert_eq!(told.iter().map(seq).collect::<Vec<_>>(), [1, 65, 129, 193]);
+    assert!(asked.iter().all(|page| page.next == 64));
+    drop((now, behind, asking));
     running.end().await;
     shop.end().await;
 }
