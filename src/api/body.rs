@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
+use std::sync::Arc;
 
 use axum::extract::{FromRequest, OptionalFromRequest, Request};
 use axum::http::{StatusCode, header};
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::Api;
 use super::problem::Problem;
 use crate::domain::{Currency, Quantity};
 
@@ -19,17 +20,15 @@ use crate::domain::{Currency, Quantity};
 const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// The most bytes that are read of one that is too long.
 const READ_BYTES_MAX: usize = 8 * BODY_BYTES_MAX;
-/// How long a body may take to arrive.
-const BODY_MAX: Duration = Duration::from_secs(10);
 
 /// A JSON body.
 #[derive(Debug)]
 pub(super) struct Body<T>(pub(super) T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+impl<T: DeserializeOwned> FromRequest<Arc<Api>> for Body<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, Problem> {
         let kind = request.headers().get(header::CONTENT_TYPE);
         let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim();
@@ -38,34 +37,34 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
             return Err(Problem::new(status, "unsupported_media_type", detail));
         }
-        let bytes = bytes(request).await?;
+        let bytes = bytes(api, request).await?;
         parse(&bytes).map(Self)
     }
 }
 
 /// The bytes of a body, as many as there may be and as long as they may take.
-pub(super) async fn bytes(request: Request) -> Result<Vec<u8>, Problem> {
+pub(super) async fn bytes(api: &Api, request: Request) -> Result<Vec<u8>, Problem> {
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if length.is_some_and(|length| length > READ_BYTES_MAX) {
         return Err(too_large());
     }
-    let Ok(read) = tokio::time::timeout(BODY_MAX, read(request.into_body())).await else {
+    let Ok(read) = tokio::time::timeout(api.load.body_max, read(request.into_body())).await else {
         let detail = "the body did not arrive in time";
         return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", detail));
     };
     read
 }
 
-impl<S: Send + Sync, T: DeserializeOwned> OptionalFromRequest<S> for Body<T> {
+impl<T: DeserializeOwned> OptionalFromRequest<Arc<Api>> for Body<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, Problem> {
+    async fn from_request(request: Request, api: &Arc<Api>) -> Result<Option<Self>, Problem> {
         // Only the connection knows for sure that there is nothing.
         if http_body::Body::is_end_stream(request.body()) {
             return Ok(None);
         }
-        <Self as FromRequest<S>>::from_request(request, state).await.map(Some)
+        <Self as FromRequest<Arc<Api>>>::from_request(request, api).await.map(Some)
     }
 }
 

@@ -53,6 +53,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use keys::Keys;
+pub use request::Load;
 pub use serve::{Manner, serve};
 pub use tls::{Certificate, Handshakes, TlsError};
 
@@ -69,8 +70,6 @@ use document::Document;
 use limit::Limits;
 use problem::Problem;
 
-/// Requests that are worked on at the same time: more are told to come again.
-const REQUESTS_MAX: usize = 1024;
 /// Batches of movements that are worked on at the same time: each is hundreds of
 /// commands, and the writer's queue has room for four of them.
 const BATCHES_MAX: usize = 2;
@@ -85,6 +84,7 @@ pub struct Api {
     shop: Arc<Shop>,
     policy: AllocationPolicy,
     keys: Arc<Keys>,
+    load: Load,
     requests: Semaphore,
     batches: Semaphore,
     channels: Vec<Arc<Channel>>,
@@ -104,11 +104,13 @@ impl Api {
     pub fn new(shop: Arc<Shop>, policy: AllocationPolicy) -> Self {
         let tokens = Tokens::own(&shop);
         let feed = Arc::new(Feed::new(Arc::clone(&shop), Bounds::default()));
+        let load = Load::default();
         Self {
             shop,
             policy,
             keys: Arc::default(),
-            requests: Semaphore::new(REQUESTS_MAX),
+            load,
+            requests: Semaphore::new(load.requests_max),
             batches: Semaphore::new(BATCHES_MAX),
             channels: Vec::new(),
             tokens,
@@ -137,6 +139,14 @@ impl Api {
     #[must_use]
     pub fn with_channels(mut self, channels: Vec<Arc<Channel>>) -> Self {
         self.channels = channels;
+        self
+    }
+
+    /// With so much to work on at the same time.
+    #[must_use]
+    pub fn with_load(mut self, load: Load) -> Self {
+        self.requests = Semaphore::new(load.requests_max);
+        self.load = load;
         self
     }
 

@@ -179,7 +179,7 @@ pub(super) async fn token(State(api): State<Arc<Api>>, request: Request) -> Resp
 async fn give(api: &Api, request: Request) -> Result<Response, Failed> {
     let headers = request.headers().clone();
     let origin = request.extensions().get::<Origin>().cloned();
-    let form = read(request).await?;
+    let form = read(api, request).await?;
     let grant = form.grant_type.as_deref().unwrap_or_default();
     if grant.is_empty() {
         return Err(refused("invalid_request", format!("grant_type is missing: {GRANT}")));
@@ -229,7 +229,7 @@ async fn give(api: &Api, request: Request) -> Result<Response, Failed> {
     Ok(Json(granted).into_response())
 }
 
-async fn read(request: Request) -> Result<Form, Failed> {
+async fn read(api: &Api, request: Request) -> Result<Form, Failed> {
     let kind = request.headers().get(header::CONTENT_TYPE);
     let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
@@ -237,7 +237,7 @@ async fn read(request: Request) -> Result<Form, Failed> {
         let description = "the body must be a form: application/x-www-form-urlencoded";
         return Err(refused("invalid_request", description));
     }
-    let bytes = body::bytes(request).await?;
+    let bytes = body::bytes(api, request).await?;
     let unreadable =
         || refused("invalid_request", "the form cannot be read, or says a thing twice");
     let form: Form = serde_urlencoded::from_bytes(&bytes).map_err(|_| unreadable())?;

@@ -28,8 +28,28 @@ const VERSION: &[u8] = b"1";
 const REQUEST_ID_BYTES_MAX: usize = 64;
 /// How long a request may take. A command that was queued is done all the same.
 const REQUEST_MAX: Duration = Duration::from_secs(30);
-/// How long a request may wait for its turn before it is told to come again.
-const ROOM_MAX: Duration = Duration::from_secs(1);
+
+/// How much is worked on at the same time, and how long it is waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// Requests that are worked on at the same time: more are told to come again.
+    pub requests_max: usize,
+    /// How long a request may wait for its turn before it is told so.
+    pub room_max: Duration,
+    /// How long a body may take to arrive.
+    pub body_max: Duration,
+}
+
+impl Default for Load {
+    /// As much as a daemon takes.
+    fn default() -> Self {
+        Self {
+            requests_max: 1024,
+            room_max: Duration::from_secs(1),
+            body_max: Duration::from_secs(10),
+        }
+    }
+}
 
 /// Gives the request the name its client chose, or a new one, and says it; finds out where it
 /// comes from.
@@ -103,7 +123,8 @@ pub(super) async fn admit(State(api): State<Arc<Api>>, request: Request, next: N
     let unavailable = StatusCode::SERVICE_UNAVAILABLE;
     // Connections are bounded, so those that wait are: a client that is told at once to
     // come again comes at once, and costs more than one that waits.
-    let Ok(Ok(_place)) = tokio::time::timeout(ROOM_MAX, api.requests.acquire()).await else {
+    let Ok(Ok(_place)) = tokio::time::timeout(api.load.room_max, api.requests.acquire()).await
+    else {
         let detail = "too many requests are worked on; try again in a moment";
         return Problem::new(unavailable, "overloaded", detail).into_response();
     };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use invshop::api::{Api, Keys, Manner, serve};
+use invshop::api::{Api, Keys, Load, Manner, serve};
 use invshop::config::{Config, Inputs};
 use invshop::domain::{AccountName, AllocationPolicy};
 use invshop::events::Feed;
@@ -72,6 +72,11 @@ impl Served {
     /// With other routes beside its own.
     pub(crate) async fn beside(shop: &TestShop, beside: OpenApiRouter) -> Self {
         Self::of(shop, beside, |api| api).await
+    }
+
+    /// With so much to work on at the same time.
+    pub(crate) async fn with_load(shop: &TestShop, load: Load) -> Self {
+        Self::of(shop, OpenApiRouter::new(), |api| api.with_load(load)).await
     }
 
     /// Over connections that are served in another manner, as settings of a configuration say.

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
+use invshop::api::Load;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
-use crate::api::client::Served;
+use crate::api::client::{Client, Served};
 use crate::both;
+use crate::events::listener::PATIENCE;
 use crate::harness::{Backend, TestShop};
-
-/// As many as are worked on at the same time (`REQUESTS_MAX` of the API).
-const REQUESTS_MAX: usize = 1024;
 
 both!(what_fails_inside_says_nothing_of_it, |shop| {
     shop.item("MUG", 5).await;
@@ -46,40 +47,49 @@ both!(what_fails_inside_says_nothing_of_it, |shop| {
     served.end().await;
 });
 
-// A body that does not come holds a place for ten seconds: with as many as there are places
-// nobody else finds one, and then each is told.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_that_does_not_come_holds_its_place_and_is_not_waited_for() {
-    let shop = TestShop::new(Backend::Sqlite).await;
-    let served = Served::new(&shop).await;
-    let admin = served.client("office", "admin").await;
-    let address = served.base().strip_prefix("http://").unwrap();
+/// Begins to send an order and does not go on.
+async fn begin(admin: &Client) -> TcpStream {
+    let mut stream =
+        TcpStream::connect(admin.base().strip_prefix("http://").unwrap()).await.unwrap();
     let head = format!(
         "POST /v1/orders HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\
          content-type: application/json\r\ncontent-length: 100\r\n\r\n",
         admin.key()
     );
-    let mut held = Vec::new();
-    for _ in 0..REQUESTS_MAX {
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(head.as_bytes()).await.unwrap();
-        held.push(stream);
-    }
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream
+}
+
+// With as many bodies that do not come as there are places nobody else finds one, and then each
+// is told; and a body is not waited for longer than it may take.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_does_not_come_holds_its_place_and_is_not_waited_for() {
+    let shop = TestShop::new(Backend::Sqlite).await;
+    let held = Load { requests_max: 4, room_max: Duration::from_millis(1), body_max: 2 * PATIENCE };
+    let served = Served::with_load(&shop, held).await;
+    let admin = served.client("office", "admin").await;
+    let streams = join_all((0..held.requests_max).map(|_| begin(&admin))).await;
     // They may still be on their way in: whoever comes meanwhile finds room.
-    let refused = loop {
-        let reply = admin.get("/v1/orders").await;
-        if reply.status != 200 {
-            break reply;
+    let refused = async {
+        loop {
+            let reply = admin.get("/v1/orders").await;
+            if reply.status != 200 {
+                return reply;
+            }
         }
     };
+    let refused = timeout(PATIENCE, refused).await.expect("nobody is refused");
     assert_eq!((refused.status, refused.code()), (503, "overloaded"), "{refused:?}");
-    let mut answer = String::new();
-    let mut first = held.swap_remove(0);
-    let read = first.read_to_string(&mut answer);
-    tokio::time::timeout(Duration::from_secs(25), read).await.unwrap().unwrap();
+    drop(streams);
+    served.end().await;
+
+    let short = Load { body_max: Duration::from_millis(50), ..Load::default() };
+    let served = Served::with_load(&shop, short).await;
+    let admin = served.client("clerk", "admin").await;
+    let (mut stream, mut answer) = (begin(&admin).await, String::new());
+    timeout(PATIENCE, stream.read_to_string(&mut answer)).await.expect("it is waited for").unwrap();
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
     assert!(answer.contains("\"request_timeout\""), "{answer}");
-    drop(held);
     served.end().await;
     shop.end().await;
 }
