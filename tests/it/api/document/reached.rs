@@ -1,7 +1,9 @@
 //! Every problem that the document has can be had: asked for here, or in a test that is named.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
+use futures_util::future::join_all;
 use invshop::domain::{AccountName, LocationKind, Title};
 use invshop::ledger::catalogue::NewLocation;
 use invshop::ledger::stock::{Basis, Change};
@@ -14,6 +16,7 @@ use super::{Operation, operations};
 use crate::api::client::{Client, Reply, Served};
 use crate::api::tokens::{form, holder};
 use crate::both;
+use crate::events::listener::PATIENCE;
 use crate::harness::{TestShop, units};
 use crate::source::files;
 
@@ -181,11 +184,19 @@ both!(every_route_refuses_who_asks_for_too_much, |shop| {
     let mut limited = 0;
     for operation in operations() {
         let is_limited = operation.refusals().contains(&(429, "rate_limited"));
-        let mut refused = false;
-        for _ in 0..3 {
+        let ask = async || {
             let request = nobody.request(method_of(operation), &path_of(operation));
             let response = request.send().await.unwrap();
-            refused |= response.status() == 429 && response.headers().contains_key("retry-after");
+            response.status() == 429 && response.headers().contains_key("retry-after")
+        };
+        let mut refused = false;
+        let began = Instant::now();
+        // One flows in each second: where so many took longer, they are asked once more.
+        while !refused && began.elapsed() < PATIENCE {
+            refused = join_all((0..3).map(|_| ask())).await.contains(&true);
+            if !is_limited {
+                break;
+            }
         }
         assert_eq!(refused, is_limited, "{}", operation.id());
         limited += usize::from(is_limited);
