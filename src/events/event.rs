@@ -1,5 +1,7 @@
 //! A journal entry as an event, made once in the words of each audience.
 
+mod size;
+
 use std::ops::Range;
 use std::sync::OnceLock;
 
@@ -23,7 +25,8 @@ impl Frame {
     fn of(seq: i64, event_type: &str, document: &str) -> Self {
         let head = format!("id: {seq}\nevent: {event_type}\ndata: ");
         let json = head.len()..head.len() + document.len();
-        Self { bytes: (head + document + "\n\n").into(), json }
+        // As long as it is: what grows while it is written is kept twice as long.
+        Self { bytes: [&head, document, "\n\n"].concat().into(), json }
     }
 
     /// As one message of `text/event-stream`, with its seq as id and its type as name.
@@ -37,9 +40,6 @@ impl Frame {
     }
 }
 
-/// What an event takes beside its texts, about: its fields, and its words in JSON for up
-/// to three audiences.
-const BYTES: usize = 2_048;
 /// Fields of an entry that say where it was asked for.
 const ORIGIN: [&str; 2] = ["address", "request_id"];
 
@@ -61,6 +61,8 @@ pub(super) struct Entry {
     details: Map<String, Value>,
     at: Timestamp,
     effective_at: Timestamp,
+    /// How much memory it takes at most, whoever hears of it.
+    bytes: usize,
     /// For the staff: all of it.
     full: OnceLock<Frame>,
     /// For the source of its order.
@@ -98,19 +100,20 @@ impl Event {
         }
     }
 
-    /// How much memory it takes at most, about: its further fields are in all its words.
+    /// How much memory it takes at most, with all its words.
     pub(super) fn bytes(&self) -> usize {
-        let data = match self {
-            Self::Entry(entry) => entry.record.data.as_ref().map_or(0, String::len),
-            Self::Unreadable(..) => 0,
-        };
-        BYTES + 4 * data
+        size_of::<Self>()
+            + size::SHARED
+            + match self {
+                Self::Entry(entry) => entry.bytes,
+                Self::Unreadable(_, frame) => size::ALLOCATION + frame.bytes.len(),
+            }
     }
 }
 
 impl Entry {
     /// One whose further fields cannot be read is told without them.
-    fn of(record: EntryRecord) -> Result<(Self, Option<Unreadable>), Unreadable> {
+    fn of(mut record: EntryRecord) -> Result<(Self, Option<Unreadable>), Unreadable> {
         let time = |millis| Timestamp::from_millis(millis).map_err(|error| bad(&record, &error));
         let (at, effective_at) = (time(record.at)?, time(record.effective_at)?);
         let details = record.data.as_deref().map_or(Ok(Map::new()), serde_json::from_str);
@@ -118,8 +121,11 @@ impl Entry {
             Ok(details) => (details, None),
             Err(error) => (Map::new(), Some(bad(&record, &error))),
         };
+        let bytes = size::of(&record, &details);
+        // It is in the fields from here on.
+        record.data = None;
         let [full, own, public] = Default::default();
-        Ok((Self { record, details, at, effective_at, full, own, public }, wrong))
+        Ok((Self { record, details, at, effective_at, bytes, full, own, public }, wrong))
     }
 
     /// What it says.

@@ -22,7 +22,7 @@ const READS_MAX: usize = 2;
 /// Pages that are kept for those who want them next.
 const KEPT_MAX: usize = 32;
 /// How much memory a page may take that is kept, about.
-const KEPT_BYTES_MAX: usize = 1 << 18;
+const KEPT_BYTES_MAX: usize = 1 << 19;
 
 /// The events of a page, as far as the journal had them.
 pub(super) type Events = Arc<[Arc<Event>]>;
