@@ -1,25 +1,22 @@
 //! The example page in a real browser, set up as the README says: live stock while other
 //! processes write, a daemon that is killed, and an order that is placed once.
 
-use std::io::{BufRead as _, BufReader};
+mod browser;
+
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
-use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Process, Stdio};
-use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
-use fantoccini::{ClientBuilder, Locator};
-use futures_util::FutureExt as _;
-use hyper_util::client::legacy::connect::HttpConnector;
-use serde_json::{Value, json};
+use fantoccini::Locator;
+use serde_json::Value;
 use tokio::task::JoinSet;
 
-/// How long anything may take that is waited for.
-const PATIENCE: Duration = Duration::from_secs(10);
+use self::browser::Browser;
+
 /// Where the README has the daemon, and where it has the page.
 const DAEMON: &str = "127.0.0.1:8700";
 const PAGE: &str = "127.0.0.1:8000";
@@ -136,76 +133,6 @@ fn serve_page(listener: TcpListener, daemon: String) -> JoinSet<()> {
     serving
 }
 
-/// A browser of its own, and what drives it.
-struct Browser {
-    driver: Child,
-    client: fantoccini::Client,
-}
-
-impl Browser {
-    /// Starts it; `None` where there is none, which CI has.
-    async fn start() -> Option<Self> {
-        let mut driver = Process::new("chromedriver");
-        driver.arg("--port=0").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let Ok(mut driver) = driver.spawn() else {
-            assert!(std::env::var_os("INVSHOP_CI").is_none(), "no Chromium: run scripts/test");
-            println!("SKIPPED: no Chromium (run scripts/test)");
-            return None;
-        };
-        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-        let port = loop {
-            let line = lines.next().expect("chromedriver did not start").unwrap();
-            if let Some((_, port)) = line.split_once("started successfully on port ") {
-                break port.trim_end_matches('.').to_owned();
-            }
-        };
-        // As root it runs without its sandbox: the only page that it sees is ours.
-        let words = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"];
-        let mut args = words.to_vec();
-        args.push("--no-proxy-server");
-        let options = json!({ "goog:chromeOptions": { "args": args } });
-        let connected = ClientBuilder::new(HttpConnector::new())
-            .capabilities(options.as_object().unwrap().clone())
-            .connect(&format!("http://127.0.0.1:{port}"))
-            .await;
-        Some(Self { driver, client: connected.unwrap() })
-    }
-
-    async fn end(mut self) {
-        self.client.close().await.unwrap();
-        self.driver.kill().unwrap();
-        self.driver.wait().unwrap();
-    }
-
-    /// What an element says; nothing while there is none.
-    async fn text(&self, css: &str) -> Option<String> {
-        self.client.find(Locator::Css(css)).await.ok()?.text().await.ok()
-    }
-
-    /// Waits until an element says what is wanted; how long that took.
-    async fn until(&self, css: &str, wanted: &str) -> Duration {
-        let began = Instant::now();
-        loop {
-            let text = self.text(css).await;
-            if text.as_deref().is_some_and(|text| text.contains(wanted)) {
-                return began.elapsed();
-            }
-            assert!(began.elapsed() < PATIENCE, "{css} does not say '{wanted}' but {text:?}");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-
-    async fn click(&self, css: &str) {
-        self.client.find(Locator::Css(css)).await.unwrap().click().await.unwrap();
-    }
-
-    async fn fill(&self, css: &str, text: &str) {
-        let input = self.client.find(Locator::Css(css)).await.unwrap();
-        input.clear().await.unwrap();
-        input.send_keys(text).await.unwrap();
-    }
-}
-
 const MUG: &str = "tr[data-sku='MUG-GRY-300']";
 const MUGS: &str = "tr[data-sku='MUG-GRY-300'] .available";
 /// A pot and four of the mugs.
@@ -295,8 +222,5 @@ async fn walk(browser: &Browser, listener: TcpListener) {
 async fn the_page_shows_live_stock_and_places_orders_across_a_restart() {
     let Some(browser) = Browser::start().await else { return };
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    // The browser is ended whatever happens.
-    let walked = AssertUnwindSafe(walk(&browser, listener)).catch_unwind().await;
-    browser.end().await;
-    walked.unwrap_or_else(|panic| resume_unwind(panic));
+    walk(&browser, listener).await;
 }
