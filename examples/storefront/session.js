@@ -28,6 +28,11 @@ export class Refused extends Error {
     return PASSING.includes(this.status);
   }
 
+  /** Whether it says what becomes of what was asked: no fault of the server, and no closed door. */
+  get isFinal() {
+    return this.status < 500 && ![401, 403].includes(this.status) && !this.isPassing;
+  }
+
   static async of(response) {
     // A proxy on the way answers with a page.
     return new Refused(response, await response.json().catch(() => ({})));

@@ -8,6 +8,8 @@ export class Stock {
   #items = new Map();
   /** Locations that are known to serve orders: of others nothing is promised. */
   #serving = new Set();
+  /** Sets of SKUs that are being read. */
+  #awaited = new Set();
 
   get(sku) {
     return this.#items.get(sku);
@@ -25,12 +27,30 @@ export class Stock {
     this.#items.delete(sku);
   }
 
-  /** Takes an item as it was read, and what events told of it meanwhile. */
-  put(read) {
+  /**
+   * SKUs that are being read: what happens to one that is not here yet may be newer than
+   * what is read. Returns what ends it.
+   */
+  awaits(skus) {
+    const wait = new Set(skus);
+    this.#awaited.add(wait);
+    return () => this.#awaited.delete(wait);
+  }
+
+  /**
+   * Takes an item as it was read, and what events told of it meanwhile. `asked` is the newest
+   * entry of the journal that was heard of when it was asked for: what is read knows it. Answers
+   * may overtake each other, and what is known is never taken back by an older one.
+   */
+  put(read, asked) {
+    const known = this.#items.get(read.sku);
+    if (known && (read.version < known.version || asked < known.asked)) return known;
     const item = {
       sku: read.sku,
       title: read.title,
       price: read.price,
+      version: read.version,
+      asked,
       available: read.available_to_promise,
       levels: new Map(read.levels.map((one) => [one.location, level(one)])),
     };
@@ -42,10 +62,12 @@ export class Stock {
       // Nothing is below 0, so each that is above it is in the sum.
       for (const [location, { available }] of item.levels) if (available > 0) this.#serving.add(location);
     }
-    const known = this.#items.get(item.sku);
     this.#items.set(item.sku, item);
-    if (item.adds && known) {
-      for (const [location, newer] of known.levels) this.#change(item, location, newer);
+    if (!item.isBundle && known) {
+      // Events were taken only of locations that serve orders: what is newer there is in the sum.
+      for (const [location, newer] of known.levels) {
+        if (this.#serving.has(location)) this.#change(item, location, newer);
+      }
     }
     return item;
   }
@@ -63,8 +85,11 @@ export class Stock {
     if (data.available_to_promise === undefined) return { shown: [], toRead: [] };
     const bundles = [...this.#items.values()].filter((one) => one.isBundle).map((one) => one.sku);
     const item = this.#items.get(subject.sku);
-    // What is not for sale is not here.
-    if (!item) return { shown: [], toRead: bundles };
+    if (!item) {
+      // What is not for sale is not here; what is being read may be read before this.
+      const isAwaited = [...this.#awaited].some((skus) => skus.has(subject.sku));
+      return { shown: [], toRead: isAwaited ? [subject.sku, ...bundles] : bundles };
+    }
     const isKnown = item.adds && this.#serving.has(subject.location);
     if (!isKnown) return { shown: [], toRead: [item.sku, ...bundles] };
     const shown = this.#change(item, subject.location, level(data)) ? [item.sku] : [];

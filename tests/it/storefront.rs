@@ -12,7 +12,7 @@ use axum::Router;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use fantoccini::Locator;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use self::browser::Browser;
@@ -194,28 +194,190 @@ async fn orders_no_more_than_there_is(browser: &Browser, shop: &Shop) {
     assert_eq!(shop.orders().len(), 2);
 }
 
+/// How many of a mug stand in the basket, and how many sets.
+const BASKET: &str = "return [...document.querySelectorAll('#lines li')]
+    .map((line) => `${line.dataset.sku}: ${line.querySelector('input').value}`).join();";
+
+/// The answer to an order is lost and the page loaded again: the same order is sent again.
+async fn places_once_what_it_sent_before_it_was_loaded_again(browser: &Browser, page: &Page) {
+    let shop = &page.shop;
+    shop.invshop(&["stock", "receive", "MUG-GRY-300", "9"]);
+    browser.until(MUGS, "9").await;
+    let lose = "const ask = window.fetch;
+        window.fetch = async (url, options) => {
+          const answer = await ask(url, options);
+          if (options.method === 'POST' && url.endsWith('/v1/orders')) throw new TypeError('lost');
+          return answer;
+        };";
+    browser.run(lose).await;
+    browser.click(&format!("{MUG} button")).await;
+    browser.click("#place").await;
+    browser.until("#refusal", "No answer yet").await;
+    assert_eq!(shop.orders().len(), 3);
+    page.open(browser).await;
+    page.connect(browser).await;
+    browser.until("#orders", "open: 1 × MUG-GRY-300").await;
+    assert_eq!(browser.run(BASKET).await, "");
+    assert_eq!(shop.orders().len(), 3, "it was placed twice");
+}
+
+/// What comes into the basket while an order is sent is there when it is answered.
+async fn keeps_in_the_basket_what_was_not_sent(browser: &Browser) {
+    let hold = "const ask = window.fetch;
+        const answered = new Promise((go) => { window.go = go; });
+        window.fetch = async (url, options) => {
+          const answer = await ask(url, options);
+          if (options.method === 'POST' && url.endsWith('/v1/orders')) await answered;
+          return answer;
+        };";
+    browser.run(hold).await;
+    browser.click(&format!("{MUG} button")).await;
+    browser.click(&format!("{MUG} button")).await;
+    browser.click("#place").await;
+    browser.click(&format!("{MUG} button")).await;
+    browser.click("tr[data-sku='SET-TEA-GRY'] button").await;
+    assert_eq!(browser.run(BASKET).await, "MUG-GRY-300: 3,SET-TEA-GRY: 1");
+    browser.run("window.go();").await;
+    browser.until("#orders", "open: 2 × MUG-GRY-300").await;
+    assert_eq!(browser.run(BASKET).await, "MUG-GRY-300: 1,SET-TEA-GRY: 1");
+}
+
+/// Answers that overtake each other: what is known never goes back.
+async fn takes_nothing_back_for_an_older_answer(browser: &Browser) {
+    let script = "return import('/stock.js').then(({ Stock }) => {
+        const stock = new Stock();
+        const read = (sku, version, available, level) => ({
+          sku, version, title: `version ${version}`, price: null, available_to_promise: available,
+          levels: [{ location: 'main', available_to_promise: available, version: level }],
+        });
+        const told = (sku, available, version) => stock.apply({
+          type: 'stock.received', subject: { sku, location: 'main' },
+          data: { available_to_promise: available, version },
+        });
+        stock.put(read('MUG', 2, 5, 7), 10);
+        told('MUG', 6, 8);
+        // Read before the event: its title is as new, its level is not.
+        const older = stock.put(read('MUG', 2, 5, 7), 10).available;
+        // Read before the catalogue changed.
+        const title = stock.put(read('MUG', 1, 4, 6), 10).title;
+        // The levels of a bundle have no version.
+        stock.put(read('SET', 1, 2, 0), 10);
+        const set = stock.put(read('SET', 1, 3, 0), 9).available;
+        const next = stock.put(read('SET', 1, 1, 0), 11).available;
+        // One that is not here yet, and is read while something happens to it.
+        const before = told('NEW', 1, 1).toRead;
+        const ends = stock.awaits(['NEW']);
+        const meanwhile = told('NEW', 2, 2).toRead;
+        ends();
+        const after = told('NEW', 3, 3).toRead;
+        return { older, title, set, next, before, meanwhile, after };
+      });";
+    let expected = json!({
+        "older": 6, "title": "version 2", "set": 2, "next": 1,
+        "before": ["SET"], "meanwhile": ["NEW", "SET"], "after": ["SET"],
+    });
+    assert_eq!(browser.run(script).await, expected);
+}
+
+/// Connects twice before the first is answered, and listens once.
+async fn listens_once(browser: &Browser, page: &Page) {
+    let count = "const ask = window.fetch;
+        window.streams = [];
+        window.fetch = (url, options) => {
+          if (url.includes('/v1/events')) window.streams.push(options.signal);
+          return ask(url, options);
+        };";
+    browser.run(count).await;
+    page.fill(browser).await;
+    let twice = "const secret = document.getElementById('secret');
+        const { value } = secret;
+        secret.form.requestSubmit();
+        secret.value = value;
+        secret.form.requestSubmit();";
+    browser.run(twice).await;
+    browser.until("#state", "Live").await;
+    let left = "return window.streams.filter((signal) => !signal.aborted).length;";
+    assert_eq!(browser.run(left).await, 1);
+}
+
+/// While the list is loaded nothing is live, also where events come again meanwhile.
+async fn is_live_once_it_is_loaded(browser: &Browser, page: &Page) {
+    page.open(browser).await;
+    let hold = "const ask = window.fetch;
+        const loaded = new Promise((go) => { window.go = go; });
+        window.fetch = async (url, options) => {
+          if (url.includes('/v1/inventory?')) await loaded;
+          if (!url.includes('/v1/events')) return ask(url, options);
+          const gone = new AbortController();
+          window.cut = () => gone.abort();
+          return ask(url, { ...options, signal: AbortSignal.any([options.signal, gone.signal]) });
+        };";
+    browser.run(hold).await;
+    page.fill(browser).await;
+    browser.click("#enter button").await;
+    browser.until("#state", "Loading").await;
+    browser.run("window.cut();").await;
+    browser.until("#state", "Not live").await;
+    browser.until("#state", "Loading").await;
+    browser.run("window.go();").await;
+    browser.until("#state", "Live").await;
+}
+
+/// The page with its shop, and the key it was set up with.
+struct Page {
+    shop: Shop,
+    address: String,
+    key: String,
+}
+
+impl Page {
+    async fn open(&self, browser: &Browser) {
+        browser.client.goto(&format!("http://{}/", self.address)).await.unwrap();
+    }
+
+    /// The key's id and its secret.
+    fn key(&self) -> (&str, &str) {
+        self.key.strip_prefix("inv_").unwrap().split_once('_').unwrap()
+    }
+
+    async fn fill(&self, browser: &Browser) {
+        let (id, secret) = self.key();
+        browser.fill("#key-id", id).await;
+        browser.fill("#secret", secret).await;
+    }
+
+    async fn connect(&self, browser: &Browser) {
+        self.fill(browser).await;
+        browser.click("#enter button").await;
+        browser.until("#state", "Live").await;
+    }
+}
+
 async fn walk(browser: &Browser, listener: TcpListener) {
-    let page = listener.local_addr().unwrap().to_string();
-    let (mut shop, key) = Shop::new(&page);
+    let address = listener.local_addr().unwrap().to_string();
+    let (mut shop, key) = Shop::new(&address);
     shop.start();
     let serving = serve_page(listener, shop.address.clone());
-    browser.client.goto(&format!("http://{page}/")).await.unwrap();
-    let (id, secret) = key.strip_prefix("inv_").unwrap().split_once('_').unwrap();
+    let mut page = Page { shop, address, key };
+    page.open(browser).await;
+    let (id, secret) = page.key();
     browser.fill("#key-id", id).await;
     browser.fill("#secret", &secret.chars().rev().collect::<String>()).await;
     browser.click("#enter button").await;
     browser.until("#wrong", "the client is not known, its secret is wrong").await;
-    browser.fill("#secret", secret).await;
-    browser.click("#enter button").await;
-    browser.until("#state", "Live").await;
+    listens_once(browser, &page).await;
     // Four pages of the list.
     let rows = browser.client.find_all(Locator::Css("#items tr")).await.unwrap();
     assert_eq!(rows.len(), 308);
-    hears_of_stock(browser, &shop).await;
-    survives_a_restart(browser, &mut shop).await;
-    orders_no_more_than_there_is(browser, &shop).await;
-    shop.invshop(&["db", "verify"]);
-    drop((shop, serving));
+    hears_of_stock(browser, &page.shop).await;
+    survives_a_restart(browser, &mut page.shop).await;
+    orders_no_more_than_there_is(browser, &page.shop).await;
+    places_once_what_it_sent_before_it_was_loaded_again(browser, &page).await;
+    keeps_in_the_basket_what_was_not_sent(browser).await;
+    takes_nothing_back_for_an_older_answer(browser).await;
+    is_live_once_it_is_loaded(browser, &page).await;
+    page.shop.invshop(&["db", "verify"]);
+    drop((page, serving));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// How long anything may take that is waited for: a busy machine is slow.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -121,5 +121,10 @@ impl Browser {
         let input = self.client.find(Locator::Css(css)).await.unwrap();
         input.clear().await.unwrap();
         input.send_keys(text).await.unwrap();
+    }
+
+    /// Runs a script in the page; what it returns, or what it promises.
+    pub(super) async fn run(&self, script: &str) -> Value {
+        self.client.execute(script, Vec::new()).await.unwrap()
     }
 }
