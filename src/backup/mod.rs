@@ -9,6 +9,7 @@ mod copy;
 mod error;
 mod format;
 mod restore;
+mod scheduled;
 mod write;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +18,7 @@ pub use copy::{Copied, copy};
 pub use error::BackupError;
 pub use format::Header;
 pub use restore::{Restored, Restoring, inspect, restore};
-pub(crate) use write::PART_END;
+pub use scheduled::{Folder, scheduled};
 pub use write::{Written, write};
 
 /// Rows between two looks at whether somebody stopped it, and two reports.

@@ -21,7 +21,7 @@ const ROWS_MAX: usize = 1024;
 /// Bytes after which there are enough of them.
 const BYTES_MAX: usize = 1024 * 1024;
 /// How the name of a file ends that is not whole yet.
-pub(crate) const PART_END: &str = ".part";
+pub(super) const PART_END: &str = ".part";
 
 /// What a backup has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

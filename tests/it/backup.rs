@@ -249,7 +249,7 @@ both!(a_shop_is_replaced_only_when_that_is_wanted_and_at_once, |shop| {
 });
 
 /// A copy of a backup with its lines changed.
-fn changed(file: &Path, change: impl Fn(&mut Vec<String>)) -> Vec<u8> {
+pub(crate) fn changed(file: &Path, change: impl Fn(&mut Vec<String>)) -> Vec<u8> {
     let mut text = String::new();
     GzDecoder::new(std::fs::File::open(file).unwrap()).read_to_string(&mut text).unwrap();
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();

@@ -4,13 +4,14 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
+use invshop::backup::{self, Folder};
 use invshop::rekey::{self, Rotated};
 use invshop::secret::KeyFile;
 use invshop::shop::{Opening, Shop};
 use serde_json::{Value, json};
 
 use crate::api::client::Served;
-use crate::backup::UNSEEN;
+use crate::backup::{UNSEEN, changed};
 use crate::both;
 use crate::harness::{Backend, TestShop};
 use crate::raw::Raw;
@@ -83,7 +84,7 @@ both!(all_that_is_sealed_is_sealed_anew_and_what_was_known_is_known_again, |shop
     of_a_channel(&shop).await;
     let file = shop.dir().join("before.backup");
     let at = (shop.clock_now(), false);
-    invshop::backup::write(&shop.shop.db, &file, at, UNSEEN).await.unwrap();
+    backup::write(&shop.shop.db, &file, at, UNSEEN).await.unwrap();
 
     let rotated = rotate(&shop).await;
     assert_eq!(rotated.rows, 3, "a user, an order and a delivery");
@@ -129,14 +130,14 @@ both!(all_that_is_sealed_is_sealed_anew_and_what_was_known_is_known_again, |shop
     // A backup of before is restored with the key of before, which was kept.
     let kept = KeyFile::new(&rotated.kept);
     let place = invshop::store::Place::Sqlite(shop.dir().join("restored.db"));
-    let restoring = invshop::backup::Restoring {
+    let restoring = backup::Restoring {
         file: &file,
         place: &place,
         key_file: &kept,
         replace: false,
         now: shop.clock_now(),
     };
-    invshop::backup::restore(restoring, UNSEEN).await.unwrap();
+    backup::restore(restoring, UNSEEN).await.unwrap();
     let opening = Opening { place, key_file: kept, ..opening(&shop) };
     Shop::open(opening).await.unwrap().close().await;
 });
@@ -181,4 +182,38 @@ both!(an_exchange_that_was_cut_off_anywhere_is_ended_by_another, |shop| {
     assert!(error.contains("has another"), "{error}");
     assert!(!next.path().exists());
     std::fs::rename(&own, &file).unwrap();
+});
+
+both!(backups_under_a_key_of_before_are_deleted_in_their_turn, |shop| {
+    shop.item("MUG", 9).await;
+    let folder = Folder { path: shop.dir().join("kept"), keep: 3 };
+    let make = async |of: &Shop| {
+        shop.clock.advance_millis(60_000);
+        let now = shop.clock_now();
+        backup::scheduled(&of.db, of.key.id(), &folder, now, UNSEEN).await.unwrap()
+    };
+    let (first, deleted) = make(&shop.shop).await;
+    assert_eq!(deleted, 0);
+    shop.item("POT", 3).await;
+    let (second, _) = make(&shop.shop).await;
+    // A copy of the shop had the same key, and other entries at another time.
+    let name = first.file.file_name().unwrap().to_str().unwrap();
+    let copy = folder.path.join(name.replace("-202", "-201"));
+    let long_ago = |lines: &mut Vec<String>| {
+        let mut header: Value = serde_json::from_str(&lines[0]).unwrap();
+        header["at"] = json!(1_500_000_000_000_i64);
+        lines[0] = header.to_string();
+    };
+    std::fs::write(&copy, changed(&first.file, long_ago)).unwrap();
+
+    rotate(&shop).await;
+    let reopened = shop.another().await;
+    let (third, deleted) = make(&reopened).await;
+    assert_eq!(deleted, 0, "three are kept");
+    for (gone, stays) in [(&first, &second), (&second, &third)] {
+        assert_eq!(make(&reopened).await.1, 1);
+        assert!(!gone.file.exists() && stays.file.exists(), "{gone:?} {stays:?}");
+    }
+    assert!(copy.exists(), "it is not this shop's");
+    reopened.close().await;
 });
