@@ -7,10 +7,9 @@
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
-use super::Api;
 use super::problem::Problem;
-use crate::domain::Sku;
-use crate::reports::{self, ItemState};
+use crate::domain::Versions;
+use crate::reports::ItemState;
 
 /// How the tag of what is packed ends, within its quotes.
 const PACKED: &str = "-gzip";
@@ -79,13 +78,10 @@ fn packed(tag: &HeaderValue) -> Option<HeaderValue> {
     HeaderValue::try_from(format!("{open}{PACKED}\"")).ok()
 }
 
-/// The item version that `If-Match` asks for: the part of its tag before the dot. Of
-/// several the one that is there.
-pub(super) async fn expected(
-    api: &Api,
-    sku: &Sku,
-    headers: &HeaderMap,
-) -> Result<Option<i64>, Problem> {
+/// The item versions that `If-Match` asks for: the parts of its tags before the dot. Which
+/// of them is there is decided where it cannot change any more, and a repetition asks for
+/// the same ones.
+pub(super) fn expected(headers: &HeaderMap) -> Result<Option<Versions>, Problem> {
     let tags = match tags(headers, &header::IF_MATCH) {
         None | Some(Tags::Any) => return Ok(None),
         Some(Tags::These(tags)) => tags,
@@ -93,21 +89,8 @@ pub(super) async fn expected(
     // A weak tag matches nothing where something is changed.
     let strong = tags.iter().filter(|tag| !tag.is_weak);
     let version = |tag: &Tag| tag.state.split_once('.')?.0.parse::<i64>().ok();
-    let versions: Vec<i64> = strong.filter_map(version).collect();
-    let now = match versions.as_slice() {
-        [] => None,
-        [one] => Some(*one),
-        several => {
-            let state = reports::item_state(&api.shop.db, sku, api.policy).await?;
-            let now = state.map(|state| state.item.version);
-            several
-                .iter()
-                .copied()
-                .find(|version| Some(*version) == now)
-                .or(several.first().copied())
-        }
-    };
-    now.map(Some).ok_or_else(|| {
+    let versions = Versions::new(strong.filter_map(version).collect());
+    versions.map(Some).ok_or_else(|| {
         let detail = "If-Match is none of this item's tags";
         Problem::new(StatusCode::PRECONDITION_FAILED, "version_conflict", detail)
     })

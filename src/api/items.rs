@@ -222,7 +222,7 @@ pub(super) async fn change(
     let row = Box::new(fields.into_row()?);
     // What is wrong with a request is said before what its conditions find.
     let key = super::idempotency_key(&headers)?;
-    let mode = expected(&api, &sku, &headers).await?.map_or(Upsert::Update, Upsert::UpdateAt);
+    let mode = expected(&headers)?.map_or(Upsert::Update, Upsert::UpdateAt);
     let command = Command::Item { sku: sku.clone(), row, mode };
     let answer = api.submit_under(&caller, command, key).await;
     let answer = answer
@@ -252,8 +252,8 @@ pub(super) async fn discontinue(
 ) -> Answered {
     let sku = sku_of(&sku)?;
     let key = super::idempotency_key(&headers)?;
-    let command = match expected(&api, &sku, &headers).await? {
-        Some(version) => Command::DiscontinueAt(sku, version),
+    let command = match expected(&headers)? {
+        Some(versions) => Command::DiscontinueAt(sku, versions),
         None => Command::Discontinue(sku),
     };
     let answer = api.submit_under(&caller, command, key).await;

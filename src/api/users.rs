@@ -12,13 +12,13 @@ use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::Api;
-use super::auth::{Caller, May, ReadUsers, WriteUsers};
+use super::auth::{May, ReadUsers, WriteUsers};
 use super::body::{Body, Object, text_opt};
 use super::document::parameters::{IfNoneMatch, IfUser, Once};
 use super::etag;
 use super::problem::{Answered, Problem};
 use super::query::{Parameters, Segment, limit};
-use crate::domain::{Email, Refusal, UserId};
+use crate::domain::{Email, Refusal, UserId, Versions};
 use crate::people::{self, Change, Held, PeopleError, ProfileError, Said, UserView, Written};
 use crate::reports::Page;
 use crate::writer::WriteError;
@@ -88,7 +88,10 @@ impl Fields {
     }
 }
 
-/// Registers somebody for the key holder. The same again is a replay.
+/// Registers somebody for the key holder.
+///
+/// The same again is a replay; under the key of a request whose user was erased since, nobody is
+/// registered (422 `unknown_user`).
 #[utoipa::path(
     post,
     path = "/users",
@@ -115,7 +118,8 @@ impl Fields {
         )),
     ),
     extensions(("x-refusals" = json!([
-        "409 already_exists", "422 idempotency_mismatch", "503 busy", "503 unknown_outcome",
+        "409 already_exists", "422 idempotency_mismatch", "422 unknown_user", "503 busy",
+        "503 unknown_outcome",
     ]))),
 )]
 pub(super) async fn register(
@@ -219,42 +223,26 @@ pub(super) async fn change(
     let doing = super::doing(&caller, &headers)?;
     let change = given.into_change();
     change.check().map_err(PeopleError::from)?;
-    let expected = expected(&api, &caller, id, &headers).await?;
+    let expected = expected(&headers)?;
+    let is_conditional = expected.is_some();
     let written = people::change(&api.shop, doing, (id, expected), change).await;
-    Ok(shown(StatusCode::OK, written.map_err(|error| of_condition(error, expected))?))
+    Ok(shown(StatusCode::OK, written.map_err(|error| of_condition(error, is_conditional))?))
 }
 
-/// The version that `If-Match` asks for: of several the one that is there, or the first.
-async fn expected(
-    api: &Api,
-    caller: &Caller,
-    id: UserId,
-    headers: &HeaderMap,
-) -> Result<Option<i64>, Problem> {
+/// The versions that `If-Match` asks for. Which of them is there is decided where it cannot
+/// change any more.
+fn expected(headers: &HeaderMap) -> Result<Option<Versions>, Problem> {
     let Some(versions) = etag::versions(headers) else { return Ok(None) };
-    let Some(first) = versions.first().copied() else {
+    Versions::new(versions).map(Some).ok_or_else(|| {
         let detail = "If-Match is none of this user's tags";
-        return Err(Problem::new(StatusCode::PRECONDITION_FAILED, "version_conflict", detail));
-    };
-    if versions.len() < 2 {
-        return Ok(Some(first));
-    }
-    let now = match people::user(&api.shop, caller.of_people(), id).await {
-        Ok(user) => user.version,
-        // Whoever repeats an erasure is told by the writer that it was done.
-        Err(PeopleError::Write(WriteError::Refused(Refusal::UnknownUser { .. }))) => first,
-        Err(error) => return Err(of_path(error)),
-    };
-    Ok(versions.into_iter().find(|version| *version == now).or(Some(first)))
+        Problem::new(StatusCode::PRECONDITION_FAILED, "version_conflict", detail)
+    })
 }
 
 /// A version that is not there any more is a condition that failed where one was made.
-fn of_condition(error: PeopleError, expected: Option<i64>) -> Problem {
+fn of_condition(error: PeopleError, is_conditional: bool) -> Problem {
     let problem = of_path(error);
-    match expected {
-        Some(_) => problem.precondition("version_conflict"),
-        None => problem,
-    }
+    if is_conditional { problem.precondition("version_conflict") } else { problem }
 }
 
 /// Erases what is known of a user, here and in its orders; these stay. Again is no error.
@@ -278,9 +266,10 @@ pub(super) async fn erase(
 ) -> Answered {
     let id = id_of(&id)?;
     let doing = super::doing(&caller, &headers)?;
-    let expected = expected(&api, &caller, id, &headers).await?;
+    let expected = expected(&headers)?;
+    let is_conditional = expected.is_some();
     let erased = people::erase(&api.shop, doing, (id, expected)).await;
-    erased.map_err(|error| of_condition(error, expected))?;
+    erased.map_err(|error| of_condition(error, is_conditional))?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

@@ -20,6 +20,7 @@ pub mod refusal;
 pub mod remote;
 pub mod text;
 pub mod user;
+pub mod versions;
 
 pub use allocation::{AllocationPolicy, Demand, DemandLine, Placement, allocate};
 pub use card::{attributes_have_card_number, has_card_number, value_has_card_number};
@@ -42,3 +43,4 @@ pub use text::{
     Title,
 };
 pub use user::{Email, EmailError, SealedUser, UserIdError, UserMark};
+pub use versions::Versions;

@@ -6,7 +6,7 @@ use super::{Added, Decided, Working, stock};
 use crate::domain::{
     ATTRIBUTES_BYTES_MAX, AccountId, AccountName, Barcode, BatchId, BundlePart, Item, ItemId,
     ItemStatus, Kind, LevelKey, Location, LocationCode, LocationId, LocationKind, Quantity,
-    Refusal, Sku, Title, UserId, attributes_have_card_number,
+    Refusal, Sku, Title, UserId, Versions, attributes_have_card_number,
 };
 
 /// What the catalogue says of an item.
@@ -164,14 +164,14 @@ pub struct ItemRow {
 }
 
 /// What may be done where the item exists, or does not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Upsert {
     /// It must be new.
     Create,
     /// It must exist.
     Update,
-    /// It must exist, and its entry be of this version.
-    UpdateAt(i64),
+    /// It must exist, and its entry be of one of these versions.
+    UpdateAt(Versions),
     /// Either.
     Either,
 }
@@ -192,7 +192,7 @@ pub fn decide_item(
     set: &mut Working,
     sku: &Sku,
     row: &ItemRow,
-    mode: Upsert,
+    mode: &Upsert,
 ) -> Decided<RowOutcome> {
     if row.attributes.as_ref().is_some_and(|text| text.len() > ATTRIBUTES_BYTES_MAX) {
         let message = format!("has more than {ATTRIBUTES_BYTES_MAX} bytes");
@@ -229,12 +229,13 @@ pub fn decide_item(
 }
 
 /// Refuses a change of what somebody else changed since it was read.
-pub(super) fn check_version(set: &Working, id: ItemId, expected: i64) -> Decided<()> {
+pub(super) fn check_version(set: &Working, id: ItemId, expected: &Versions) -> Decided<()> {
     let item = set.item(id)?;
-    if item.version == expected {
+    if expected.contains(item.version) {
         return Ok(());
     }
     let (what, actual) = (format!("the item {}", item.sku), item.version);
+    let expected = expected.newest();
     Err(Refusal::VersionConflict { what, expected, actual, on_hand: None }.into())
 }
 

@@ -2,10 +2,10 @@
 
 use super::catalogue::check_version;
 use super::{Added, Decided, Working};
-use crate::domain::{ItemId, ItemStatus, Kind, Level, Reason, Refusal, Sku};
+use crate::domain::{ItemId, ItemStatus, Kind, Level, Reason, Refusal, Sku, Versions};
 
 /// Takes an item out of sale for good; of an expected version, where one is given.
-pub fn discontinue(set: &mut Working, sku: &Sku, expected: Option<i64>) -> Decided<()> {
+pub fn discontinue(set: &mut Working, sku: &Sku, expected: Option<&Versions>) -> Decided<()> {
     let id = set.item_by_sku(sku)?;
     if let Some(expected) = expected {
         check_version(set, id, expected)?;

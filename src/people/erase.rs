@@ -5,7 +5,7 @@
 //! its writer, or by whoever has no daemon.
 
 use super::write::{Doing, PeopleError};
-use crate::domain::UserId;
+use crate::domain::{UserId, Versions};
 use crate::shop::Shop;
 use crate::store;
 use crate::writer::{Answer, Command, EraseUser};
@@ -19,15 +19,15 @@ pub struct Erased {
     pub answer: Answer,
 }
 
-/// Erases a user, in the version that was read where one is given: what is known of it, what
+/// Erases a user, in one of the versions that were read where such are given: what is known of it, what
 /// its orders have of it, and whose they are.
 pub async fn erase(
     shop: &Shop,
     doing: Doing,
-    (id, read_version): (UserId, Option<i64>),
+    (id, expected): (UserId, Option<Versions>),
 ) -> Result<Erased, PeopleError> {
     let orders = store::users::orders_of(&mut shop.db.read().await?.conn(), id).await?;
-    let command = Command::EraseUser(EraseUser { user: doing.one(id), read_version });
+    let command = Command::EraseUser(EraseUser { user: doing.one(id), expected });
     let answer = doing.submit(shop, command).await?;
     Ok(Erased { orders, answer })
 }

@@ -6,7 +6,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use crate::domain::{AccountId, Email, SealedUser, has_card_number, value_has_card_number};
+use crate::domain::{
+    AccountId, Email, SealedUser, Versions, has_card_number, value_has_card_number,
+};
 use crate::secret::{Hashed, InstanceKey, OpenError, Random};
 
 /// The most bytes of a name, and of a telephone number.
@@ -129,7 +131,7 @@ impl Change {
     }
 
     /// A keyed hash of what is asked for, and in which version: it tells a repetition.
-    pub(super) fn digest(&self, key: &InstanceKey, expected: Option<i64>) -> [u8; 32] {
+    pub(super) fn digest(&self, key: &InstanceKey, expected: Option<&Versions>) -> [u8; 32] {
         let Self { email, name, phone, address, attributes } = self;
         let asked = serde_json::json!({
             "email": email.as_ref().map(Email::as_str),
@@ -137,7 +139,7 @@ impl Change {
             "phone": phone.asked(),
             "address": address.asked(),
             "attributes": attributes.asked(),
-            "version": expected,
+            "version": expected.map(Versions::content),
         });
         key.keyed_hash(Hashed::UserChange, asked.to_string().as_bytes())
     }

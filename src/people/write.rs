@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::Asker;
 use super::profile::{Change, Profile, ProfileError};
 use super::read::{self, UserView};
-use crate::domain::{Key, Refusal, UserId};
+use crate::domain::{Key, Refusal, UserId, Versions};
 use crate::shop::Shop;
 use crate::store::{self, StoreError};
 use crate::writer::{Answer, ChangeUser, Command, Detail, OneUser, Request, WriteError};
@@ -112,14 +112,15 @@ async fn shown(
     Ok(Written { user, answer })
 }
 
-/// Changes what is known of a user, in the version that was read where one is given.
+/// Changes what is known of a user, in one of the versions that were read where such are given.
 pub async fn change(
     shop: &Shop,
     doing: Doing,
-    (id, expected): (UserId, Option<i64>),
+    (id, expected): (UserId, Option<Versions>),
     change: Change,
 ) -> Result<Written, PeopleError> {
-    let asked = change.digest(&shop.key, expected);
+    let asked = change.digest(&shop.key, expected.as_ref());
+    let may_be = |version| expected.as_ref().is_none_or(|versions| versions.contains(version));
     let mut tries = 0;
     let answer = loop {
         tries += 1;
@@ -130,13 +131,16 @@ pub async fn change(
         let command = Command::ChangeUser(ChangeUser {
             user: doing.one(id),
             known: known.seal(&shop.key, stored.account, shop.random.as_ref()),
-            read_version: expected.unwrap_or(stored.version),
+            read_version: match &expected {
+                Some(versions) if !versions.contains(stored.version) => versions.newest(),
+                _ => stored.version,
+            },
             asked,
         });
         match doing.submit(shop, command).await {
-            // Nobody said which version is meant: what is there now is.
-            Err(WriteError::Refused(Refusal::VersionConflict { .. }))
-                if expected.is_none() && tries < CHANGES_MAX => {}
+            // Somebody else was faster, and what is there now is meant too.
+            Err(WriteError::Refused(Refusal::VersionConflict { actual, .. }))
+                if may_be(actual) && tries < CHANGES_MAX => {}
             answer => break answer?,
         }
     };

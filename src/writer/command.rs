@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::domain::{
     AccountId, BatchId, ItemId, Key, LevelKey, LocationCode, LocationId, Order, OrderId, OrderRef,
-    Reason, Refusal, SealedUser, Seq, Sku, UserId,
+    Reason, Refusal, SealedUser, Seq, Sku, UserId, Versions,
 };
 use crate::ledger::RevertRow;
 use crate::ledger::catalogue::{
@@ -38,8 +38,8 @@ pub enum Command {
     },
     /// Take an item out of sale.
     Discontinue(Sku),
-    /// The same, in the version that was read.
-    DiscontinueAt(Sku, i64),
+    /// The same, in one of the versions that were read.
+    DiscontinueAt(Sku, Versions),
     /// Offer nothing of an item any more, until its sale is resumed.
     StopSale(Sku, Option<Reason>),
     /// Offer a stopped item again.
@@ -152,12 +152,12 @@ pub struct OneUser {
 }
 
 /// A user of whom nothing is to be known any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EraseUser {
     /// Which one.
     pub user: OneUser,
-    /// The version that was read before, where somebody insists on it.
-    pub read_version: Option<i64>,
+    /// The versions that it may be in, where somebody insists on it.
+    pub expected: Option<Versions>,
 }
 
 /// What is known of a user from now on.

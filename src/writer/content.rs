@@ -31,8 +31,8 @@ impl Command {
     fn content(&self) -> Value {
         match self {
             Self::Stock(command) => stock_content(command),
-            Self::Item { sku, row, mode } => item_content(sku, row, *mode),
-            Self::DiscontinueAt(sku, version) => json!([sku.as_str(), version]),
+            Self::Item { sku, row, mode } => item_content(sku, row, mode),
+            Self::DiscontinueAt(sku, versions) => json!([sku.as_str(), versions.content()]),
             Self::Discontinue(sku) | Self::FillItem(sku) | Self::ResumeSale(sku) => {
                 json!(sku.as_str())
             }
@@ -48,8 +48,8 @@ impl Command {
             // Keyed hashes: what is asked for may be guessed from any other.
             Self::CreateUser(new) => json!(new.digest),
             Self::ChangeUser(change) => json!([change.user.id.get(), change.asked]),
-            Self::EraseUser(erase) => match erase.read_version {
-                Some(version) => json!([erase.user.id.get(), version]),
+            Self::EraseUser(erase) => match &erase.expected {
+                Some(versions) => json!([erase.user.id.get(), versions.content()]),
                 None => json!(erase.user.id.get()),
             },
             Self::Place(place) | Self::PlaceLater(place) => json!(PlaceContent::of(place)),
@@ -98,7 +98,7 @@ impl Command {
     }
 }
 
-fn item_content(sku: &Sku, row: &ItemRow, mode: Upsert) -> Value {
+fn item_content(sku: &Sku, row: &ItemRow, mode: &Upsert) -> Value {
     let units = |units: Option<Quantity>| units.map(Quantity::get);
     let part = |(sku, units): &(Sku, Quantity)| json!([sku.as_str(), units.get()]);
     json!({
@@ -106,7 +106,7 @@ fn item_content(sku: &Sku, row: &ItemRow, mode: Upsert) -> Value {
         "mode": match mode {
             Upsert::Create => "create".to_owned(),
             Upsert::Update => "update".to_owned(),
-            Upsert::UpdateAt(version) => format!("update at {version}"),
+            Upsert::UpdateAt(versions) => format!("update at {versions}"),
             Upsert::Either => "either".to_owned(),
         },
         "title": row.title.as_ref().map(AsRef::as_ref),

@@ -131,11 +131,11 @@ fn dispatch(set: &mut Working, job: &Job) -> Decided<(Detail, Ended)> {
     let done = |()| (Detail::None, Ended::Done);
     match &job.command {
         Command::Stock(command) => stock::decide(set, command).map(done),
-        Command::Item { sku, row, mode } => catalogue::decide_item(set, sku, row, *mode)
+        Command::Item { sku, row, mode } => catalogue::decide_item(set, sku, row, mode)
             .map(|outcome| (Detail::Rows(vec![outcome]), Ended::Done)),
         Command::Discontinue(sku) => sale::discontinue(set, sku, None).map(done),
-        Command::DiscontinueAt(sku, version) => {
-            sale::discontinue(set, sku, Some(*version)).map(done)
+        Command::DiscontinueAt(sku, versions) => {
+            sale::discontinue(set, sku, Some(versions)).map(done)
         }
         Command::StopSale(sku, reason) => sale::stop(set, sku, reason.as_ref()).map(done),
         Command::ResumeSale(sku) => sale::resume(set, sku).map(done),
@@ -148,7 +148,7 @@ fn dispatch(set: &mut Working, job: &Job) -> Decided<(Detail, Ended)> {
         Command::RevokeKey(prefix) => keys::revoke(set, prefix),
         Command::CreateUser(new) => users::create(set, new),
         Command::ChangeUser(change) => users::change(set, change),
-        Command::EraseUser(user) => users::erase(set, *user),
+        Command::EraseUser(erase) => users::erase(set, erase),
         Command::Place(place) => orders::place(set, place, content).map(order),
         Command::PlaceLater(place) => orders::place_later(set, place, content).map(order),
         Command::Decide(one) => orders::decide(set, one).map(order),
@@ -221,7 +221,7 @@ fn item_rows(
     let mut outcomes = Vec::with_capacity(rows.len());
     set.reserve_rows(rows.len());
     each(set, rows, |set, (sku, row)| {
-        let outcome = catalogue::decide_item(set, sku, row, catalogue::Upsert::Either)?;
+        let outcome = catalogue::decide_item(set, sku, row, &catalogue::Upsert::Either)?;
         outcomes.push(outcome);
         Ok(())
     })?;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::Job;
 use super::command::{ChangeUser, Command, Detail, EraseUser, OneUser};
-use crate::domain::{AccountId, Kind, Refusal, SealedUser, UserId, UserMark};
+use crate::domain::{AccountId, Kind, Refusal, SealedUser, UserId, UserMark, Versions};
 use crate::ledger::{Added, Decided, Stop, Working};
 use crate::orders::Ended;
 use crate::store::{self, Conn, StoreError};
@@ -98,7 +98,7 @@ pub(super) fn change(set: &mut Working, change: &ChangeUser) -> Decided<(Detail,
     let Some((_, digest)) = user.known else {
         return Err(unknown(id));
     };
-    check_version(user, change.read_version)?;
+    check_version(user, &change.read_version.into())?;
     if digest == change.known.digest {
         return Ok((Detail::Id(id.get()), Ended::Replayed));
     }
@@ -116,13 +116,13 @@ pub(super) fn change(set: &mut Working, change: &ChangeUser) -> Decided<(Detail,
 }
 
 /// Nothing is known of somebody any more. To erase again is a repetition.
-pub(super) fn erase(set: &mut Working, erase: EraseUser) -> Decided<(Detail, Ended)> {
+pub(super) fn erase(set: &mut Working, erase: &EraseUser) -> Decided<(Detail, Ended)> {
     let user = found(set, erase.user)?;
     if user.known.is_none() {
         return Ok((Detail::Id(user.id.get()), Ended::Replayed));
     }
-    if let Some(version) = erase.read_version {
-        check_version(user, version)?;
+    if let Some(versions) = &erase.expected {
+        check_version(user, versions)?;
     }
     let version = user.version + 1;
     set.users.insert(user.id, UserMark { known: None, version, ..user });
@@ -132,11 +132,12 @@ pub(super) fn erase(set: &mut Working, erase: EraseUser) -> Decided<(Detail, End
 }
 
 /// Whether a user is as it was read.
-fn check_version(user: UserMark, expected: i64) -> Decided<()> {
-    if user.version == expected {
+fn check_version(user: UserMark, versions: &Versions) -> Decided<()> {
+    if versions.contains(user.version) {
         return Ok(());
     }
     let (what, actual) = (format!("user {}", user.id), user.version);
+    let expected = versions.newest();
     Err(Refusal::VersionConflict { what, expected, actual, on_hand: None }.into())
 }
 

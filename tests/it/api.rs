@@ -14,6 +14,7 @@ mod keys;
 mod later;
 mod limits;
 mod orders;
+mod repeats;
 mod stock;
 mod tokens;
 mod unread;

@@ -203,9 +203,9 @@ async fn list_items(app: &App<'_>, shop: &Shop, list: &List) -> Result<Reply, Fa
 async fn save(app: &App<'_>, shop: &Shop, write: Write, mode: Upsert) -> Result<Reply, Failure> {
     let sku = write.sku.clone();
     let key = write.key.key.clone();
-    let row = Box::new(row(app, shop, write, mode).await?);
-    let answer = shop.submit(Command::Item { sku: sku.clone(), row, mode }, key).await?;
+    let row = Box::new(row(app, shop, write, &mode).await?);
     let done = if mode == Upsert::Create { "created" } else { "updated" };
+    let answer = shop.submit(Command::Item { sku: sku.clone(), row, mode }, key).await?;
     let mut line = format!("{done} {sku}");
     if let Detail::Rows(rows) = &answer.detail
         && rows.iter().any(|row| row.opening_ignored)
@@ -215,7 +215,7 @@ async fn save(app: &App<'_>, shop: &Shop, write: Write, mode: Upsert) -> Result<
     answered(app, shop, &answer, &line, &sku).await
 }
 
-async fn row(app: &App<'_>, shop: &Shop, write: Write, mode: Upsert) -> Result<ItemRow, Failure> {
+async fn row(app: &App<'_>, shop: &Shop, write: Write, mode: &Upsert) -> Result<ItemRow, Failure> {
     let currency = currency(app, shop, &write, mode).await?;
     let amount = |text: &Option<String>| -> Result<Option<i64>, Failure> {
         let (Some(text), Some(currency)) = (text, currency) else {
@@ -250,7 +250,7 @@ async fn currency(
     app: &App<'_>,
     shop: &Shop,
     write: &Write,
-    mode: Upsert,
+    mode: &Upsert,
 ) -> Result<Option<Currency>, Failure> {
     if let Some(code) = &write.currency {
         return Ok(Some(Currency::parse(code)?));
@@ -258,7 +258,7 @@ async fn currency(
     if write.price.is_none() && write.cost.is_none() {
         return Ok(None);
     }
-    if mode == Upsert::Update {
+    if *mode == Upsert::Update {
         let item = detail(app, shop, &write.sku).await?;
         if let Some(amount) = item.item.price.as_ref().or(item.cost.as_ref()) {
             return Ok(Some(Currency::parse(&amount.currency)?));

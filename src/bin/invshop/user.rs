@@ -193,7 +193,12 @@ async fn alter(shop: &Shop, given: ChangeUser) -> Result<Reply, Failure> {
         }
     }
     let id = named(shop, &given.user).await?;
-    let written = people::change(shop, doing(shop, given.key), (id, given.if_version), change);
+    let written = people::change(
+        shop,
+        doing(shop, given.key),
+        (id, given.if_version.map(Into::into)),
+        change,
+    );
     Ok(reply("changed", &written.await?))
 }
 
@@ -221,7 +226,7 @@ async fn export(shop: &Shop, user: &str) -> Result<Reply, Failure> {
 async fn wipe(app: &App<'_>, shop: &Shop, erase: Erase) -> Result<Reply, Failure> {
     let id = named(shop, &erase.user).await?;
     app.confirm(&format!("erase what is known of {id}, for good")).await?;
-    let erased = people::erase(shop, doing(shop, erase.key), (id, erase.if_version)).await?;
+    let erased = people::erase(shop, doing(shop, erase.key), (id, erase.if_version.map(Into::into))).await?;
     let log_remains = !shop.db.cut_off_log(LOG_TRIES).await?;
     if log_remains {
         let note = "the database's log still has the erased pages, sealed as they were, because \

@@ -182,5 +182,6 @@ pub(super) const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("unknown_outcome", "", "what_could_not_be_done_has_its_status"),
     ("queue_full", "place_order", "what_could_not_be_done_has_its_status"),
     ("overloaded", "", "a_body_that_does_not_come_holds_its_place_and_is_not_waited_for"),
+    ("unknown_user", "register_user", "a_repetition_of_somebody_erased_tells_nothing_of_them"),
     ("closing", "", "what_could_not_be_done_has_its_status"),
 ];
