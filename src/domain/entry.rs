@@ -83,6 +83,8 @@ kinds! {
     OrderReturned = "order.returned", "order.returned";
     /// Money of an order went back; it moves stock only where it says so.
     OrderRefunded = "order.refunded", "order.refunded";
+    /// What was known of an order's customer was erased, and nothing of it is kept again.
+    OrderCustomerForgotten = "order.customer_forgotten", "order.customer_forgotten";
     /// A payment has no order to pay for: money to give back.
     PaymentUnmatched = "payment.unmatched", "payment.unmatched";
     /// An item was added to the catalogue.

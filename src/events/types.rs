@@ -57,6 +57,7 @@ pub(super) const fn concern(kind: Kind) -> Concern {
         | Kind::OrderCancelled
         | Kind::OrderReturned
         | Kind::OrderRefunded
+        | Kind::OrderCustomerForgotten
         | Kind::PaymentUnmatched => Concern::Order,
         Kind::LocationCreated
         | Kind::BatchOpened

@@ -43,6 +43,8 @@ pub enum Added {
     UserErased(UserId),
     /// Whose an order is.
     OrderUser(OrderId, UserId),
+    /// Nothing is known of an order's customer any more, nor will be.
+    CustomerForgotten(OrderId),
     /// An import begins, for a key holder.
     Batch(NewBatch, BatchId, AccountId),
     /// Rows of an import that are now written: (batch, rows done before, after).

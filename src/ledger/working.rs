@@ -164,6 +164,9 @@ pub struct Working {
     pub accounts: HashMap<String, (AccountId, String)>,
     /// Users that exist, of those that commands name by their id or their address.
     pub users: HashMap<UserId, UserMark>,
+    /// Whose orders are, of those whose customer commands forget: a user's, or of somebody
+    /// erased. An order not in it is nobody's.
+    pub customers: HashMap<OrderId, Option<UserId>>,
     /// Channels that have a name that commands give a key holder.
     pub channels: HashSet<String>,
     /// Keys that exist, of those that commands name by their prefix, and whether
@@ -208,6 +211,7 @@ impl Working {
             touched: HashSet::new(),
             accounts: HashMap::new(),
             users: HashMap::new(),
+            customers: HashMap::new(),
             channels: HashSet::new(),
             api_keys: HashMap::new(),
             used_in_bundles: HashSet::new(),

@@ -6,6 +6,7 @@
 
 mod allocate;
 mod cancel;
+mod forget;
 mod hold;
 mod import;
 mod lines;
@@ -17,6 +18,7 @@ mod waiting;
 
 pub use allocate::{MapLine, Reassign, accept, allocate, map_line, reassign};
 pub use cancel::{Cancel, cancel};
+pub use forget::forget_customer;
 pub use import::{Import, ImportLine, import};
 pub use lines::LineRequest;
 pub use pay::{PayOutcome, Payment, pay};

@@ -140,6 +140,36 @@ pub(crate) async fn link(
     conn.execute_one(&LINK, args![order.get(), user.get()]).await
 }
 
+statement!(
+    CUSTOMERS,
+    sqlite "select u.order_id, u.user_id
+            from json_each($1) as wanted cross join order_user as u on u.order_id = wanted.value",
+    postgres "select order_id, user_id from order_user where order_id = any($1::bigint[])"
+);
+
+/// Whose orders are, of those that are a user's or of somebody erased.
+pub(crate) async fn customers(
+    conn: &mut Conn<'_>,
+    orders: Vec<i64>,
+) -> Result<Vec<(OrderId, Option<UserId>)>, StoreError> {
+    if orders.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = conn.all(&CUSTOMERS, args![orders]).await?;
+    let row = |row: &Row| Ok((OrderId::new(row.int(0)?), row.int_opt(1)?.map(UserId::new)));
+    rows.iter().map(row).collect()
+}
+
+statement!(FORGET, "delete from personal where order_id = $1");
+// Of somebody erased, as the order of a user is: nothing comes back to it.
+statement!(FORGOTTEN, "insert into order_user (order_id, user_id) values ($1, null)");
+
+/// Takes away what is known of who ordered, for good.
+pub(crate) async fn forget(conn: &mut Conn<'_>, order: OrderId) -> Result<(), StoreError> {
+    conn.execute(&FORGET, args![order.get()]).await?;
+    conn.execute_one(&FORGOTTEN, args![order.get()]).await
+}
+
 /// A user as it is read.
 pub(crate) struct StoredUser {
     pub(crate) id: UserId,
@@ -254,6 +284,9 @@ pub(super) const STATEMENTS: &[&Statement] = &[
     &UNLINK,
     &ERASE,
     &LINK,
+    &CUSTOMERS,
+    &FORGET,
+    &FORGOTTEN,
     &READ,
     &PAGE,
     &PAGE_OF_ACCOUNT,

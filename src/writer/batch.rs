@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::added;
 use super::command::{Answer, Detail, LeftOrder, WriteError};
 use super::decide::{Decision, Verdict, decide_all, seq_of};
 use super::load::{LoadSet, Loaded, load, missing_levels};
 use super::{Begun, Injected, Job, Step, Tools};
 use crate::domain::{ItemId, LevelKey};
-use crate::ledger::catalogue::{ItemFields, NewItem};
 use crate::ledger::{Added, Need, OrderSlot, Policy, Working};
 use crate::orders::Ended;
 use crate::store::{self, Conn, StoreError, WriteTx};
@@ -199,7 +199,7 @@ async fn attempt(
             Ok(Tried::Committed(answers(tools, jobs, &mut working, verdicts, 0)))
         }
         Ok(Written::Rows(mut working, verdicts, first)) => {
-            let erased = working.added.iter().any(|added| matches!(added, Added::UserErased(_)));
+            let erased = added::is_erasure(&working);
             let committed = answers(tools, jobs, &mut working, verdicts, first);
             let decided = committed.answers.len().min(jobs.len());
             // While the disk is waited for, what the batch was decided over is freed.
@@ -273,43 +273,19 @@ async fn write(tools: &Tools, conn: &mut Conn<'_>, working: &Working) -> Result<
         working.orders.values().filter(|slot| slot.read.as_ref() != Some(&slot.now)).collect();
     // Unique keys are inserted in one order everywhere, or two nodes could wait for each other.
     changed.sort_unstable_by(|one, two| one.now.reference.cmp(&two.now.reference));
-    let comes_after = |added: &Added| {
-        matches!(
-            added,
-            Added::Personal(..)
-                | Added::OrderUser(..)
-                | Added::UserErased(_)
-                | Added::Waits(..)
-                | Added::Decided(..)
-        )
-    };
-    let last = !working.added.iter().any(comes_after);
+    let last = !added::comes_after_orders(working);
     let numbering = store::journal::Numbering::of(conn, working.newest, now);
     // While the database writes the first rows, the journal's are made.
     let (locked, entries) = tokio::join!(
         async {
-            write_added(conn, working, now).await?;
+            added::write_before_orders(conn, working, now).await?;
             tools.step(Step::CatalogueWritten)?;
             Ok::<_, Failed>(store::together::write(conn, moved, &changed, now, last).await?)
         },
         async { numbering.ready(&working.entries) }
     );
     let (locked, entries) = (locked?, entries?);
-    for added in &working.added {
-        match added {
-            Added::Personal(id, sealed) => {
-                store::order_rows::insert_personal(conn, *id, sealed).await?;
-            }
-            Added::OrderUser(id, user) => store::users::link(conn, *id, *user).await?,
-            // After what the same batch keeps of its orders.
-            Added::UserErased(id) => store::users::erase_of_orders(conn, *id).await?,
-            Added::Waits(id, terms) => store::waiting::insert(conn, *id, *terms, now).await?,
-            Added::Decided(id, refusal) => {
-                store::waiting::remove(conn, *id, refusal.as_deref()).await?;
-            }
-            _ => {}
-        }
-    }
+    added::write_after_orders(conn, working, now).await?;
     tools.step(Step::RowsWritten)?;
     if working.entries.is_empty() {
         return Ok(0);
@@ -321,75 +297,6 @@ async fn write(tools: &Tools, conn: &mut Conn<'_>, working: &Working) -> Result<
     tools.step(Step::JournalWritten)?;
     Ok(first)
 }
-
-async fn write_added(conn: &mut Conn<'_>, working: &Working, now: i64) -> Result<(), StoreError> {
-    let mut items: Vec<(ItemId, &NewItem)> = Vec::new();
-    for added in &working.added {
-        if let Added::Item(new, id) = added {
-            items.push((*id, new));
-        }
-    }
-    items.sort_unstable_by(|(_, one), (_, two)| one.sku.cmp(&two.sku));
-    store::catalogue::insert_items(conn, &items, now).await?;
-    // One statement writes a run of changed entries; what else changes an item's
-    // version comes before or after it, as it was decided.
-    let mut entries = Entries::new();
-    for added in &working.added {
-        if matches!(added, Added::Status(..) | Added::Sku(..)) {
-            store::catalogue::update_fields(conn, &std::mem::take(&mut entries), now).await?;
-        }
-        match added {
-            Added::Item(..)
-            | Added::Personal(..)
-            | Added::OrderUser(..)
-            | Added::Waits(..)
-            | Added::Decided(..) => {}
-            Added::Fields(fields, id, version) => {
-                let entry = entries.entry(*id).or_insert((*version - 1, *version, fields));
-                (entry.1, entry.2) = (*version, fields);
-            }
-            Added::Status(id, status, version) => {
-                store::catalogue::update_status(conn, *id, *status, *version, now).await?;
-            }
-            Added::Low(id, low) => store::catalogue::set_low(conn, *id, *low).await?,
-            Added::Sku(id, sku, version) => {
-                store::catalogue::rename(conn, *id, sku, *version, now).await?;
-            }
-            Added::Recipe(id, parts) => {
-                store::catalogue::replace_recipe(conn, *id, parts).await?;
-            }
-            Added::Location(new, id) => store::locations::insert(conn, *id, new, now).await?,
-            Added::Key(new, id) => store::accounts::insert(conn, *id, new, now).await?,
-            Added::NextKey(new, id) => {
-                store::accounts::insert_key(conn, *id, new, now).await?;
-            }
-            Added::KeyRevoked(prefix) => store::accounts::revoke_key(conn, prefix, now).await?,
-            Added::User(new, id, account) => {
-                store::users::insert(conn, (*id, *account), new, now).await?;
-            }
-            Added::UserErased(id) => store::users::erase(conn, *id, now).await?,
-            Added::UserUpdated(known, id, version) => {
-                store::users::update(conn, (*id, *version), known, now).await?;
-            }
-            Added::Batch(new, id, account) => {
-                store::batches::insert(conn, *id, new, *account, now).await?;
-            }
-            Added::BatchProgress(id, before, after) => {
-                store::batches::advance(conn, *id, *before, *after).await?;
-            }
-            Added::BatchStatus(id, from, to) => {
-                store::batches::set_status(conn, *id, from, to, now).await?;
-            }
-            Added::BatchReverting(id) => store::batches::begin_revert(conn, *id).await?,
-            Added::FillRest(key, rest) => store::fills::set_rest(conn, *key, *rest).await?,
-        }
-    }
-    store::catalogue::update_fields(conn, &entries, now).await
-}
-
-/// Catalogue entries that changed and are not written yet: by item the version
-/// before its first change, after its last one, and the fields after it.
-type Entries<'w> = BTreeMap<ItemId, (i64, i64, &'w ItemFields)>;
 
 /// Commits. When the reply is lost the outcome is unknown: the batch is run
 /// again, and its keys turn what was committed into replays.

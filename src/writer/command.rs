@@ -85,6 +85,8 @@ pub enum Command {
     Return(Return),
     /// Record money that went back.
     Refund(Refund),
+    /// Take away what is known of who ordered.
+    ForgetCustomer(OrderRef),
     /// Fill an order's shortfall on purpose.
     Allocate(OrderRef),
     /// Fill an item's shortfall on purpose, whoever is owed.
@@ -241,6 +243,7 @@ impl Command {
             Self::Ship(_) => "ship",
             Self::Return(_) => "return",
             Self::Refund(_) => "refund",
+            Self::ForgetCustomer(_) => "forget_customer",
             Self::Allocate(_) => "allocate",
             Self::FillItem(_) | Self::Fill(_) => "fill",
             Self::Reassign(_) => "reassign",

@@ -66,7 +66,9 @@ impl Command {
                 }),
             }),
             Self::Pay(payment) => payment_content(payment),
-            Self::Accept(reference) | Self::Allocate(reference) => json!(reference.to_string()),
+            Self::Accept(reference)
+            | Self::Allocate(reference)
+            | Self::ForgetCustomer(reference) => json!(reference.to_string()),
             Self::Ship(ship) => ship_content(ship),
             Self::Return(back) => return_content(back),
             Self::Refund(refund) => refund_content(refund),

@@ -157,6 +157,7 @@ fn dispatch(set: &mut Working, job: &Job) -> Decided<(Detail, Ended)> {
         Command::Pay(payment) => orders::pay(set, payment, content)
             .map(|(id, ended, outcome)| (Detail::Payment(id, outcome), ended)),
         Command::Accept(reference) => orders::accept(set, reference).map(order),
+        Command::ForgetCustomer(reference) => orders::forget_customer(set, reference).map(order),
         Command::Ship(ship) => orders::ship(set, ship, content).map(order),
         Command::Return(back) => orders::take_back(set, back, content).map(order),
         Command::Refund(refund) => orders::refund(set, refund, content).map(order),

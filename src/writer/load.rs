@@ -98,7 +98,9 @@ impl LoadSet {
             Command::Decide(one) => self.order(&one.reference),
             Command::Cancel(one) => self.order(&one.reference),
             Command::Pay(one) => self.order(&one.reference),
-            Command::Accept(reference) | Command::Allocate(reference) => self.order(reference),
+            Command::Accept(reference)
+            | Command::Allocate(reference)
+            | Command::ForgetCustomer(reference) => self.order(reference),
             Command::Ship(one) => self.order(&one.reference),
             Command::Return(one) => self.order(&one.reference),
             Command::Refund(one) => self.order(&one.reference),

@@ -6,6 +6,7 @@
 //! may write at the same time. A command is answered after its commit, never
 //! before. Outside the writer no code writes levels.
 
+mod added;
 mod batch;
 mod command;
 mod content;

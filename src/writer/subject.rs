@@ -35,7 +35,9 @@ impl Command {
             Self::Refund(one) => one.reference.to_string(),
             Self::Reassign(one) => one.reference.to_string(),
             Self::MapLine(one) => one.reference.to_string(),
-            Self::Accept(reference) | Self::Allocate(reference) => reference.to_string(),
+            Self::Accept(reference)
+            | Self::Allocate(reference)
+            | Self::ForgetCustomer(reference) => reference.to_string(),
             Self::Fill(key) => {
                 format!("item {} at location {}", key.item.get(), key.location.get())
             }

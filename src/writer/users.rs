@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::Job;
 use super::command::{ChangeUser, Command, Detail, EraseUser, OneUser};
-use crate::domain::{AccountId, Kind, Refusal, SealedUser, UserId, UserMark, Versions};
+use crate::domain::{AccountId, Kind, OrderRef, Refusal, SealedUser, UserId, UserMark, Versions};
 use crate::ledger::{Added, Decided, Stop, Working};
 use crate::orders::Ended;
 use crate::store::{self, Conn, StoreError};
@@ -20,6 +20,8 @@ pub(super) struct UsersWanted {
     emails: BTreeSet<(AccountId, [u8; 32])>,
     /// Addresses that users get, whoever's they are.
     changed: Vec<(UserId, [u8; 32])>,
+    /// Orders whose customer is forgotten.
+    forgotten: Vec<OrderRef>,
 }
 
 impl UsersWanted {
@@ -38,6 +40,7 @@ impl UsersWanted {
             Command::Place(place) | Command::PlaceLater(place) => {
                 self.ids.extend(place.user.map(UserId::get));
             }
+            Command::ForgetCustomer(reference) => self.forgotten.push(reference.clone()),
             _ => {}
         }
     }
@@ -66,6 +69,9 @@ impl UsersWanted {
         }
         let users = store::users::lock(conn, ids.into_iter().collect()).await?;
         working.users = users.into_iter().map(|user| (user.id, user)).collect();
+        let orders = self.forgotten.iter().filter_map(|reference| working.refs.get(reference));
+        let orders = orders.map(|id| id.get()).collect();
+        working.customers = store::users::customers(conn, orders).await?.into_iter().collect();
         Ok(())
     }
 }

@@ -9,6 +9,7 @@ mod conflicts;
 mod connections;
 mod counts;
 pub(crate) mod document;
+mod guests;
 mod input;
 mod keys;
 mod later;

@@ -1,6 +1,7 @@
 //! `order …`: placing orders and recording what happens to them.
 
 mod allocate;
+mod forget;
 mod show;
 mod write;
 
@@ -65,6 +66,8 @@ pub(crate) enum Verb {
         #[command(flatten)]
         key: KeyArgument,
     },
+    /// Erase who placed orders that are of no user; the orders stay
+    ForgetCustomer(Forget),
     /// Fill what an order is owed, or move its holds to another location
     Allocate(Allocate),
 }
@@ -262,6 +265,19 @@ pub(crate) struct Return {
     key: KeyArgument,
 }
 
+/// Whose customer is forgotten.
+#[derive(Debug, Args)]
+pub(crate) struct Forget {
+    /// Ids of orders, or SOURCE:ID
+    #[arg(required = true, value_name = "ORDER")]
+    orders: Vec<String>,
+    /// Only say of which orders something is known
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    key: KeyArgument,
+}
+
 /// What is allocated.
 #[derive(Debug, Args)]
 pub(crate) struct Allocate {
@@ -301,6 +317,7 @@ pub(crate) async fn run(app: &App<'_>, shop: &Shop, verb: Verb) -> Result<Reply,
         Verb::Return(back) => write::take_back(shop, back).await,
         Verb::Refund(refund) => write::refund(shop, refund).await,
         Verb::Map { order, line, sku, key } => write::map(shop, &order, (line, sku), key).await,
+        Verb::ForgetCustomer(forget) => forget::run(app, shop, forget).await,
         Verb::Allocate(allocate) => allocate::run(app, shop, allocate).await,
     }
 }

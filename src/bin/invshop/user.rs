@@ -13,7 +13,10 @@ use crate::failure::Failure;
 use crate::output::{Reply, Table};
 
 /// Tries to cut off the database's log after an erasure: a few seconds.
-const LOG_TRIES: u32 = 30;
+pub(crate) const LOG_TRIES: u32 = 30;
+/// What is said where that was too short.
+pub(crate) const LOG_REMAINS: &str = "the database's log still has the erased pages, sealed as they were, because somebody reads \
+     an old state: run the same again when that is over";
 
 /// What can be done.
 #[derive(Debug, Subcommand)]
@@ -226,12 +229,11 @@ async fn export(shop: &Shop, user: &str) -> Result<Reply, Failure> {
 async fn wipe(app: &App<'_>, shop: &Shop, erase: Erase) -> Result<Reply, Failure> {
     let id = named(shop, &erase.user).await?;
     app.confirm(&format!("erase what is known of {id}, for good")).await?;
-    let erased = people::erase(shop, doing(shop, erase.key), (id, erase.if_version.map(Into::into))).await?;
+    let erased =
+        people::erase(shop, doing(shop, erase.key), (id, erase.if_version.map(Into::into))).await?;
     let log_remains = !shop.db.cut_off_log(LOG_TRIES).await?;
     if log_remains {
-        let note = "the database's log still has the erased pages, sealed as they were, because \
-                    somebody reads an old state: run the same again when that is over";
-        app.output.note(note);
+        app.output.note(LOG_REMAINS);
     }
     let orders = erased.orders;
     let line = match (erased.answer.replayed, orders) {

@@ -64,6 +64,40 @@ both_shops!(people_are_registered_shown_changed_handed_over_and_erased, |cli| {
     cli.ok(&["db", "verify"]);
 });
 
+both_shops!(the_customers_of_orders_are_forgotten, |cli| {
+    cli.ok(&["item", "create", "MUG", "--on-hand", "9"]);
+    cli.ok(&["order", "place", "1", "MUG:1", "--email", "guest@example.com"]);
+    cli.ok(&["order", "place", "2", "MUG:1"]);
+    let made = cli.json(&["user", "create", "a.buyer@example.com"]);
+    let user = made["user"]["user_id"].as_str().unwrap();
+    cli.ok(&["order", "place", "3", "MUG:1", "--user", user]);
+    let forget = |more: &[&'static str]| [&["order", "forget-customer"], more].concat();
+
+    let entry = |id: &str, name: &str, value: bool| json!({ "order_id": id, name: value });
+    let planned = cli.json(&forget(&["1", "cli:2", "1", "--dry-run"]));
+    let known = [entry("cli:1", "known", true), entry("cli:2", "known", false)];
+    assert_eq!((&planned["dry_run"], &planned["orders"]), (&json!(true), &json!(known)));
+    assert_eq!(cli.error(2, &forget(&["1"]))["hint"], "add --yes");
+    cli.error(2, &forget(&["1", "2", "--key", "k", "--yes"]));
+    // One that cannot be forgotten keeps all of them.
+    let of_user = cli.error(1, &forget(&["1", "3", "--yes"]));
+    assert!(of_user["hint"].as_str().unwrap().contains(user), "{of_user}");
+    assert_eq!(cli.error(1, &forget(&["1", "9", "--yes"]))["code"], "unknown_order");
+    assert_eq!(cli.json(&["order", "show", "1"])["customer"]["email"], "guest@example.com");
+
+    let done = cli.json(&forget(&["1", "--key", "k", "--yes"]));
+    assert_eq!(done["orders"], json!([entry("cli:1", "replayed", false)]));
+    assert_eq!(done["log_remains"], false);
+    let again = cli.json(&forget(&["1", "2", "--yes"]));
+    let expected = [entry("cli:1", "replayed", true), entry("cli:2", "replayed", false)];
+    assert_eq!(again["orders"], json!(expected));
+    assert_eq!(cli.json(&["order", "show", "1"]).get("customer"), None);
+    let history = cli.json(&["order", "history", "1"]).to_string();
+    assert!(history.contains("order.customer_forgotten"), "{history}");
+    assert!(!history.contains("guest@"), "{history}");
+    cli.ok(&["db", "verify"]);
+});
+
 /// The key is exchanged between two commands, and nothing is lost.
 fn rotated(cli: &Cli, id: &str) {
     assert_eq!(cli.error(2, &["db", "rotate-key"])["hint"], "add --yes");

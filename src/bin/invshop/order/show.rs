@@ -27,6 +27,12 @@ pub(super) async fn read(shop: &Shop, reference: &OrderRef) -> Result<OrderView,
     read_as(shop, reference, viewer).await
 }
 
+/// The same with what is known of its customer.
+pub(super) async fn read_whole(shop: &Shop, reference: &OrderRef) -> Result<OrderView, Failure> {
+    let viewer = Viewer { own_source: Some(CLI_ACCOUNT), key: Some(&shop.key) };
+    read_as(shop, reference, viewer).await
+}
+
 async fn read_as(
     shop: &Shop,
     reference: &OrderRef,
@@ -39,9 +45,7 @@ async fn read_as(
 
 /// `order show`: with the customer's data.
 pub(super) async fn one(shop: &Shop, text: &str) -> Result<Reply, Failure> {
-    let reference = resolve(shop, text).await?;
-    let viewer = Viewer { own_source: Some(CLI_ACCOUNT), key: Some(&shop.key) };
-    let order = read_as(shop, &reference, viewer).await?;
+    let order = read_whole(shop, &resolve(shop, text).await?).await?;
     Ok(Reply::one(Text::Both(facts(&order), lines(&order)), json!(order)))
 }
 
