@@ -7,6 +7,7 @@
 //! database closes.
 
 mod agree;
+mod every;
 mod fold;
 mod jobs;
 mod lanes;

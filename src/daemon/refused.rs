@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use super::every::every;
 use crate::shop::Shop;
 
 /// How old what `report audit` shows may be.
@@ -13,18 +13,6 @@ const EVERY: Duration = Duration::from_secs(10);
 
 /// Writes until it is stopped, then once more.
 pub(super) async fn run(shop: Arc<Shop>, stop: CancellationToken) {
-    let mut ticks = interval(EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        let last = tokio::select! {
-            biased;
-            () = stop.cancelled() => true,
-            _ = ticks.tick() => false,
-        };
-        // What failed was told where it failed.
-        let written = shop.write_refused().await;
-        if last || written.is_err() && stop.is_cancelled() {
-            return;
-        }
-    }
+    // What failed was told where it failed.
+    every(EVERY, stop, || async { drop(shop.write_refused().await) }).await;
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use super::every::every;
 use crate::api::Keys;
 use crate::shop::Shop;
 
@@ -14,19 +14,10 @@ const EVERY: Duration = Duration::from_mins(1);
 
 /// Writes until it is stopped, then once more.
 pub(super) async fn run(shop: Arc<Shop>, keys: Arc<Keys>, stop: CancellationToken) {
-    let mut ticks = interval(EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        let last = tokio::select! {
-            biased;
-            () = stop.cancelled() => true,
-            _ = ticks.tick() => false,
-        };
+    let write = || async {
         if let Err(error) = keys.write_uses(&shop).await {
             tracing::warn!(error = %error, "the last use of keys could not be written");
         }
-        if last {
-            return;
-        }
-    }
+    };
+    every(EVERY, stop, write).await;
 }
