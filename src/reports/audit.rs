@@ -4,16 +4,14 @@ use chrono::NaiveDate;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::sales::{SalesPeriod, date_of};
+use super::sales::SalesPeriod;
 use super::view::{json, time};
-use super::{ReportError, sales};
+use super::{ReportError, days};
 use crate::clock::Timestamp;
 use crate::domain::{Kind, Refusal};
 use crate::store::acts::{self, Act};
 use crate::store::{Db, StoreError};
 
-/// Rows a page.
-const PAGE: i64 = 1000;
 /// Acts of a report at most.
 const ACTS_MAX: usize = 100_000;
 /// Refused attempts that are shown one by one: more are an attack, and hide no act.
@@ -62,36 +60,28 @@ pub struct Audit {
 
 /// What was done and refused within some days.
 pub async fn audit(db: &Db, period: SalesPeriod) -> Result<Audit, ReportError> {
-    let SalesPeriod { from, to, time_zone } = period;
-    sales::check(period)?;
-    let window = sales::window(period);
     let mut reader = db.snapshot().await?;
     let mut conn = reader.conn();
-    let (mut after, mut data) = (0, Vec::new());
+    let mut data = Vec::new();
     let (mut refused, mut refused_left_out) = (0, 0);
-    loop {
-        let page = acts::page(&mut conn, after, window, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = last.seq;
-        for act in page {
-            let date = date_of(act.at, time_zone)?;
-            if date < from || to < date {
-                continue;
+    let page = async |after, window, limit| acts::page(&mut conn, after, window, limit).await;
+    let take = |act: Act, date| {
+        if act.kind == REFUSED {
+            refused += 1;
+            if refused > REFUSED_MAX {
+                refused_left_out += 1;
+                return Ok(());
             }
-            if act.kind == REFUSED {
-                refused += 1;
-                if refused > REFUSED_MAX {
-                    refused_left_out += 1;
-                    continue;
-                }
-            }
-            data.push(row(act, date)?);
         }
-        if data.len() > ACTS_MAX + REFUSED_MAX {
+        if data.len() == ACTS_MAX + REFUSED_MAX {
             let message = format!("more than {ACTS_MAX} acts: ask for fewer days");
             return Err(Refusal::invalid("to", message).into());
         }
-    }
+        data.push(row(act, date)?);
+        Ok(())
+    };
+    days::each(period, page, take).await?;
+    let SalesPeriod { from, to, time_zone } = period;
     let time_zone = time_zone.name().to_owned();
     Ok(Audit { from, to, time_zone, refused_left_out, data })
 }

@@ -3,16 +3,14 @@
 use chrono::NaiveDate;
 use serde::Serialize;
 
-use super::sales::{SalesPeriod, date_of};
+use super::sales::SalesPeriod;
 use super::view::{json, time};
-use super::{ReportError, sales};
+use super::{ReportError, days};
 use crate::clock::Timestamp;
 use crate::domain::Refusal;
 use crate::store::drift::{self, DriftSaid};
 use crate::store::{Db, StoreError};
 
-/// Rows a page.
-const PAGE: i64 = 1000;
 /// Rows of a report: more are a shop that fights with another program.
 const ROWS_MAX: usize = 100_000;
 
@@ -73,33 +71,26 @@ pub struct Drift {
 
 /// What was noticed within some days, and what the last comparisons found.
 pub async fn drift(db: &Db, period: SalesPeriod) -> Result<Drift, ReportError> {
-    let SalesPeriod { from, to, time_zone } = period;
-    sales::check(period)?;
-    let window = sales::window(period);
     let mut reader = db.snapshot().await?;
     let mut conn = reader.conn();
-    let (mut after, mut data) = (0, Vec::new());
-    loop {
-        let page = drift::said(&mut conn, after, window, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = last.seq;
-        for said in page {
-            let date = date_of(said.at, time_zone)?;
-            if from <= date && date <= to {
-                data.push(row(said, date)?);
-            }
-        }
-        if data.len() > ROWS_MAX {
+    let mut data = Vec::new();
+    let page = async |after, window, limit| drift::said(&mut conn, after, window, limit).await;
+    let take = |said, date| {
+        if data.len() == ROWS_MAX {
             let message = format!("more than {ROWS_MAX} rows: ask for fewer days");
             return Err(Refusal::invalid("to", message).into());
         }
-    }
+        data.push(row(said, date)?);
+        Ok(())
+    };
+    days::each(period, page, take).await?;
     let now = drift::now(&mut conn).await?.into_iter().map(|one| {
         let (cause, listings) = one.found.unzip();
         let compared_at = time(one.compared_at)?;
         Ok(DriftNow { channel: one.channel, compared_at, cause, listings: listings.unwrap_or(0) })
     });
     let now = now.collect::<Result<_, StoreError>>()?;
+    let SalesPeriod { from, to, time_zone } = period;
     Ok(Drift { from, to, time_zone: time_zone.name().to_owned(), now, data })
 }
 

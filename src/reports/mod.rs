@@ -6,6 +6,7 @@
 
 mod attention;
 mod audit;
+mod days;
 mod drift;
 mod error;
 mod explain;
