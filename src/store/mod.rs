@@ -76,7 +76,7 @@ pub use migrate::{SCHEMA_VERSION, SchemaState};
 pub(crate) use owner::give_to_owner_of;
 pub use postgres::PostgresDb;
 pub(crate) use postgres::lock_journal;
-pub use registry::prepare_all;
+pub use registry::{named, prepare_all};
 pub use sqlite::SqliteDb;
 pub(crate) use statement::Conn;
 pub use statement::Statement;

@@ -58,6 +58,11 @@ const ALL: &[&[&Statement]] = &[
 static BULKS: &[&[&Bulk]] =
     &[super::catalogue::BULKS, super::journal::BULKS, super::levels::BULKS, super::together::BULKS];
 
+/// The statement of a name: for tests of how a database runs it.
+pub fn named(name: &str) -> Option<&'static Statement> {
+    ALL.iter().copied().flatten().copied().find(|statement| statement.name == name)
+}
+
 /// Prepares every statement of the program and says how many there are. What
 /// the compiler would check if SQL were Rust, this checks at test time.
 pub async fn prepare_all(db: &Db) -> Result<usize, StoreError> {

@@ -3,7 +3,7 @@
 use invshop::store::Place;
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, Row as _};
 
 /// A connection of the test's own.
 pub(crate) enum Raw {
@@ -32,6 +32,22 @@ impl Raw {
         };
         rows.sort_unstable();
         rows
+    }
+
+    /// How the database would run a query.
+    pub(crate) async fn plan(&mut self, query: &str) -> String {
+        let lines: Vec<String> = match self {
+            Self::Sqlite(conn) => {
+                let explain = AssertSqlSafe(format!("explain query plan {query}"));
+                let rows = sqlx::query(explain).fetch_all(conn).await.unwrap();
+                rows.iter().map(|row| row.get("detail")).collect()
+            }
+            Self::Postgres(conn) => {
+                let explain = AssertSqlSafe(format!("explain {query}"));
+                sqlx::query_scalar(explain).fetch_all(conn).await.unwrap()
+            }
+        };
+        lines.join("\n")
     }
 
     /// The number a query gives.

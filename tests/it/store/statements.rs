@@ -3,11 +3,39 @@
 use invshop::store;
 
 use crate::both;
+use crate::harness::Backend;
+use crate::raw::Raw;
 use crate::source::files;
 
 both!(every_statement_can_be_prepared, |shop| {
     let count = store::prepare_all(&shop.shop.db).await.unwrap();
     assert!(count > 60, "only {count} statements");
+});
+
+// A journal of millions of sales has few acts, and those who look for them are told of all.
+both!(acts_are_found_by_their_index, |shop| {
+    let mut raw = Raw::open(&shop.opening.place).await;
+    if shop.backend() == Backend::Postgres {
+        // A journal of some entries is read whole, or by its key: nothing but the index is left.
+        raw.execute(
+            "begin; alter table journal drop constraint journal_pkey cascade;
+             set local enable_seqscan = off",
+        )
+        .await;
+    }
+    for name in ["ACTS", "FORMER_KEYS"] {
+        let statement = store::named(name).unwrap();
+        let text = match shop.backend() {
+            Backend::Sqlite => statement.sqlite,
+            Backend::Postgres => statement.postgres,
+        };
+        let given = (1..=4).fold(text.to_owned(), |text, at| text.replace(&format!("${at}"), "9"));
+        let plan = raw.plan(&given).await;
+        assert!(plan.contains("journal_acts"), "{name}: {plan}");
+    }
+    if shop.backend() == Backend::Postgres {
+        raw.execute("rollback").await;
+    }
 });
 
 /// The SQL of the store: its string literals in lower case, spaces made one.
