@@ -172,6 +172,17 @@ both!(channels_are_asked_about_over_http, |shop| {
     assert_eq!(ready["lanes"], serde_json::json!([lane]));
     let paused = office.post("/v1/channels/outlet/pause", &serde_json::json!({})).await;
     assert_eq!((paused.status, &paused.body["mode"]), (200, &"paused".into()));
+    // Who did it, from where, and with which request.
+    let said = "select a.name || ' ' || j.data from journal as j
+                join account as a on a.id = j.account_id where j.kind = 'channel.paused'";
+    let said = Raw::open(&shop.opening.place).await.texts(said).await.concat();
+    let (who, data) = said.split_once(' ').unwrap();
+    let request = paused.headers["x-request-id"].to_str().unwrap();
+    let expected = serde_json::json!({
+        "channel": "outlet", "mode": "paused", "address": "127.0.0.1", "request_id": request,
+    });
+    let data: serde_json::Value = serde_json::from_str(data).unwrap();
+    assert_eq!((who, data), ("office", expected));
     world.tick();
     world.webs[0].shop.buy(&[(mug, 3)]);
     assert_eq!(

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use invshop::api::Api;
+use invshop::api::{Api, Manner, serve};
 use invshop::clock::Clock as _;
 use invshop::config::{ChannelConfig, ChannelMode, RulesConfig, WebhookConfig};
 use invshop::connectors::registry::KINDS;
@@ -18,6 +19,7 @@ use invshop::sync::{self, Channel, Lane};
 use invshop::webhooks;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::harness::{TestShop, sku};
 use crate::raw::Raw;
@@ -341,7 +343,9 @@ impl<'s> World<'s> {
         let channels = self.webs.iter().map(|web| Arc::clone(&web.channel)).collect();
         let api = Api::new(Arc::clone(&self.shop), AllocationPolicy::Split);
         let router = api.with_channels(channels).router();
-        self.serving.spawn(async move { axum::serve(listener, router).await.unwrap() });
+        // As the daemon serves it: who asks has an address.
+        let manner = Manner::plain(Duration::ZERO);
+        self.serving.spawn(serve(listener, router, manner, CancellationToken::new()));
         base
     }
 
