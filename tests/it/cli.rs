@@ -1,5 +1,6 @@
 //! The real binary, as a script uses it: on both databases where it matters.
 
+mod access;
 mod adopting;
 mod archive;
 mod attention;
