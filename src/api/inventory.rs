@@ -85,7 +85,7 @@ pub(super) async fn show(
         let then = then.map_err(|problem| problem.of_path("unknown_sku"))?;
         return Ok(Json(Shown::Then(then)).into_response());
     }
-    let state = reports::item_state(&api.shop.db, &sku, api.policy).await?;
+    let state = api.items.state(&api.shop.db, &sku, api.policy).await?;
     let state = state.ok_or_else(|| unknown(&sku))?;
     let tag = etag::tag(&state);
     if let Some(tag) = etag::known(&headers, &tag) {

@@ -62,6 +62,7 @@ use crate::config::Config;
 use crate::domain::{AllocationPolicy, Key};
 use crate::events::{Bounds, Feed};
 use crate::people::Doing;
+use crate::reports::ItemReads;
 use crate::shop::Shop;
 use crate::sync::Channel;
 use crate::writer::{Answer, Command, Request, WriteError};
@@ -84,6 +85,7 @@ pub struct Api {
     shop: Arc<Shop>,
     policy: AllocationPolicy,
     keys: Arc<Keys>,
+    items: ItemReads,
     load: Load,
     requests: Semaphore,
     batches: Semaphore,
@@ -109,6 +111,7 @@ impl Api {
             shop,
             policy,
             keys: Arc::default(),
+            items: ItemReads::default(),
             load,
             requests: Semaphore::new(load.requests_max),
             batches: Semaphore::new(BATCHES_MAX),

@@ -4,6 +4,8 @@
 //! the caller's affair and names what is at fault; a failure is ours, is logged
 //! here, once, and says nothing of the inside.
 
+use std::sync::Arc;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
@@ -224,6 +226,12 @@ impl Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
+        Self::of_store(&error)
+    }
+}
+
+impl From<Arc<StoreError>> for Problem {
+    fn from(error: Arc<StoreError>) -> Self {
         Self::of_store(&error)
     }
 }

@@ -126,17 +126,32 @@ pub async fn item_state(
     sku: &Sku,
     policy: AllocationPolicy,
 ) -> Result<Option<ItemState>, ReportError> {
-    let mut reader = db.snapshot().await?;
+    let states = item_states(db, std::slice::from_ref(sku), policy).await?;
+    Ok(states.into_iter().next().flatten())
+}
+
+/// The same for many, in the order asked for, in as many statements as for one.
+pub(super) async fn item_states(
+    db: &Db,
+    skus: &[Sku],
+    policy: AllocationPolicy,
+) -> Result<Vec<Option<ItemState>>, StoreError> {
+    let mut reader = db.lookup().await?;
     let mut conn = reader.conn();
-    let Some(id) = find(&mut conn, sku).await? else {
-        return Ok(None);
-    };
-    let shown = Shown::load(&mut conn, vec![id]).await?;
+    let found = ids_of(&mut conn, skus).await?;
+    let shown = Shown::load(&mut conn, distinct(&found)).await?;
     let ids = shown.records.keys().map(|item| item.get()).collect();
-    let stock_seq = item_reads::newest_movement(&mut conn, ids).await?;
-    let parts = shown.shelf.parts(id).iter().filter_map(|part| shown.records.get(&part.item));
-    let parts_version = parts.map(|record| record.version).sum();
-    Ok(shown.view(id, policy)?.map(|item| ItemState { item, stock_seq, parts_version }))
+    let moved = item_reads::newest_movements(&mut conn, ids).await?;
+    let state = |id: ItemId| {
+        let parts = shown.shelf.parts(id).iter();
+        let records = parts.clone().filter_map(|part| shown.records.get(&part.item));
+        let parts_version = records.map(|record| record.version).sum();
+        let all = parts.map(|part| part.item).chain([id]);
+        let stock_seq = all.filter_map(|item| moved.get(&item)).max().copied().unwrap_or(0);
+        let view = shown.view(id, policy)?;
+        Ok(view.map(|item| ItemState { item, stock_seq, parts_version }))
+    };
+    skus.iter().map(|sku| found.get(sku).map_or(Ok(None), |id| state(*id))).collect()
 }
 
 /// Items by any of their names, in the order asked for; three statements, however
@@ -148,16 +163,8 @@ pub async fn items_by_sku(
 ) -> Result<Vec<Option<ItemView>>, ReportError> {
     let mut reader = db.snapshot().await?;
     let mut conn = reader.conn();
-    let names = skus.iter().map(ToString::to_string).collect();
-    let found: HashMap<Sku, ItemId> = store::catalogue::resolve(&mut conn, names)
-        .await?
-        .into_iter()
-        .map(|(sku, item)| (sku, item.id))
-        .collect();
-    let mut ids: Vec<ItemId> = found.values().copied().collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let shown = Shown::load(&mut conn, ids).await?;
+    let found = ids_of(&mut conn, skus).await?;
+    let shown = Shown::load(&mut conn, distinct(&found)).await?;
     let view = |sku: &Sku| match found.get(sku) {
         Some(&id) => shown.view(id, policy),
         None => Ok(None),
@@ -269,6 +276,20 @@ fn pattern(text: &str) -> String {
     }
     pattern.push('%');
     pattern
+}
+
+/// The items that SKUs belong or belonged to.
+async fn ids_of(conn: &mut Conn<'_>, skus: &[Sku]) -> Result<HashMap<Sku, ItemId>, StoreError> {
+    let names = skus.iter().map(ToString::to_string).collect();
+    let found = store::catalogue::resolve(conn, names).await?;
+    Ok(found.into_iter().map(|(sku, item)| (sku, item.id)).collect())
+}
+
+fn distinct(found: &HashMap<Sku, ItemId>) -> Vec<ItemId> {
+    let mut ids: Vec<ItemId> = found.values().copied().collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
 }
 
 /// The item a SKU belongs or belonged to.

@@ -19,6 +19,7 @@ mod locations;
 mod low;
 mod newest;
 mod orders;
+mod reads;
 mod sales;
 mod shelf;
 mod stats;
@@ -49,6 +50,7 @@ pub use orders::{
     AllocationView, Caller, Given, LineView, OrderFilter, OrderView, PartView, Viewer, left_order,
     order, orders, resolve_order,
 };
+pub use reads::ItemReads;
 pub use sales::{Sales, SalesDay, SalesPeriod, SalesSum, sales};
 pub(crate) use shelf::Shelf;
 pub use stats::{Stats, TableStats, stats};

@@ -40,6 +40,13 @@ pub enum Db {
     Postgres(PostgresDb),
 }
 
+/// How the rows of reads are found.
+#[derive(Clone, Copy, Debug)]
+enum Shape {
+    Any,
+    ByKey,
+}
+
 /// Work done inside one transaction.
 pub(crate) type Work<'t, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 't>>;
 
@@ -150,18 +157,29 @@ impl Db {
     /// A read-only transaction: all reads see one moment. Keep it short, it pins the WAL.
     pub async fn snapshot(&self) -> Result<Reader, StoreError> {
         let db = self.clone();
-        in_own_task(async move { db.begin_snapshot().await }).await
+        in_own_task(async move { db.begin_snapshot(Shape::Any).await }).await
+    }
+
+    /// The same for reads that find a few rows by their keys: PostgreSQL plans them so, whatever
+    /// it knows of the tables.
+    pub(crate) async fn lookup(&self) -> Result<Reader, StoreError> {
+        let db = self.clone();
+        in_own_task(async move { db.begin_snapshot(Shape::ByKey).await }).await
     }
 
     #[expect(clippy::disallowed_methods, reason = "runs in a task of its own, see the module")]
-    async fn begin_snapshot(self) -> Result<Reader, StoreError> {
+    async fn begin_snapshot(self, shape: Shape) -> Result<Reader, StoreError> {
         Ok(match self {
             Self::Sqlite(sqlite) => {
                 Reader::SqliteSnapshot(sqlite.readers().begin_with("begin deferred").await?)
             }
             Self::Postgres(postgres) => {
                 const BEGIN: &str = "begin isolation level repeatable read read only";
-                Reader::PostgresSnapshot(postgres.pool().begin_with(BEGIN).await?)
+                let pool = match shape {
+                    Shape::Any => postgres.pool(),
+                    Shape::ByKey => postgres.lookups(),
+                };
+                Reader::PostgresSnapshot(pool.begin_with(BEGIN).await?)
             }
         })
     }

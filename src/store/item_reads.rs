@@ -1,5 +1,7 @@
 //! Reading items for people: pages of the catalogue with levels and recipes.
 
+use std::collections::HashMap;
+
 use super::statement::{Row, args, statement};
 use super::{Conn, Statement, StoreError};
 use crate::domain::{ItemId, ItemStatus, LevelKey, LocationId, Sku, Totals};
@@ -211,23 +213,25 @@ pub(crate) async fn levels(
 }
 
 statement!(
-    NEWEST_MOVEMENT,
-    sqlite "select max(j.seq) from json_each($1) as wanted
+    NEWEST_MOVEMENTS,
+    sqlite "select l.item_id, max(j.seq) from json_each($1) as wanted
             cross join level as l on l.item_id = wanted.value
             cross join journal as j on j.item_id = l.item_id and j.location_id = l.location_id
-              and j.level_version = l.version",
-    postgres "select max(j.seq) from level as l
+              and j.level_version = l.version
+            group by l.item_id",
+    postgres "select l.item_id, max(j.seq) from level as l
               join journal as j on j.item_id = l.item_id and j.location_id = l.location_id
                 and j.level_version = l.version
-              where l.item_id = any($1::bigint[])"
+              where l.item_id = any($1::bigint[]) group by l.item_id"
 );
 
-/// The seq of the newest movement of any of the items; 0 where none moved.
-pub(crate) async fn newest_movement(
+/// The seq of the newest movement of each item that ever moved.
+pub(crate) async fn newest_movements(
     conn: &mut Conn<'_>,
     items: Vec<i64>,
-) -> Result<i64, StoreError> {
-    Ok(conn.one(&NEWEST_MOVEMENT, args![items]).await?.int_opt(0)?.unwrap_or(0))
+) -> Result<HashMap<ItemId, i64>, StoreError> {
+    let rows = conn.all(&NEWEST_MOVEMENTS, args![items]).await?;
+    rows.iter().map(|row| Ok((ItemId::new(row.int(0)?), row.int(1)?))).collect()
 }
 
 statement!(ALIASES, "select sku from item_sku where item_id = $1 order by sku");
@@ -239,4 +243,4 @@ pub(crate) async fn names(conn: &mut Conn<'_>, item: ItemId) -> Result<Vec<Strin
 }
 
 pub(super) const STATEMENTS: &[&Statement] =
-    &[&ITEM_PAGE, &ITEM_RECORDS, &ITEM_BRIEFS, &LEVELS_OF_ITEMS, &NEWEST_MOVEMENT, &ALIASES];
+    &[&ITEM_PAGE, &ITEM_RECORDS, &ITEM_BRIEFS, &LEVELS_OF_ITEMS, &NEWEST_MOVEMENTS, &ALIASES];

@@ -13,6 +13,8 @@ use super::{Conn, Statement, StoreError};
 const READERS_MAX: u32 = 12;
 /// Connections of a process that write; the writer needs one.
 const WRITERS_MAX: u32 = 4;
+/// Connections of a process that find a few rows by their keys.
+const LOOKUPS_MAX: u32 = 4;
 /// How long a caller waits for a connection before the database counts as down.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection must have been idle to be tried before it is used: a trial
@@ -23,9 +25,9 @@ const TRIED_MAX: Duration = Duration::from_secs(2);
 /// The oldest server whose behaviour is tested (major version × 10 000).
 const SERVER_VERSION_MIN: i64 = 130_000;
 
-/// A writing transaction touches a few hundred rows of tables of any size, each
-/// by its key. A plan made while a table was small would scan it for ever after:
-/// plans are kept as long as their connection. Compiling them would take longer
+/// A writing transaction, and one that looks something up, touches a few hundred rows of
+/// tables of any size, each by its key. A plan made while a table was small would scan it for
+/// ever after: plans are kept as long as their connection. Compiling them would take longer
 /// than running them.
 const BY_KEY: [(&str, &str); 4] = [
     ("enable_seqscan", "off"),
@@ -55,6 +57,7 @@ pub(super) const STATEMENTS: &[&Statement] = &[&SETTINGS, &LOCK_JOURNAL];
 pub struct PostgresDb {
     pool: PgPool,
     writers: PgPool,
+    lookups: PgPool,
     place: String,
 }
 
@@ -103,12 +106,16 @@ impl PostgresDb {
             .clone()
             .max_connections(WRITERS_MAX)
             .connect_lazy_with(options.clone().options(BY_KEY));
+        let lookups = pool
+            .clone()
+            .max_connections(LOOKUPS_MAX)
+            .connect_lazy_with(options.clone().options(BY_KEY));
         let pool = pool
             .max_connections(READERS_MAX)
             .connect_with(options)
             .await
             .map_err(|error| StoreError::from(error).at(place.clone()))?;
-        Ok(Self { pool, writers, place })
+        Ok(Self { pool, writers, lookups, place })
     }
 
     /// Host, port and database, without credentials.
@@ -125,9 +132,15 @@ impl PostgresDb {
         &self.writers
     }
 
+    /// Connections for reads that find a few rows by their keys.
+    pub(crate) const fn lookups(&self) -> &PgPool {
+        &self.lookups
+    }
+
     /// Closes all connections.
     pub(crate) async fn close(&self) {
         self.writers.close().await;
+        self.lookups.close().await;
         self.pool.close().await;
     }
 

@@ -17,6 +17,7 @@ mod limits;
 mod orders;
 mod repeats;
 mod stock;
+mod together;
 mod tokens;
 mod unread;
 mod users;
