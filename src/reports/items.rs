@@ -8,10 +8,11 @@ use utoipa::ToSchema;
 
 use super::ReportError;
 use super::shelf::{Named, Shelf};
+use super::states::item_states;
 use super::view::{AmountView, Page, TotalsView, json, limit_of, probe, time};
 use crate::clock::Timestamp;
 use crate::domain::{AllocationPolicy, ItemId, ItemStatus, Location, LocationCode, Refusal, Sku};
-use crate::store::item_reads::{self, ItemBrief, ItemPage, ItemRecord};
+use crate::store::item_reads::{self, ItemPage, ItemRecord};
 use crate::store::{self, Conn, Db, StoreError};
 
 /// One level of an item.
@@ -128,30 +129,6 @@ pub async fn item_state(
 ) -> Result<Option<ItemState>, ReportError> {
     let states = item_states(db, std::slice::from_ref(sku), policy).await?;
     Ok(states.into_iter().next().flatten())
-}
-
-/// The same for many, in the order asked for, in as many statements as for one.
-pub(super) async fn item_states(
-    db: &Db,
-    skus: &[Sku],
-    policy: AllocationPolicy,
-) -> Result<Vec<Option<ItemState>>, StoreError> {
-    let mut reader = db.lookup().await?;
-    let mut conn = reader.conn();
-    let found = ids_of(&mut conn, skus).await?;
-    let shown = Shown::load(&mut conn, distinct(&found)).await?;
-    let ids = shown.records.keys().map(|item| item.get()).collect();
-    let moved = item_reads::newest_movements(&mut conn, ids).await?;
-    let state = |id: ItemId| {
-        let parts = shown.shelf.parts(id).iter();
-        let records = parts.clone().filter_map(|part| shown.records.get(&part.item));
-        let parts_version = records.map(|record| record.version).sum();
-        let all = parts.map(|part| part.item).chain([id]);
-        let stock_seq = all.filter_map(|item| moved.get(&item)).max().copied().unwrap_or(0);
-        let view = shown.view(id, policy)?;
-        Ok(view.map(|item| ItemState { item, stock_seq, parts_version }))
-    };
-    skus.iter().map(|sku| found.get(sku).map_or(Ok(None), |id| state(*id))).collect()
 }
 
 /// Items by any of their names, in the order asked for; three statements, however
@@ -320,9 +297,7 @@ impl Shown {
     pub(super) async fn load(conn: &mut Conn<'_>, items: Vec<ItemId>) -> Result<Self, StoreError> {
         let named = Named::load(conn, items).await?;
         let records = item_reads::records(conn, named.ids.clone()).await?;
-        let brief =
-            |record: &ItemRecord| ItemBrief { sku: record.sku.clone(), status: record.status };
-        let briefs: Vec<_> = records.iter().map(|record| (record.id, brief(record))).collect();
+        let briefs: Vec<_> = records.iter().map(|record| (record.id, record.brief())).collect();
         let shelf = Shelf::of(conn, named, briefs).await?;
         Ok(Self { records: records.into_iter().map(|one| (one.id, one)).collect(), shelf })
     }

@@ -22,6 +22,7 @@ mod orders;
 mod reads;
 mod sales;
 mod shelf;
+mod states;
 mod stats;
 mod value;
 mod verify;

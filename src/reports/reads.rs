@@ -1,7 +1,7 @@
 //! Items that are asked for at the same time, read together.
 //!
-//! A read of one item is eight statements, most of whose time goes into asking for them; of
-//! many items it is eight statements too. So whoever comes while others are read waits for
+//! A read of one item is some statements, most of whose time goes into asking for them; of
+//! many items it is as many. So whoever comes while others are read waits for
 //! the next turn, and is read with all who came meanwhile: the busier a daemon is, the less
 //! each read costs it. Nothing is kept: what is shown was read after it was asked for.
 
@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{Semaphore, oneshot};
 
-use super::items::{ItemState, item_states};
+use super::items::ItemState;
+use super::states::item_states;
 use crate::domain::{AllocationPolicy, Sku};
 use crate::store::{Db, StoreError};
 

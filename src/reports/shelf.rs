@@ -34,12 +34,18 @@ impl Shelf {
         for level in item_reads::levels(conn, ids).await? {
             levels.entry(level.key.item).or_default().push(level);
         }
-        Ok(Self {
-            items: briefs.into_iter().collect(),
-            locations: store::locations::all(conn).await?,
-            levels,
-            recipes,
-        })
+        let locations = store::locations::all(conn).await?;
+        Ok(Self::new(briefs, locations, levels, recipes))
+    }
+
+    /// Of what was read.
+    pub(super) fn new(
+        items: impl IntoIterator<Item = (ItemId, ItemBrief)>,
+        locations: Vec<Location>,
+        levels: HashMap<ItemId, Vec<LevelRecord>>,
+        recipes: HashMap<ItemId, Vec<BundlePart>>,
+    ) -> Self {
+        Self { items: items.into_iter().collect(), locations, levels, recipes }
     }
 
     /// The components of a bundle; none of other items.

@@ -1,7 +1,5 @@
 //! Reading items for people: pages of the catalogue with levels and recipes.
 
-use std::collections::HashMap;
-
 use super::statement::{Row, args, statement};
 use super::{Conn, Statement, StoreError};
 use crate::domain::{ItemId, ItemStatus, LevelKey, LocationId, Sku, Totals};
@@ -20,6 +18,7 @@ pub(crate) struct ItemRecord {
     pub(crate) reorder_point: Option<i64>,
     pub(crate) attributes: Option<String>,
     pub(crate) low: bool,
+    pub(crate) is_bundle: bool,
     pub(crate) version: i64,
     pub(crate) created_at: i64,
     pub(crate) updated_at: i64,
@@ -30,6 +29,13 @@ pub(crate) struct ItemRecord {
 pub(crate) struct ItemBrief {
     pub(crate) sku: Sku,
     pub(crate) status: ItemStatus,
+}
+
+impl ItemRecord {
+    /// The least of it.
+    pub(crate) fn brief(&self) -> ItemBrief {
+        ItemBrief { sku: self.sku.clone(), status: self.status }
+    }
 }
 
 /// A level as it stands, without a lock.
@@ -122,10 +128,11 @@ pub(crate) async fn page(
 statement!(
     ITEM_RECORDS,
     sqlite "select i.id, i.sku, i.title, i.sale, i.barcode, i.price, i.cost, i.currency,
-                   i.reorder_point, i.attributes, i.low, i.version, i.created_at, i.updated_at
+                   i.reorder_point, i.attributes, i.low, i.version, i.created_at, i.updated_at,
+                   i.bundle
             from json_each($1) as wanted cross join item as i on i.id = wanted.value",
     postgres "select id, sku, title, sale, barcode, price, cost, currency,
-                     reorder_point, attributes, low, version, created_at, updated_at
+                     reorder_point, attributes, low, version, created_at, updated_at, bundle
               from item where id = any($1::bigint[])"
 );
 
@@ -135,6 +142,30 @@ pub(crate) async fn records(
     ids: Vec<i64>,
 ) -> Result<Vec<ItemRecord>, StoreError> {
     conn.all(&ITEM_RECORDS, args![ids]).await?.iter().map(record).collect()
+}
+
+statement!(
+    NAMED_RECORDS,
+    sqlite "select i.id, i.sku, i.title, i.sale, i.barcode, i.price, i.cost, i.currency,
+                   i.reorder_point, i.attributes, i.low, i.version, i.created_at, i.updated_at,
+                   i.bundle, s.sku
+            from json_each($1) as wanted
+            cross join item_sku as s on s.sku = wanted.value
+            cross join item as i on i.id = s.item_id",
+    postgres "select i.id, i.sku, i.title, i.sale, i.barcode, i.price, i.cost, i.currency,
+                     i.reorder_point, i.attributes, i.low, i.version, i.created_at, i.updated_at,
+                     i.bundle, s.sku
+              from unnest($1::text[]) as wanted (sku)
+              join item_sku as s on s.sku = wanted.sku join item as i on i.id = s.item_id"
+);
+
+/// Items by any of their names, each with that name; unknown ones are left out.
+pub(crate) async fn named_records(
+    conn: &mut Conn<'_>,
+    names: Vec<String>,
+) -> Result<Vec<(Sku, ItemRecord)>, StoreError> {
+    let rows = conn.all(&NAMED_RECORDS, args![names]).await?;
+    rows.iter().map(|row| Ok((row.parsed(15, Sku::new)?, record(row)?))).collect()
 }
 
 // A channel's numbers are computed by the million, and every value of a row costs.
@@ -180,6 +211,7 @@ fn record(row: &Row) -> Result<ItemRecord, StoreError> {
         version: row.int(11)?,
         created_at: row.int(12)?,
         updated_at: row.int(13)?,
+        is_bundle: row.flag(14)?,
     })
 }
 
@@ -196,42 +228,44 @@ pub(crate) async fn levels(
     conn: &mut Conn<'_>,
     items: Vec<i64>,
 ) -> Result<Vec<LevelRecord>, StoreError> {
-    let rows = conn.all(&LEVELS_OF_ITEMS, args![items]).await?;
-    rows.iter()
-        .map(|row| {
-            let item = ItemId::new(row.int(0)?);
-            let totals = Totals {
-                on_hand: row.int(2)?,
-                reserved: row.int(3)?,
-                shortfall: row.int(4)?,
-                safety: row.int(5)?,
-            };
-            let key = LevelKey { item, location: LocationId::new(row.int(1)?) };
-            Ok(LevelRecord { key, totals, version: row.int(6)? })
-        })
-        .collect()
+    conn.all(&LEVELS_OF_ITEMS, args![items]).await?.iter().map(level).collect()
+}
+
+fn level(row: &Row) -> Result<LevelRecord, StoreError> {
+    let item = ItemId::new(row.int(0)?);
+    let totals = Totals {
+        on_hand: row.int(2)?,
+        reserved: row.int(3)?,
+        shortfall: row.int(4)?,
+        safety: row.int(5)?,
+    };
+    let key = LevelKey { item, location: LocationId::new(row.int(1)?) };
+    Ok(LevelRecord { key, totals, version: row.int(6)? })
 }
 
 statement!(
-    NEWEST_MOVEMENTS,
-    sqlite "select l.item_id, max(j.seq) from json_each($1) as wanted
+    LEVELS_AND_MOVEMENTS,
+    sqlite "select l.item_id, l.location_id, l.on_hand, l.reserved, l.shortfall, l.safety,
+                   l.version, j.seq
+            from json_each($1) as wanted
             cross join level as l on l.item_id = wanted.value
-            cross join journal as j on j.item_id = l.item_id and j.location_id = l.location_id
-              and j.level_version = l.version
-            group by l.item_id",
-    postgres "select l.item_id, max(j.seq) from level as l
-              join journal as j on j.item_id = l.item_id and j.location_id = l.location_id
+            left join journal as j on j.item_id = l.item_id and j.location_id = l.location_id
+              and j.level_version = l.version",
+    postgres "select l.item_id, l.location_id, l.on_hand, l.reserved, l.shortfall, l.safety,
+                     l.version, j.seq
+              from level as l
+              left join journal as j on j.item_id = l.item_id and j.location_id = l.location_id
                 and j.level_version = l.version
-              where l.item_id = any($1::bigint[]) group by l.item_id"
+              where l.item_id = any($1::bigint[])"
 );
 
-/// The seq of the newest movement of each item that ever moved.
-pub(crate) async fn newest_movements(
+/// The levels of items, in no order, each with the seq of its newest movement; 0 before any.
+pub(crate) async fn levels_and_movements(
     conn: &mut Conn<'_>,
     items: Vec<i64>,
-) -> Result<HashMap<ItemId, i64>, StoreError> {
-    let rows = conn.all(&NEWEST_MOVEMENTS, args![items]).await?;
-    rows.iter().map(|row| Ok((ItemId::new(row.int(0)?), row.int(1)?))).collect()
+) -> Result<Vec<(LevelRecord, i64)>, StoreError> {
+    let rows = conn.all(&LEVELS_AND_MOVEMENTS, args![items]).await?;
+    rows.iter().map(|row| Ok((level(row)?, row.int_opt(7)?.unwrap_or(0)))).collect()
 }
 
 statement!(ALIASES, "select sku from item_sku where item_id = $1 order by sku");
@@ -242,5 +276,12 @@ pub(crate) async fn names(conn: &mut Conn<'_>, item: ItemId) -> Result<Vec<Strin
     rows.iter().map(|row| row.text(0)).collect()
 }
 
-pub(super) const STATEMENTS: &[&Statement] =
-    &[&ITEM_PAGE, &ITEM_RECORDS, &ITEM_BRIEFS, &LEVELS_OF_ITEMS, &NEWEST_MOVEMENTS, &ALIASES];
+pub(super) const STATEMENTS: &[&Statement] = &[
+    &ITEM_PAGE,
+    &ITEM_RECORDS,
+    &ITEM_BRIEFS,
+    &LEVELS_OF_ITEMS,
+    &LEVELS_AND_MOVEMENTS,
+    &NAMED_RECORDS,
+    &ALIASES,
+];
