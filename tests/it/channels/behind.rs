@@ -1,6 +1,8 @@
 //! Channels to which more numbers become due than are settled.
 
+use std::future::{Future as _, poll_fn};
 use std::pin::pin;
+use std::task::Poll;
 
 use invshop::config::ChannelMode;
 use invshop::reports;
@@ -91,25 +93,30 @@ async fn settle_slowly(world: &mut World<'_>, due: usize, more: usize) -> Vec<Sa
     {
         let mut look = pin!(web.lane.look());
         loop {
-            tokio::select! {
-                biased;
-                () = &mut look => break,
-                () = tokio::task::yield_now() => {}
-            }
-            let calls = web.shop.state().writes.len();
-            if calls > told.len() {
-                if told.len() == 9 {
-                    // That orders can be read is no news of the numbers.
-                    web.channel.pull_now().await.unwrap();
+            // While the lane is at work the shop does nothing: no call is answered before what
+            // was said until then is read and its time has passed.
+            let has_called = poll_fn(|context| {
+                let shop = web.shop.state();
+                if shop.writes.len() > told.len() {
+                    return Poll::Ready(true);
                 }
-                told.push(said(world, &web.channel).await);
-                world.test.clock.advance_millis(CALL_MS);
-                let next = (sold + more).min(NUMBERS);
-                if next > sold {
-                    sell(world, sold..next).await;
-                }
-                sold = next;
+                context.waker().wake_by_ref();
+                look.as_mut().poll(context).map(|()| false)
+            });
+            if !has_called.await {
+                break;
             }
+            if told.len() == 9 {
+                // That orders can be read is no news of the numbers.
+                web.channel.pull_now().await.unwrap();
+            }
+            told.push(said(world, &web.channel).await);
+            world.test.clock.advance_millis(CALL_MS);
+            let next = (sold + more).min(NUMBERS);
+            if next > sold {
+                sell(world, sold..next).await;
+            }
+            sold = next;
         }
     }
     world.webs.push(web);
