@@ -131,22 +131,14 @@ pub async fn item_state(
     Ok(states.into_iter().next().flatten())
 }
 
-/// Items by any of their names, in the order asked for; three statements, however
-/// many there are.
+/// Items by any of their names, in the order asked for, in as many statements as for one.
 pub async fn items_by_sku(
     db: &Db,
     skus: &[Sku],
     policy: AllocationPolicy,
 ) -> Result<Vec<Option<ItemView>>, ReportError> {
-    let mut reader = db.snapshot().await?;
-    let mut conn = reader.conn();
-    let found = ids_of(&mut conn, skus).await?;
-    let shown = Shown::load(&mut conn, distinct(&found)).await?;
-    let view = |sku: &Sku| match found.get(sku) {
-        Some(&id) => shown.view(id, policy),
-        None => Ok(None),
-    };
-    Ok(skus.iter().map(view).collect::<Result<_, StoreError>>()?)
+    let states = item_states(db, skus, policy).await?;
+    Ok(states.into_iter().map(|state| state.map(|state| state.item)).collect())
 }
 
 /// One item by any of its names, with what only the shop's own people see.
@@ -253,20 +245,6 @@ fn pattern(text: &str) -> String {
     }
     pattern.push('%');
     pattern
-}
-
-/// The items that SKUs belong or belonged to.
-async fn ids_of(conn: &mut Conn<'_>, skus: &[Sku]) -> Result<HashMap<Sku, ItemId>, StoreError> {
-    let names = skus.iter().map(ToString::to_string).collect();
-    let found = store::catalogue::resolve(conn, names).await?;
-    Ok(found.into_iter().map(|(sku, item)| (sku, item.id)).collect())
-}
-
-fn distinct(found: &HashMap<Sku, ItemId>) -> Vec<ItemId> {
-    let mut ids: Vec<ItemId> = found.values().copied().collect();
-    ids.sort_unstable();
-    ids.dedup();
-    ids
 }
 
 /// The item a SKU belongs or belonged to.
