@@ -19,8 +19,8 @@ pub struct Erased {
     pub answer: Answer,
 }
 
-/// Erases a user, in one of the versions that were read where such are given: what is known of it, what
-/// its orders have of it, and whose they are.
+/// Erases a user, in one of the versions that were read where such are given: what is known of
+/// it, what its orders have of it, and whose they are.
 pub async fn erase(
     shop: &Shop,
     doing: Doing,

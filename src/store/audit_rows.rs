@@ -106,7 +106,7 @@ statement!(
        from order_user as u join users as s on s.id = u.user_id
        where s.erased_at is not null
        union all
-       select u.order_id, 'it has the customer of a user who was erased'
+       select u.order_id, 'it has the customer of somebody who was erased'
        from order_user as u join personal as p on p.order_id = u.order_id
        where u.user_id is null
        union all

@@ -272,9 +272,10 @@ impl Db {
     }
 
     /// Leaves nothing in the files of the database of what was sealed once and is no more:
-    /// SQLite's log is cut off (its file was overwritten at once), PostgreSQL's tables of it
-    /// are written anew, each locked meanwhile. Whether it could be, in so many tries. The
-    /// server's own log keeps what was written for as long as it is kept.
+    /// SQLite's log is cut off (its file was overwritten at once, by programs since schema 14),
+    /// PostgreSQL's tables of it are written anew, each locked meanwhile; the server passes
+    /// over those of another owner. Whether it could be, in so many tries. The server's own
+    /// log keeps what was written for as long as it is kept.
     pub async fn scrub(&self, tries: u32) -> Result<bool, StoreError> {
         match self {
             Self::Sqlite(_) => self.cut_off_log(tries).await,

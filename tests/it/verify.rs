@@ -413,7 +413,7 @@ both!(what_is_left_of_somebody_who_was_erased_is_found_and_named, |shop| {
         (
             &format!("insert into order_user values (ONE, null); {sealed}"),
             "delete from order_user; delete from personal",
-            "order cli:1: it has the customer of a user who was erased",
+            "order cli:1: it has the customer of somebody who was erased",
         ),
     ] {
         shop.corrupt(&damage.replace("ONE", ONE)).await;

@@ -114,7 +114,7 @@ async fn scrub(app: &App<'_>, shop: &Shop) -> Result<Reply, Failure> {
         return Err(Failure::refused("log_remains", REMAINS));
     }
     let name = shop.db.place();
-    let line = format!("nothing of what was sealed once and is no more is left in {name}");
+    let line = format!("{name} keeps no more what was erased, or sealed with a former key");
     Ok(Reply::one(line, json!({ "database": name })))
 }
 

@@ -15,8 +15,9 @@ use crate::output::{Reply, Table};
 /// Tries to cut off the database's log after an erasure: a few seconds.
 pub(crate) const LOG_TRIES: u32 = 30;
 /// What is said where that was too short.
-pub(crate) const LOG_REMAINS: &str = "the database's log still has the erased pages, sealed as they were, because somebody reads \
-     an old state: run the same again when that is over";
+pub(crate) const LOG_REMAINS: &str = "the database's log still has the erased pages, sealed as \
+                                      they were, because somebody reads an old state: run the \
+                                      same again when that is over";
 
 /// What can be done.
 #[derive(Debug, Subcommand)]

@@ -77,7 +77,7 @@ pub enum FindingKind {
     Bundle,
     /// An import's state makes no sense.
     Batch,
-    /// Something is left of a user who was erased.
+    /// Something is left of somebody who was erased.
     Erasure,
 }
 
